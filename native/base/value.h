@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// A self-describing value tree in bytes: how plans and LuaVm values cross from TypeScript to C++ and back.
+// Pure data, any thread. Encoding (little endian): one tag byte, then
+//   0 nil | 1 false | 2 true | 3 double (8 bytes) | 4 string (u32 length, bytes) | 5 array (u32 count, values)
+//   6 table (u32 count, key value pairs; keys are strings or doubles) | 7 null (ngx.null / JSON null) | 8 int (i64)
+// lib/conf/value.ts is the other side.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/str.h"
+
+namespace mw {
+
+struct Value {
+  enum Tag : uint8_t { nil, false_, true_, number, string, array, table, null, integer } tag = nil;
+  double num = 0;
+  int64_t inum = 0;
+  std::string str;
+  std::vector<Value> items;                    ///< array
+  std::vector<std::pair<Value, Value>> pairs;  ///< table, in order
+  /// The member of a table with that string key, or null.
+  const Value *get(Str key) const;
+};
+
+/// Decodes one value that fills `data` wholly. False when it does not, or nests deeper than 64.
+bool value_decode(Value &out, Str data);
+/// Appends the encoding of `v` to `out`.
+void value_encode(std::string &out, const Value &v);
+
+}  // namespace mw
