@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The one step up: how http/ runs Lua without knowing LuaJIT. script/hook.cpp installs the table, one per worker thread;
+// where it is null (fuzzers, unit tests) no location has scripts.
+#pragma once
+#include "config.h"
+#include "http/rc.h"
+
+namespace mw {
+
+struct Request;
+
+struct LuaHook {
+  /// Runs plan script `script` as the handler of `phase` in a light thread of `r`.
+  /// kOk: it returned. kDeclined never. An HTTP status or kError: ngx.exit() or a Lua error (500, logged). kDone: the request
+  /// was sent elsewhere (ngx.exec, ngx.redirect set r's fields and exit). kAgain: parked; then, from the loop and never from
+  /// inside run, the hook calls http_lua_done(r, phase, rc) exactly once, unless release(r) comes first.
+  Rc (*run)(Request *r, LuaPhase phase, int32_t script);
+  /// The request ends, or is redirected internally when `keep_ctx`: kills its light threads, cancels what they wait for,
+  /// and (unless keep_ctx) drops ngx.ctx.
+  void (*release)(Request *r, bool keep_ctx);
+};
+extern thread_local const LuaHook *lua_hook;
+
+/// A parked Lua handler of `r` ended with `rc`; http continues the request. Defined in http/phase.cpp.
+void http_lua_done(Request *r, LuaPhase phase, Rc rc);
+
+}  // namespace mw

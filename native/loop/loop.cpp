@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT
+// See loop.h. One turn: wait, events, posted tasks, timers, posted tasks, deferred tasks.
+#include "loop/loop.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace mw {
+
+void Loop::Queue::push(Task *t) {
+  t->next = nullptr;
+  t->is_queued = true;
+  if (last) last->next = t;
+  else first = t;
+  last = t;
+}
+
+Task *Loop::Queue::pop() {
+  Task *t = first;
+  if (!t) return nullptr;
+  first = t->next;
+  if (!first) last = nullptr;
+  t->is_queued = false;
+  return t;
+}
+
+Loop::~Loop() {
+  for (Mail *m = mail_.exchange(nullptr); m;) {
+    Mail *next = m->next;
+    delete m;
+    m = next;
+  }
+  if (epoll_fd_ >= 0) close(epoll_fd_);
+  if (event_fd_ >= 0) close(event_fd_);
+}
+
+bool Loop::open() {
+  epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
+  if (epoll_fd_ < 0) return false;
+  event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (event_fd_ < 0) return false;
+  wake_.loop = this;
+  wake_.ready = on_wake;
+  update_time();
+  wheel_.start(now_ms_);
+  return watch(event_fd_, &wake_, EPOLLIN);
+}
+
+void Loop::update_time() {
+  timespec mono, wall;
+  clock_gettime(CLOCK_MONOTONIC, &mono);
+  clock_gettime(CLOCK_REALTIME, &wall);
+  uint64_t now = static_cast<uint64_t>(mono.tv_sec) * 1000 + static_cast<uint64_t>(mono.tv_nsec) / 1000000;
+  int64_t wall_ms = static_cast<int64_t>(wall.tv_sec) * 1000 + wall.tv_nsec / 1000000;
+  if (now == now_ms_ && wall_ms == wall_ms_) return;
+  now_ms_ = now;
+  wall_ms_ = wall_ms;
+  if (on_tick) on_tick(this, on_tick_arg);
+}
+
+bool Loop::watch(int fd, IoHandler *handler, uint32_t events) {
+  epoll_event ev{};
+  ev.events = events | EPOLLET;
+  ev.data.ptr = handler;
+  return epoll_ctl(epoll_fd_, EPOLL_CTL_ADD, fd, &ev) == 0;
+}
+
+void Loop::unwatch(int fd) { epoll_ctl(epoll_fd_, EPOLL_CTL_DEL, fd, nullptr); }
+
+void Loop::post(Task *task) {
+  if (!task->is_queued) posted_.push(task);
+}
+
+void Loop::unpost(Task *task) {
+  if (!task->is_queued) return;
+  Task *before = nullptr;
+  for (Task *t = posted_.first; t && t != task; t = t->next) before = t;
+  if (before) before->next = task->next;
+  else posted_.first = task->next;
+  if (posted_.last == task) posted_.last = before;
+  task->is_queued = false;
+}
+
+void Loop::defer(Task *task) {
+  if (!task->is_queued) deferred_.push(task);
+}
+
+void Loop::send(std::function<void()> fn) {
+  Mail *m = new Mail{nullptr, std::move(fn)};
+  Mail *head = mail_.load(std::memory_order_relaxed);
+  do m->next = head;
+  while (!mail_.compare_exchange_weak(head, m, std::memory_order_release, std::memory_order_relaxed));
+  if (head) return;  // whoever put the first one wakes the loop
+  uint64_t one = 1;
+  // EAGAIN would mean 2^64 - 1 unread wakes: the loop is awake then.
+  while (write(event_fd_, &one, sizeof one) < 0 && errno == EINTR) {
+  }
+}
+
+void Loop::on_wake(IoHandler *h, uint32_t) {
+  Loop *loop = static_cast<Wake *>(h)->loop;
+  uint64_t count;
+  while (read(loop->event_fd_, &count, sizeof count) < 0 && errno == EINTR) {
+  }
+  loop->read_mail();
+}
+
+void Loop::read_mail() {
+  Mail *m = mail_.exchange(nullptr, std::memory_order_acquire);
+  Mail *ordered = nullptr;
+  while (m) {  // the stack is newest first
+    Mail *next = m->next;
+    m->next = ordered;
+    ordered = m;
+    m = next;
+  }
+  while (ordered) {
+    Mail *next = ordered->next;
+    ordered->fn();
+    delete ordered;
+    ordered = next;
+  }
+}
+
+void Loop::run_queue(Queue &q) {
+  // Only what is queued now: a task that posts itself again waits for the next turn, so that I/O is never starved.
+  Task *stop_after = q.last;
+  while (Task *t = q.pop()) {
+    bool is_last = t == stop_after;
+    t->run(t);
+    if (is_last) break;
+  }
+}
+
+void Loop::run() {
+  constexpr int kBatch = 512;
+  epoll_event events[kBatch];
+  stopping_ = false;
+  while (!stopping_) {
+    int timeout = -1;
+    if (posted_.first || deferred_.first) {
+      timeout = 0;
+    } else {
+      int64_t delay = wheel_.next_delay(now_ms_);
+      if (delay >= 0) timeout = delay > 3600000 ? 3600000 : static_cast<int>(delay);
+    }
+    int n = epoll_wait(epoll_fd_, events, kBatch, timeout);
+    update_time();
+    for (int i = 0; i < n; ++i) {
+      IoHandler *h = static_cast<IoHandler *>(events[i].data.ptr);
+      h->ready(h, events[i].events);
+    }
+    run_queue(posted_);
+    wheel_.advance(now_ms_);
+    run_queue(posted_);
+    if (after_turn) after_turn(this, after_turn_arg);
+    run_queue(deferred_);
+  }
+  while (Task *t = deferred_.pop()) t->run(t);
+}
+
+}  // namespace mw

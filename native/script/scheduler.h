@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Light threads: coroutines that the loop resumes. Everything that waits in Lua waits here: an operation embeds a Waiter,
+// parks the running light thread on it, and wakes it with a result from the loop's thread. A woken light thread runs as a
+// posted task, never inside the caller. Owned by the VM of one worker; single-threaded.
+#pragma once
+#include <cstdint>
+
+#include "abi/abi.h"
+#include "loop/loop.h"
+
+namespace mw {
+
+struct LightThread;
+struct Request;
+
+/// One parked wait. Embedded in the operation's own object. Zero-initialised = nobody waits.
+struct Waiter {
+  LightThread *thread = nullptr;
+  /// Called when the light thread is killed or its request ends while it waits: the operation must forget the waiter and
+  /// release what it holds. Never called after sched_wake().
+  void (*cancel)(Waiter *) = nullptr;
+};
+
+/// Parks the running light thread on `w` (the Lua side then calls abi.await()). There must be one running.
+void sched_park(Waiter *w, void (*cancel)(Waiter *));
+/// The operation completed: W.thread.result becomes `result`, the light thread is queued. `w` is idle again.
+void sched_wake(Waiter *w, int32_t result);
+/// True when somebody waits on `w`.
+inline bool sched_is_waiting(const Waiter &w) { return w.thread != nullptr; }
+/// The running light thread wants its request's handler to end with `rc` (ngx.exit and relatives); takes effect when it
+/// yields through abi.await(), which does not return.
+void sched_exit(int32_t rc);
+/// The request of the running light thread, or null.
+Request *sched_request();
+
+}  // namespace mw
