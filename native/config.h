@@ -125,7 +125,7 @@ struct Location {
 /// A name of server_name. regex names keep their leading "~" off.
 struct ServerName { enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact; std::string name; };
 
-struct Server {
+struct ServerConf {
   std::vector<ServerName> names;   ///< exact "" is the empty name
   std::string primary_name;        ///< what $server_name says
   LocationConf conf;               ///< server level
@@ -184,7 +184,7 @@ struct Plan {
   bool precontent_by_lua_no_postpone = false;
   bool lua_strict_phases = false;
   std::vector<std::string> env;     ///< NAME or NAME=value
-  std::vector<Server> servers;
+  std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };
 
