@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT
+// The one place that finds and loads the native addon: MOONWIRE_BINARY when set (sanitizer builds), else build/Release,
+// else the prebuilt binary of this platform. Loaded once per process, on first use; all other files import it from here.
+import { createRequire } from "node:module";
+import { dirname } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const require = createRequire(import.meta.url);
+const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** What the addon exports, as native/addon defines it; its users narrow it. */
+export type Addon = Record<string, unknown>;
+
+let loaded: Addon | undefined;
+
+/** The loaded addon. Throws an Error that names the reason when no binary fits this machine. */
+export function binding(): Addon {
+  if (loaded) return loaded;
+  const override = process.env["MOONWIRE_BINARY"];
+  if (override) {
+    loaded = require(override) as Addon;
+  } else {
+    const nodeGypBuild = require("node-gyp-build") as (dir: string) => Addon;
+    loaded = nodeGypBuild(packageRoot);
+  }
+  return loaded;
+}

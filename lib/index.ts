@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: MIT
+// The public names of the package; nothing else.
+export {};

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// npm run build [-- --native | --ts] [--sanitize=address|thread] [--lto]: builds everything, or one half.
+import { nativeBuild, npmPackages, typescriptBuild } from "./steps.mjs";
+import { fail } from "./shell.mjs";
+
+const options = { sanitize: "", lto: false, native: true, ts: true };
+for (const arg of process.argv.slice(2)) {
+  const sanitize = /^--sanitize=(address|thread)$/.exec(arg);
+  if (sanitize) options.sanitize = sanitize[1];
+  else if (arg === "--lto") options.lto = true;
+  else if (arg === "--native") options.ts = false;
+  else if (arg === "--ts") options.native = false;
+  else fail(`unknown option ${arg}; usage: npm run build -- [--native | --ts] [--sanitize=address|thread] [--lto]`);
+}
+npmPackages();
+if (options.native) nativeBuild({ ...options, force: true });
+if (options.ts && !options.sanitize) typescriptBuild({ force: true });

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// The set-up steps that `npm start`, `npm test`, `npm run build` and .ci/run share: npm packages, native dependencies, the
+// native build, the TypeScript build. Each is skipped when nothing it reads has changed: a stamp holds paths, sizes and
+// times, so the check of an up-to-date tree takes milliseconds. Needs nothing but node.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { fileURLToPath } from "node:url";
+import { fail, hasTool, say } from "./shell.mjs";
+
+export const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/// One hash over path, size and time of every file below the given files and folders.
+export function fingerprint(paths, extra = "") {
+  const hash = createHash("sha256").update(extra + process.version);
+  const add = (path) => {
+    const st = statSync(path, { throwIfNoEntry: false });
+    if (!st) return;
+    if (st.isDirectory()) {
+      for (const name of readdirSync(path).sort()) if (!name.startsWith(".")) add(join(path, name));
+    } else hash.update(`${relative(root, path)} ${st.size} ${st.mtimeMs}\n`);
+  };
+  for (const p of paths) add(join(root, p));
+  return hash.digest("hex");
+}
+
+function isFresh(stamp, key) {
+  return existsSync(stamp) && readFileSync(stamp, "utf8") === key;
+}
+
+function mark(stamp, key) {
+  mkdirSync(dirname(stamp), { recursive: true });
+  writeFileSync(stamp, key);
+}
+
+/// Runs a command with its output shown; on failure says which one it was and ends the process.
+export function show(command, args, options = {}) {
+  const r = spawnSync(command, args, { stdio: "inherit", cwd: root, ...options });
+  if (r.error) fail(`${command} could not be run: ${r.error.message}`);
+  if (r.status !== 0) fail(`${[command, ...args].join(" ")} failed (exit ${r.status ?? r.signal})`);
+}
+
+/// The programs the set-up itself needs, all missing ones named at once.
+export function checkTools() {
+  const needs = { cmake: "cmake", make: "make", "g++": "g++", gcc: "gcc", tar: "tar", xz: "xz-utils" };
+  const missing = Object.keys(needs).filter((t) => !hasTool(t));
+  if (missing.length > 0)
+    fail(`missing: ${missing.join(", ")}; on Debian: apt-get install ${missing.map((t) => needs[t]).join(" ")}`);
+}
+
+/// npm packages as package-lock.json names them.
+export function npmPackages() {
+  const key = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const stamp = join(root, "node_modules/.moonwire-lock");
+  if (isFresh(stamp, key)) return;
+  say("npm packages: npm ci");
+  show("npm", ["ci", "--no-audit", "--no-fund", "--loglevel=error"]);
+  mark(stamp, key);
+}
+
+/// LuaJIT, PCRE2, c-ares, lua-cjson in deps/.out.
+export function nativeDependencies() {
+  checkTools();
+  show(process.execPath, ["deps/build.mjs"]);
+}
+
+/// Folder of a build variant: build/Release, or build-address, build-thread for the sanitizers.
+export function variantDir(sanitize) {
+  return join(root, sanitize ? `build-${sanitize}` : "build/Release");
+}
+
+/// Configures and builds every native target of a variant.
+export function nativeBuild({ sanitize = "", lto = false, force = false } = {}) {
+  const dir = variantDir(sanitize);
+  const stamp = join(dir, ".moonwire-stamp");
+  const inputs = ["native", "test/native", "test/fuzz", "CMakeLists.txt", "deps/build.mjs", "deps/recipes.mjs",
+    "deps/manifest.json", "scripts/embed.mjs", "scripts/headers.mjs", "package.json"];
+  const key = fingerprint(inputs, `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""}`);
+  if (!force && isFresh(stamp, key)) return dir;
+  nativeDependencies();
+  say(`native build${sanitize ? ` (${sanitize} sanitizer)` : ""} in ${relative(root, dir)}`);
+  const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+  const options = [`-DMW_SANITIZE=${sanitize}`, `-DMW_LTO=${lto ? "ON" : "OFF"}`, `-DMW_VERSION=${version}`];
+  if (existsSync(join(root, ".git"))) options.push("-DMW_WERROR=ON");
+  if (hasTool("ccache")) options.push("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache");
+  mkdirSync(dir, { recursive: true });
+  show("cmake", ["-S", root, "-B", dir, "--log-level=NOTICE", ...options]);
+  show("cmake", ["--build", dir, `-j${process.env.MOONWIRE_JOBS || 2}`]);
+  mark(stamp, key);
+  return dir;
+}
+
+/// lib/ into dist/: ES modules with declarations, and dist/cjs for require().
+export function typescriptBuild({ force = false } = {}) {
+  const stamp = join(root, "dist/.moonwire-stamp");
+  const key = fingerprint(["lib", "tsconfig.json", "tsconfig.build.json", "scripts/steps.mjs"]);
+  if (!force && isFresh(stamp, key)) return;
+  say("TypeScript build in dist");
+  rmSync(join(root, "dist"), { recursive: true, force: true });
+  show(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  commonJs();
+  mark(stamp, key);
+}
+
+/// require("moonwire") loads the same ES modules (Node can since 20.19), so that both worlds share one set of classes and
+/// one addon; the declarations are copied below a folder of type commonjs, where TypeScript reads them as CommonJS.
+function commonJs() {
+  const dist = join(root, "dist");
+  const types = readdirSync(dist, { recursive: true }).filter((f) => f.endsWith(".d.ts"));
+  for (const f of types) cpSync(join(dist, f), join(dist, "cjs", f));
+  writeFileSync(join(dist, "cjs/package.json"), '{ "type": "commonjs" }\n');
+  writeFileSync(join(dist, "cjs/index.js"), '"use strict";\nmodule.exports = require("../index.js");\n');
+}
+
+/// Everything that serving and testing need.
+export function setUp() {
+  npmPackages();
+  nativeBuild();
+  typescriptBuild();
+}
