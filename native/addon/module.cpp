@@ -1,17 +1,38 @@
 // SPDX-License-Identifier: MIT
-// The addon's entry: what `require("moonwire.node")` returns. Runs on node's main thread.
-#include <napi.h>
+// The addon's entry: what `require` of the binary returns. Runs on the JavaScript thread of each environment that loads it.
+// With ffi_handle.cpp the only code that knows Node-API.
+#include <dlfcn.h>
 
 extern "C" {
+#include <lua.h>
 #include <luajit.h>
 }
 
-static Napi::Object module_init(Napi::Env env, Napi::Object exports) {
+#include "addon/addon.h"
+
+namespace mw {
+
+namespace {
+
+// Lua C modules (.so) look up lua_* in the global scope, where Node's dlopen does not put an addon.
+void promote_to_global() {
+  Dl_info info;
+  if (dladdr(reinterpret_cast<const void *>(&promote_to_global), &info) == 0 || info.dli_fname == nullptr) return;
+  dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
+}
+
+}  // namespace
+
+static Napi::Object addon_init(Napi::Env env, Napi::Object exports) {
+  promote_to_global();
   exports.Set("version", MW_VERSION);
-  exports.Set("luajitVersion", Napi::Function::New(env, [](const Napi::CallbackInfo &info) -> Napi::Value {
-                return Napi::String::New(info.Env(), LUAJIT_VERSION);
-              }));
+  exports.Set("ffi", ffi_handle_define(env));
+  exports.Set("luajitVersion", Napi::String::New(env, LUAJIT_VERSION));
   return exports;
 }
 
-NODE_API_MODULE(moonwire, module_init)
+}  // namespace mw
+
+static Napi::Object moonwire_init(Napi::Env env, Napi::Object exports) { return mw::addon_init(env, exports); }
+
+NODE_API_MODULE(moonwire, moonwire_init)

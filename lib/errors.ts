@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+// The one error class of the package, with its stable codes, and every message text in one table.
+
+/** Message texts by code; `%s` are filled in order. */
+export const messages = {
+  ADDON_MISSING: "no Moonwire binary for %s: %s",
+  CONFIG_INVALID: "%s",
+  CONFIG_NOT_FOUND: "no configuration found in %s: expected moonwire.config.{ts,mts,js,mjs,json} or nginx.conf",
+  SERVER_START: "%s",
+  SERVER_CLOSED: "the server is closed",
+  VM_CLOSED: "the Lua VM is closed",
+  VALUE_UNSUPPORTED: "cannot pass %s to Lua",
+  LUA_ERROR: "%s",
+  FFI_DECLARATION: "%s",
+  FFI_LIBRARY: "%s",
+  FFI_SYMBOL: "%s",
+  FFI_CALL: "%s",
+  FFI_TYPE: "%s",
+} as const;
+
+/** The stable identity of an error. */
+export type ErrorCode = keyof typeof messages;
+
+/** What every function of the package throws or rejects with, misuse of types apart (TypeError). */
+export class MoonwireError extends Error {
+  override name = "MoonwireError";
+  /** Stable across releases; match on this, never on the message. */
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, ...parts: string[]) {
+    let next = 0;
+    super(messages[code].replace(/%s/g, () => parts[next++] ?? ""));
+    this.code = code;
+  }
+}
+
+/** A Lua error that reached JavaScript. `message` is Lua's own, with its `chunk:line:` position. */
+export class LuaError extends MoonwireError {
+  override name = "LuaError";
+  /** The Lua stack at the point of the error, as `debug.traceback` writes it; empty when there is none. */
+  readonly luaTraceback: string;
+
+  constructor(message: string, luaTraceback = "") {
+    super("LUA_ERROR", message);
+    this.luaTraceback = luaTraceback;
+  }
+}
