@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+// npm test [-- [--sanitize=address|thread] [--native | --ava] [FILE|FOLDER...]]: set-up, Debian packages, native unit
+// tests, ava suites; ends with one line that sums them, and exits 1 when anything failed or nothing ran.
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { debianPackages } from "./packages.mjs";
+import { fail, say } from "./shell.mjs";
+import { nativeBuild, npmPackages, root, setUp, typescriptBuild } from "./steps.mjs";
+
+const options = { sanitize: "", native: true, ava: true, files: [] };
+for (const arg of process.argv.slice(2)) {
+  const sanitize = /^--sanitize=(address|thread)$/.exec(arg);
+  if (sanitize) options.sanitize = sanitize[1];
+  else if (arg === "--native") options.ava = false;
+  else if (arg === "--ava") options.native = false;
+  else if (arg.startsWith("-")) fail(`unknown option ${arg}`);
+  else options.files.push(arg);
+}
+if (options.files.length > 0) options.native = false;
+
+if (options.sanitize) {
+  npmPackages();
+  typescriptBuild();
+} else setUp();
+const dir = nativeBuild({ sanitize: options.sanitize });
+debianPackages("test");
+
+/// The environment in which node or native_test run a sanitizer build.
+function sanitizerEnvironment(forNode) {
+  if (!options.sanitize) return {};
+  const suppressions = join(root, "test/suppressions");
+  const env = {
+    ASAN_OPTIONS: "detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=0",
+    LSAN_OPTIONS: `suppressions=${suppressions}/lsan.txt:print_suppressions=0`,
+    UBSAN_OPTIONS: "print_stacktrace=1:halt_on_error=1",
+    TSAN_OPTIONS: `suppressions=${suppressions}/tsan.txt:halt_on_error=1`,
+  };
+  if (!forNode) return env;
+  const library = options.sanitize === "thread" ? "libtsan.so" : "libasan.so";
+  const path = spawnSync("g++", [`-print-file-name=${library}`], { encoding: "utf8" }).stdout.trim();
+  return { ...env, MW_TEST_SANITIZER: options.sanitize, LD_PRELOAD: path, MOONWIRE_BINARY: join(dir, "moonwire.node") };
+}
+
+/// Runs a command, passes its output on, and returns [passed, failed] read from it by `count`.
+function suite(title, command, args, env, count) {
+  say(`${title}${options.sanitize ? ` (${options.sanitize} sanitizer)` : ""}`);
+  const r = spawnSync(command, args, {
+    cwd: root, env: { ...process.env, ...env }, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"],
+  });
+  process.stdout.write(r.stdout);
+  process.stderr.write(r.stderr);
+  const [passed, failed] = count(r.stdout);
+  return [passed, failed + (r.status !== 0 && failed === 0 ? 1 : 0)];
+}
+
+function hasAvaTests(folder) {
+  return existsSync(folder) && readdirSync(folder, { recursive: true }).some((f) => /\.test\.m?js$/.test(f));
+}
+
+let total = [0, 0];
+const add = ([passed, failed]) => (total = [total[0] + passed, total[1] + failed]);
+if (options.native) {
+  add(suite("native unit tests", join(dir, "native_test"), [], sanitizerEnvironment(false), (out) => {
+    const m = /(\d+) passed, (\d+) failed/.exec(out);
+    return m ? [Number(m[1]), Number(m[2])] : [0, 1];
+  }));
+}
+if (options.ava && hasAvaTests(join(root, "test"))) {
+  const globs = options.files.map((f) => (statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f));
+  add(suite("ava suites", process.execPath, ["node_modules/ava/entrypoints/cli.mjs", "--tap", ...globs],
+    sanitizerEnvironment(true), (out) => {
+      const plain = out.split("\n").filter((l) => !/# SKIP|# TODO/.test(l));
+      return [plain.filter((l) => /^ok /.test(l)).length, plain.filter((l) => /^not ok /.test(l)).length];
+    }));
+}
+console.log(`${total[0]} passed, ${total[1]} failed`);
+process.exit(total[1] === 0 && total[0] > 0 ? 0 : 1);
