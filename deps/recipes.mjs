@@ -20,9 +20,9 @@ function cmake({ src, work, out, chain, flags, run }, target, library) {
 }
 
 export const recipes = {
-  // LUA52COMPAT as OpenResty's own builds; CHECKHOOK lets a debug hook stop compiled loops. Why no W^X: native/script/mcode.h.
+  // LUA52COMPAT as OpenResty's own builds; CHECKHOOK lets a debug hook stop compiled loops. Why no W^X: native/script/mcode.cpp.
   luajit: {
-    flags: ["-DLUAJIT_ENABLE_LUA52COMPAT", "-DLUAJIT_ENABLE_CHECKHOOK", "-DLUAJIT_SECURITY_MCODE=0"],
+    flags: ["-DLUAJIT_ENABLE_LUA52COMPAT", "-DLUAJIT_ENABLE_CHECKHOOK", `-DLUAJIT_SECURITY_MCODE=${process.env.MOONWIRE_WX ? 1 : 0}`],
     build({ src, work, out, chain, flags, run }) {
       cpSync(src, work, { recursive: true });
       // Machine code comes from the addon's own arena: in the one-file build, lj_mcode.c alone sees mmap and munmap renamed.

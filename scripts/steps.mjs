@@ -76,7 +76,7 @@ export function nativeBuild({ sanitize = "", lto = false, force = false } = {}) 
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = ["native", "test/native", "test/fuzz", "CMakeLists.txt", "deps/build.mjs", "deps/recipes.mjs",
     "deps/manifest.json", "scripts/embed.mjs", "scripts/headers.mjs", "package.json"];
-  const key = fingerprint(inputs, `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""}`);
+  const key = fingerprint(inputs, `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`);
   if (!force && isFresh(stamp, key)) return dir;
   nativeDependencies();
   say(`native build${sanitize ? ` (${sanitize} sanitizer)` : ""} in ${relative(root, dir)}`);

@@ -2,9 +2,10 @@
 // The machine-code arena: a first-fit bitmap of 64 KB chunks under one mutex. Called a few times per VM, when a trace
 // needs a new area and when the VM closes; never on the request path.
 //
-// Protection: LuaJIT is built with LUAJIT_SECURITY_MCODE=0 (areas are writable and executable) for the figures in
-// docs of mcode_test; build with it set to 1 (deps/recipes.mjs) for strict W^X: the arena works the same, since
-// LuaJIT then calls mprotect on the chunks itself.
+// Protection: LuaJIT is built with LUAJIT_SECURITY_MCODE=0, so areas are writable and executable at once. Measured on two
+// cores, 3,000 traces compiled in each VM: 1 VM 22 ms against 49 under W^X, 8 VMs 94 ms against 690, since every trace
+// costs W^X two mprotect calls, which change the one address space that all worker threads share. A trace is compiled
+// while a request waits. MOONWIRE_WX=1 npm run build gives W^X; the arena serves both: LuaJIT protects chunks itself.
 #include "script/mcode.h"
 
 #include <sys/mman.h>
