@@ -5,7 +5,17 @@
 // Result: headers and static PIC libraries in deps/.out/<arch>/. Tarballs and built outputs are cached, keyed by manifest
 // entry, flags and architecture, below ${MOONWIRE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/moonwire}. Needs no npm package.
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDir } from "./cache.mjs";
@@ -39,7 +49,13 @@ function chainOf(arch) {
 
 /// Stops with the Debian package's name when a tool that the build calls is missing.
 function checkTools(chain) {
-  for (const [name, pkg] of [["make", "make"], ["cmake", "cmake"], ["gcc", "gcc"], ["tar", "tar"], ["xz", "xz-utils"]])
+  for (const [name, pkg] of [
+    ["make", "make"],
+    ["cmake", "cmake"],
+    ["gcc", "gcc"],
+    ["tar", "tar"],
+    ["xz", "xz-utils"],
+  ])
     tool(name, pkg);
   if (chain.cross) tool(chain.cc, arches[chain.arch].packages);
 }
@@ -108,13 +124,16 @@ if (args.sources) {
   process.exit(0);
 }
 const chain = chainOf(args.arch);
-const keys = Object.entries(manifest).map(([n, e]) => `${n} ${keyOf(n, e, chain)}`).join("\n");
+const keys = Object.entries(manifest)
+  .map(([n, e]) => `${n} ${keyOf(n, e, chain)}`)
+  .join("\n");
 const out = join(here, ".out", args.arch);
 const stamp = join(out, ".stamp");
 if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== keys) {
   checkTools(chain);
   const folders = [];
-  for (const [n, e] of Object.entries(manifest)) folders.push(built(n, e, chain, folders[0] && join(folders[0], "include")));
+  for (const [n, e] of Object.entries(manifest))
+    folders.push(built(n, e, chain, folders[0] && join(folders[0], "include")));
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
   for (const dir of folders) cpSync(dir, out, { recursive: true, preserveTimestamps: true });

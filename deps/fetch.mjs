@@ -2,7 +2,16 @@
 // Gets a source tarball through the machine's own apt sources, read as deb-src in a private apt folder: nothing of the
 // system's apt configuration changes, and no root is needed. A tarball is used only when its SHA-256 is the manifest's.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { cacheDir, sha256File } from "./cache.mjs";
 import { fail, hasTool, say } from "../scripts/shell.mjs";
@@ -24,7 +33,9 @@ export function fetchTarball(name, entry) {
   const version = findVersion(env, entry, where);
   const dir = mkdtempSync(join(cacheDir(), "tarballs", "part-"));
   const r = spawnSync("apt-get", ["source", "-q", "--download-only", "--tar-only", `${entry.source}=${version}`], {
-    cwd: dir, env, encoding: "utf8",
+    cwd: dir,
+    env,
+    encoding: "utf8",
   });
   const got = join(dir, entry.file);
   if (!existsSync(got)) {
@@ -42,18 +53,25 @@ export function fetchTarball(name, entry) {
 function findVersion(env, entry, where) {
   const r = spawnSync("apt-cache", ["showsrc", entry.source], { env, encoding: "utf8", maxBuffer: 1 << 26 });
   const records = (r.stdout || "").split(/\n\n+/).filter((t) => /^Package:/m.test(t));
-  for (const record of records)
-    if (record.includes(` ${entry.sha256} `)) return /^Version: *(\S+)/m.exec(record)[1];
+  for (const record of records) if (record.includes(` ${entry.sha256} `)) return /^Version: *(\S+)/m.exec(record)[1];
   if (records.length > 0) {
     const served = records.map((t) => /^Version: *(\S+)/m.exec(t)?.[1]).join(", ");
     fail(`the manifest pins ${entry.source} ${entry.version}, but the apt sources serve ${served}${where}`);
   }
-  return fail(`the apt sources have no source package "${entry.source}" (${env.MOONWIRE_APT_ERROR || "none found"})${where}`);
+  return fail(
+    `the apt sources have no source package "${entry.source}" (${env.MOONWIRE_APT_ERROR || "none found"})${where}`,
+  );
 }
 
 function lastLine(r) {
   if (r.error) return String(r.error);
-  return `${r.stdout}${r.stderr}`.trim().split("\n").filter((l) => /^[EW]:|Err/.test(l)).pop() || `exit ${r.status}`;
+  return (
+    `${r.stdout}${r.stderr}`
+      .trim()
+      .split("\n")
+      .filter((l) => /^[EW]:|Err/.test(l))
+      .pop() || `exit ${r.status}`
+  );
 }
 
 /// Makes the private apt folder with every source of the machine as deb-src, and updates its lists.
@@ -86,7 +104,10 @@ function writeSources(parts) {
     const text = readFileSync(file, "utf8");
     const out = join(parts, `moonwire-${n++}`);
     if (file.endsWith(".sources")) {
-      writeFileSync(`${out}.sources`, text.replace(/^Types:.*$/gm, "Types: deb-src").replace(/^Architectures:.*\n/gm, ""));
+      writeFileSync(
+        `${out}.sources`,
+        text.replace(/^Types:.*$/gm, "Types: deb-src").replace(/^Architectures:.*\n/gm, ""),
+      );
     } else if (file.endsWith(".list")) {
       const lines = text.split("\n").filter((l) => /^\s*deb\s/.test(l));
       writeFileSync(`${out}.list`, lines.map((l) => l.replace(/^\s*deb\s/, "deb-src ") + "\n").join(""));

@@ -13,7 +13,16 @@ function copyHeaders(from, out, names) {
 /// A CMake project's static library, cross-compiled when the chain says so.
 function cmake({ src, work, out, chain, flags, run }, target, library) {
   const cross = chain.cross ? ["-DCMAKE_SYSTEM_NAME=Linux", `-DCMAKE_SYSTEM_PROCESSOR=${chain.system}`] : [];
-  run("cmake", ["-S", src, "-B", work, `-DCMAKE_C_COMPILER=${chain.cc}`, ...cross, "-DCMAKE_BUILD_TYPE=None", ...flags]);
+  run("cmake", [
+    "-S",
+    src,
+    "-B",
+    work,
+    `-DCMAKE_C_COMPILER=${chain.cc}`,
+    ...cross,
+    "-DCMAKE_BUILD_TYPE=None",
+    ...flags,
+  ]);
   run("cmake", ["--build", work, "-j2", "--target", target]);
   const found = readdirSync(work, { recursive: true }).find((f) => f.endsWith(library));
   cpSync(join(work, found), join(out, "lib", library));
@@ -22,7 +31,11 @@ function cmake({ src, work, out, chain, flags, run }, target, library) {
 export const recipes = {
   // LUA52COMPAT as OpenResty's own builds; CHECKHOOK lets a debug hook stop compiled loops. Why no W^X: native/script/mcode.cpp.
   luajit: {
-    flags: ["-DLUAJIT_ENABLE_LUA52COMPAT", "-DLUAJIT_ENABLE_CHECKHOOK", `-DLUAJIT_SECURITY_MCODE=${process.env.MOONWIRE_WX ? 1 : 0}`],
+    flags: [
+      "-DLUAJIT_ENABLE_LUA52COMPAT",
+      "-DLUAJIT_ENABLE_CHECKHOOK",
+      `-DLUAJIT_SECURITY_MCODE=${process.env.MOONWIRE_WX ? 1 : 0}`,
+    ],
     build({ src, work, out, chain, flags, run }) {
       cpSync(src, work, { recursive: true });
       // Machine code comes from the addon's own arena: in the one-file build, lj_mcode.c alone sees mmap and munmap renamed.
@@ -35,23 +48,44 @@ export const recipes = {
       if (!text.includes('#include "lj_mcode.c"')) throw new Error("ljamalg.c does not include lj_mcode.c");
       writeFileSync(amalg, "#define _GNU_SOURCE\n" + text.replace('#include "lj_mcode.c"', wrapped));
       const cross = chain.cross ? ["HOST_CC=gcc", `CROSS=${chain.cross}`, "TARGET_SYS=Linux"] : [];
-      run("make", ["-C", join(work, "src"), "-j2", "libluajit.a", "LJCORE_O=ljamalg.o", "BUILDMODE=static", "CCDEBUG=",
-        "TARGET_CFLAGS=-fPIC", `XCFLAGS=${flags.join(" ")}`, ...cross]);
+      run("make", [
+        "-C",
+        join(work, "src"),
+        "-j2",
+        "libluajit.a",
+        "LJCORE_O=ljamalg.o",
+        "BUILDMODE=static",
+        "CCDEBUG=",
+        "TARGET_CFLAGS=-fPIC",
+        `XCFLAGS=${flags.join(" ")}`,
+        ...cross,
+      ]);
       cpSync(join(work, "src", "libluajit.a"), join(out, "lib", "libluajit.a"));
       copyHeaders(join(work, "src"), out, ["lua.h", "lualib.h", "lauxlib.h", "luaconf.h", "luajit.h"]);
     },
   },
   pcre2: {
-    flags: ["-DBUILD_SHARED_LIBS=OFF", "-DPCRE2_SUPPORT_JIT=ON", "-DPCRE2_BUILD_PCRE2GREP=OFF", "-DPCRE2_BUILD_TESTS=OFF",
-      "-DPCRE2_STATIC_PIC=ON", `-DCMAKE_C_FLAGS=${cFlags}`],
+    flags: [
+      "-DBUILD_SHARED_LIBS=OFF",
+      "-DPCRE2_SUPPORT_JIT=ON",
+      "-DPCRE2_BUILD_PCRE2GREP=OFF",
+      "-DPCRE2_BUILD_TESTS=OFF",
+      "-DPCRE2_STATIC_PIC=ON",
+      `-DCMAKE_C_FLAGS=${cFlags}`,
+    ],
     build(ctx) {
       cmake(ctx, "pcre2-8-static", "libpcre2-8.a");
       copyHeaders(ctx.work, ctx.out, ["pcre2.h"]);
     },
   },
   cares: {
-    flags: ["-DCARES_STATIC=ON", "-DCARES_SHARED=OFF", "-DCARES_STATIC_PIC=ON", "-DCARES_BUILD_TOOLS=OFF",
-      `-DCMAKE_C_FLAGS=${cFlags}`],
+    flags: [
+      "-DCARES_STATIC=ON",
+      "-DCARES_SHARED=OFF",
+      "-DCARES_STATIC_PIC=ON",
+      "-DCARES_BUILD_TOOLS=OFF",
+      `-DCMAKE_C_FLAGS=${cFlags}`,
+    ],
     build(ctx) {
       cmake(ctx, "c-ares", "libcares.a");
       copyHeaders(join(ctx.src, "include"), ctx.out, ["ares.h", "ares_dns.h", "ares_rules.h", "ares_version.h"]);

@@ -35,7 +35,8 @@ export function includes(paths) {
       const to = /^#include "([^"]+)"/.exec(text)?.[1];
       if (!to || !(from in rooms)) continue;
       if (!(roomOf(to) in rooms)) out.push(`${path}:${n}: include "${to}" by its path below native/`);
-      else if (!mayInclude(from, roomOf(to))) out.push(`${path}:${n}: ${from} must not include ${roomOf(to)} ("${to}")`);
+      else if (!mayInclude(from, roomOf(to)))
+        out.push(`${path}:${n}: ${from} must not include ${roomOf(to)} ("${to}")`);
     }
   }
   return out;
@@ -57,7 +58,8 @@ export function cdef(paths) {
     const declares = /\bcdef\s*\(?\s*(\[=*\[|["'])/.test(text);
     if (declares && !path.startsWith("native/lua/resty/")) out.push(`${path}: ffi.cdef belongs in native/abi/mw_abi.h`);
     for (const m of text.matchAll(/\bcdef\s*\(?\s*\[(=*)\[([\s\S]*?)\]\1\]/g))
-      if (/\bmw_\w+/.test(m[2])) out.push(`${path}: ffi.cdef declares ${/\bmw_\w+/.exec(m[2])[0]}, which is mw_abi.h's`);
+      if (/\bmw_\w+/.test(m[2]))
+        out.push(`${path}: ffi.cdef declares ${/\bmw_\w+/.exec(m[2])[0]}, which is mw_abi.h's`);
   }
   return out;
 }

@@ -27,7 +27,8 @@ function literal(bytes) {
 }
 
 let code = '// Written by scripts/embed.mjs.\n#include "script/embed.h"\n\nnamespace mw {\n';
-code += "extern const EmbeddedLua embedded_table[];\nextern const size_t embedded_count;\nconst EmbeddedLua embedded_table[] = {\n";
+code +=
+  "extern const EmbeddedLua embedded_table[];\nextern const size_t embedded_count;\nconst EmbeddedLua embedded_table[] = {\n";
 for (const { name, path } of files) {
   const bytes = readFileSync(path);
   code += `{"${name}",\n${literal(bytes)},\n${bytes.length}},\n`;

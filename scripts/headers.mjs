@@ -26,7 +26,9 @@ export function addonApiHeaders() {
 const node = nodeHeaders();
 const api = addonApiHeaders();
 if (!node || !existsSync(join(node, "openssl/ssl.h"))) {
-  console.error("node's headers with OpenSSL's were not found beside node; set npm_config_nodedir to a folder with include/node");
+  console.error(
+    "node's headers with OpenSSL's were not found beside node; set npm_config_nodedir to a folder with include/node",
+  );
   process.exit(1);
 }
 if (!api) {

@@ -38,8 +38,9 @@ function run(command, argv) {
 const npm = (bin, argv) => run(process.execPath, [bin, ...argv]);
 
 function stylua() {
-  const { formatCode, Config, IndentType, QuoteStyle, CallParenType, OutputVerification, LuaVersion } =
-    createRequire(import.meta.url)("@johnnymorganz/stylua");
+  const { formatCode, Config, IndentType, QuoteStyle, CallParenType, OutputVerification, LuaVersion } = createRequire(
+    import.meta.url,
+  )("@johnnymorganz/stylua");
   const bad = [];
   for (const path of lua) {
     const text = readFileSync(path, "utf8");
@@ -85,7 +86,8 @@ async function clangTidy() {
   return bad;
 }
 
-const chunks = (files, n = 60) => Array.from({ length: Math.ceil(files.length / n) }, (_, i) => files.slice(i * n, i * n + n));
+const chunks = (files, n = 60) =>
+  Array.from({ length: Math.ceil(files.length / n) }, (_, i) => files.slice(i * n, i * n + n));
 const debian = (tool, f) => () => (hasTool(tool) ? f() : [`${tool} is not installed`]);
 
 const linters = {
@@ -98,14 +100,20 @@ const linters = {
   stylua,
   luacheck: debian("luacheck", () => (lua.length > 0 ? run("luacheck", ["-q", "--no-color", ...lua]) : [])),
   "clang-format": debian("clang-format", async () =>
-    (await Promise.all(chunks(cpp).map((c) => run("clang-format", fix ? ["-i", ...c] : ["--dry-run", "-Werror", ...c])))).flat()),
+    (
+      await Promise.all(
+        chunks(cpp).map((c) => run("clang-format", fix ? ["-i", ...c] : ["--dry-run", "-Werror", ...c])),
+      )
+    ).flat(),
+  ),
   "clang-tidy": debian("clang-tidy", clangTidy),
 };
 const formatters = ["prettier", "stylua", "clang-format", "eslint"];
 
 npmPackages();
 debianPackages("lint");
-let passed = 0, failed = 0;
+let passed = 0,
+  failed = 0;
 for (const [name, lint] of Object.entries(linters)) {
   if (only.length > 0 ? !only.includes(name) : fix && !formatters.includes(name)) continue;
   const began = Date.now();

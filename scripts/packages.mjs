@@ -51,6 +51,9 @@ export function debianPackages(set) {
     r = spawnSync("apt-get", install, { env, encoding: "utf8" });
   }
   const still = missing();
-  if (still.length > 0) say(`${set}: could not install ${still.join(", ")}:\n${`${r.stdout}${r.stderr}`.trim().split("\n").slice(-5).join("\n")}`);
+  if (still.length > 0)
+    say(
+      `${set}: could not install ${still.join(", ")}:\n${`${r.stdout}${r.stderr}`.trim().split("\n").slice(-5).join("\n")}`,
+    );
   return still.length === 0;
 }

@@ -51,7 +51,9 @@ export function checkTools() {
 
 /// npm packages as package-lock.json names them.
 export function npmPackages() {
-  const key = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const key = createHash("sha256")
+    .update(readFileSync(join(root, "package-lock.json")))
+    .digest("hex");
   const stamp = join(root, "node_modules/.moonwire-lock");
   if (isFresh(stamp, key)) return;
   say("npm packages: npm ci");
@@ -74,9 +76,22 @@ export function variantDir(sanitize) {
 export function nativeBuild({ sanitize = "", lto = false, force = false } = {}) {
   const dir = variantDir(sanitize);
   const stamp = join(dir, ".moonwire-stamp");
-  const inputs = ["native", "test/native", "test/fuzz", "CMakeLists.txt", "deps/build.mjs", "deps/recipes.mjs",
-    "deps/manifest.json", "scripts/embed.mjs", "scripts/headers.mjs", "package.json"];
-  const key = fingerprint(inputs, `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`);
+  const inputs = [
+    "native",
+    "test/native",
+    "test/fuzz",
+    "CMakeLists.txt",
+    "deps/build.mjs",
+    "deps/recipes.mjs",
+    "deps/manifest.json",
+    "scripts/embed.mjs",
+    "scripts/headers.mjs",
+    "package.json",
+  ];
+  const key = fingerprint(
+    inputs,
+    `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`,
+  );
   if (!force && isFresh(stamp, key)) return dir;
   nativeDependencies();
   say(`native build${sanitize ? ` (${sanitize} sanitizer)` : ""} in ${relative(root, dir)}`);

@@ -46,7 +46,11 @@ function sanitizerEnvironment(forNode) {
 function suite(title, command, args, env, count) {
   say(`${title}${options.sanitize ? ` (${options.sanitize} sanitizer)` : ""}`);
   const r = spawnSync(command, args, {
-    cwd: root, env: { ...process.env, ...env }, encoding: "utf8", maxBuffer: 1 << 28, stdio: ["ignore", "pipe", "pipe"],
+    cwd: root,
+    env: { ...process.env, ...env },
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    stdio: ["ignore", "pipe", "pipe"],
   });
   process.stdout.write(r.stdout);
   process.stderr.write(r.stderr);
@@ -61,18 +65,29 @@ function hasAvaTests(folder) {
 let total = [0, 0];
 const add = ([passed, failed]) => (total = [total[0] + passed, total[1] + failed]);
 if (options.native) {
-  add(suite("native unit tests", join(dir, "native_test"), [], sanitizerEnvironment(false), (out) => {
-    const m = /(\d+) passed, (\d+) failed/.exec(out);
-    return m ? [Number(m[1]), Number(m[2])] : [0, 1];
-  }));
+  add(
+    suite("native unit tests", join(dir, "native_test"), [], sanitizerEnvironment(false), (out) => {
+      const m = /(\d+) passed, (\d+) failed/.exec(out);
+      return m ? [Number(m[1]), Number(m[2])] : [0, 1];
+    }),
+  );
 }
 if (options.ava && hasAvaTests(join(root, "test"))) {
-  const globs = options.files.map((f) => (statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f));
-  add(suite("ava suites", process.execPath, ["node_modules/ava/entrypoints/cli.mjs", "--tap", ...globs],
-    sanitizerEnvironment(true), (out) => {
-      const plain = out.split("\n").filter((l) => !/# SKIP|# TODO/.test(l));
-      return [plain.filter((l) => /^ok /.test(l)).length, plain.filter((l) => /^not ok /.test(l)).length];
-    }));
+  const globs = options.files.map((f) =>
+    statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f,
+  );
+  add(
+    suite(
+      "ava suites",
+      process.execPath,
+      ["node_modules/ava/entrypoints/cli.mjs", "--tap", ...globs],
+      sanitizerEnvironment(true),
+      (out) => {
+        const plain = out.split("\n").filter((l) => !/# SKIP|# TODO/.test(l));
+        return [plain.filter((l) => /^ok /.test(l)).length, plain.filter((l) => /^not ok /.test(l)).length];
+      },
+    ),
+  );
 }
 console.log(`${total[0]} passed, ${total[1]} failed`);
 process.exit(total[1] === 0 && total[0] > 0 ? 0 : 1);

@@ -78,14 +78,20 @@ void mutate_once(std::string &s, Random &r, const std::vector<std::string> &corp
   static const char special[] = "\r\n\t \0:;,\"'\\{}()[]#$%/?=&-09azAZ\x7f\x80\xff";
   const size_t at = r.below(s.size() + 1), n = 1 + r.below(8);
   switch (r.below(9)) {
-    case 0: if (!s.empty()) s[r.below(s.size())] = static_cast<char>(r.next()); break;
-    case 1: if (!s.empty()) s[r.below(s.size())] = special[r.below(sizeof(special) - 1)]; break;
+    case 0:
+      if (!s.empty()) s[r.below(s.size())] = static_cast<char>(r.next());
+      break;
+    case 1:
+      if (!s.empty()) s[r.below(s.size())] = special[r.below(sizeof(special) - 1)];
+      break;
     case 2: s.insert(at, 1, special[r.below(sizeof(special) - 1)]); break;
     case 3: s.erase(at, n); break;
     case 4: s.resize(at); break;
     case 5: s.insert(at, s.substr(r.below(s.size() + 1), n * 4)); break;
     case 6: s.insert(at, r.below(300), at > 0 ? s[at - 1] : 'a'); break;
-    case 7: if (!s.empty()) s[r.below(s.size())] ^= static_cast<char>(1 << r.below(8)); break;
+    case 7:
+      if (!s.empty()) s[r.below(s.size())] ^= static_cast<char>(1 << r.below(8));
+      break;
     default: {
       const std::string &other = corpus[r.below(corpus.size())];
       s = s.substr(0, at) + other.substr(r.below(other.size() + 1));
@@ -102,10 +108,14 @@ int main(int argc, char **argv) {
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     const std::string arg = argv[i];
-    if (arg == "--seed" && i + 1 < argc) seed = std::strtoull(argv[++i], nullptr, 10);
-    else if (arg == "--seconds" && i + 1 < argc) seconds = std::strtod(argv[++i], nullptr);
-    else if (arg == "--runs" && i + 1 < argc) runs = std::strtoull(argv[++i], nullptr, 10);
-    else files.push_back(arg);
+    if (arg == "--seed" && i + 1 < argc)
+      seed = std::strtoull(argv[++i], nullptr, 10);
+    else if (arg == "--seconds" && i + 1 < argc)
+      seconds = std::strtod(argv[++i], nullptr);
+    else if (arg == "--runs" && i + 1 < argc)
+      runs = std::strtoull(argv[++i], nullptr, 10);
+    else
+      files.push_back(arg);
   }
   std::string name = argv[0];
   name = name.substr(name.rfind('/') + 1);
@@ -120,7 +130,8 @@ int main(int argc, char **argv) {
   std::vector<std::string> corpus = read_corpus("test/fuzz/corpus/" + stem);
   for (const std::string &input : corpus) run_one(input);
   if (corpus.empty()) corpus.push_back("");
-  std::printf("%s: seed %llu, %zu files of the corpus\n", name.c_str(), static_cast<unsigned long long>(seed), corpus.size());
+  std::printf("%s: seed %llu, %zu files of the corpus\n", name.c_str(), static_cast<unsigned long long>(seed),
+              corpus.size());
   std::fflush(stdout);
   Random random{seed};
   const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);

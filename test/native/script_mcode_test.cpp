@@ -43,7 +43,8 @@ std::vector<void *> occupy_neighbourhood() {
   const uintptr_t centre = reinterpret_cast<uintptr_t>(&lua_newstate) & ~uintptr_t{0xffff};
   const uintptr_t reach = uintptr_t{1200} << 20, step = 0x10000;
   for (uintptr_t at = centre - reach; at < centre + reach; at += step) {
-    void *p = mmap(reinterpret_cast<void *>(at), step, PROT_NONE, kAnonymous | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    void *p =
+        mmap(reinterpret_cast<void *>(at), step, PROT_NONE, kAnonymous | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
     if (p != MAP_FAILED) taken.push_back(p);
   }
   return taken;
