@@ -6,6 +6,7 @@ export const messages = {
   ADDON_MISSING: "no Moonwire binary for %s: %s",
   CONFIG_INVALID: "%s",
   CONFIG_NOT_FOUND: "no configuration found in %s: expected moonwire.config.{ts,mts,js,mjs,json} or nginx.conf",
+  CONFIG_UNREADABLE: "cannot read %s: %s",
   SERVER_START: "%s",
   SERVER_CLOSED: "the server is closed",
   VM_CLOSED: "the Lua VM is closed",
@@ -43,5 +44,35 @@ export class LuaError extends MoonwireError {
   constructor(message: string, luaTraceback = "") {
     super("LUA_ERROR", message);
     this.luaTraceback = luaTraceback;
+  }
+}
+
+/** One mistake in a configuration. */
+export interface ConfigProblem {
+  /** The file, relative to the working directory where that is shorter; empty for a configuration object. */
+  readonly file: string;
+  /** From 1; 0 when there is no position. */
+  readonly line: number;
+  /** From 1; 0 when there is no position. */
+  readonly column: number;
+  /** What is wrong, in nginx's words where it has some. */
+  readonly message: string;
+}
+
+/** A problem as one line, `file:line:column: message`. */
+export function formatProblem(p: ConfigProblem): string {
+  const place = [p.file, p.line || "", p.line && p.column ? p.column : ""].filter((part) => part !== "").join(":");
+  return place === "" ? p.message : `${place}: ${p.message}`;
+}
+
+/** A configuration with mistakes; `message` lists all of them, a line each. */
+export class ConfigError extends MoonwireError {
+  override name = "ConfigError";
+  /** Every mistake, in the order of the files. */
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    super("CONFIG_INVALID", problems.map(formatProblem).join("\n"));
+    this.problems = problems;
   }
 }

@@ -105,3 +105,8 @@ typedef struct {
 /* ---- resp: native/abi/resp.cpp ---- */
 
 /* ---- var: native/abi/var.cpp ---- */
+
+/* ---- process: native/abi/process.cpp ---- */
+
+/* Flushes C streams and ends the process without exit handlers; does not return. */
+void mw_process_exit(int32_t status);
