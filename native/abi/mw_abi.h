@@ -87,12 +87,88 @@ typedef struct {
 } mw_worker_t;
 
 /* ---- escape: native/abi/escape.cpp ---- */
+/* Writers take a buffer and its size and return the size that the result needs: when that is larger than the buffer,
+   nothing useful was written and the caller comes back with a larger one. MW_DONE: the result is the input itself.
+   MW_NO_MEMORY: the result would not fit a Lua string. */
+int32_t mw_escape_uri(const char *src, size_t len, int type, char *dst, size_t dst_size);
+int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst);   /* dst: len bytes */
+int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t dst_size);
+int32_t mw_escape_base64(const char *src, size_t len, int url, int pad, char *dst);   /* dst: (len + 2) / 3 * 4 bytes */
+int32_t mw_escape_unbase64(const char *src, size_t len, int url, char *dst);   /* dst: (len + 3) / 4 * 3; or MW_ERROR */
+int32_t mw_escape_unbase64_mime(const char *src, size_t len, char *dst);
+
+/* One argument of a query string, unescaped; the texts lie in the buffer given to mw_escape_parse_args. */
+typedef struct {
+  const char *key;
+  const char *value;    /* null: there was no "=", Lua's true */
+  int32_t key_size;     /* 0: an empty key, to be left out; it still counts */
+  int32_t value_size;
+} mw_arg;
+
+/* Splits a query string; text has room for len bytes, args for count. Stops after count arguments and sets *rest to the
+   offset where it stopped (len when all was read). Returns the number of arguments. */
+int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *args, int32_t count, size_t *rest);
 
 /* ---- crypto: native/abi/crypto.cpp ---- */
+void mw_crypto_md5(const char *src, size_t len, char *dst);       /* 16 bytes */
+void mw_crypto_md5_hex(const char *src, size_t len, char *dst);   /* 32 bytes */
+void mw_crypto_sha1(const char *src, size_t len, char *dst);      /* 20 bytes */
+void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *src, size_t len, char *dst);   /* 20 bytes */
+uint32_t mw_crypto_crc32(const char *src, size_t len);
 
 /* ---- time: native/abi/time.cpp ---- */
+/* Reads the clocks into the calling worker's now_ms and mono_ms. */
+void mw_time_update(void);
+/* Each writes into dst and returns the length: 19, 29, at most 31 bytes. */
+int32_t mw_time_format_date(int64_t sec, int local, char *dst);
+int32_t mw_time_format_http(int64_t sec, char *dst);
+int32_t mw_time_format_cookie(int64_t sec, char *dst);
+/* The seconds of an HTTP date, or -1. */
+int64_t mw_time_parse_http(const char *src, size_t len);
 
 /* ---- regex: native/abi/regex.cpp ---- */
+enum mw_regex_flag {
+  MW_REGEX_CASELESS = 0x001,
+  MW_REGEX_MULTILINE = 0x002,
+  MW_REGEX_DOTALL = 0x004,
+  MW_REGEX_EXTENDED = 0x008,
+  MW_REGEX_ANCHORED = 0x010,
+  MW_REGEX_UTF = 0x020,
+  MW_REGEX_NO_UTF_CHECK = 0x040,
+  MW_REGEX_DUPNAMES = 0x080,
+  MW_REGEX_JAVASCRIPT = 0x100,
+  MW_REGEX_DFA = 0x200,
+  MW_REGEX_JIT = 0x400,
+  MW_REGEX_NOMATCH = -1
+};
+
+typedef struct {
+  int32_t *captures;    /* byte offsets (from, to) of the last match of this regex; -1 = unset */
+  int32_t ncaptures;    /* groups, the whole match not counted; 0 in DFA mode */
+  int32_t name_count;
+  void *impl;
+} mw_regex_t;
+
+typedef struct mw_regex_template mw_regex_template_t;
+
+/* An owned regex, or null with a NUL-terminated message in err. */
+mw_regex_t *mw_regex_compile(const char *pattern, size_t len, uint32_t flags, char *err, size_t err_size);
+void mw_regex_free(mw_regex_t *re);
+/* Number and text of the i-th named group. */
+int32_t mw_regex_name(const mw_regex_t *re, int32_t i, mw_str *name);
+/* Matches from byte start: > 0 the highest group set plus one, MW_REGEX_NOMATCH, or a negative PCRE2 error. */
+int32_t mw_regex_exec(mw_regex_t *re, const char *subject, size_t len, int32_t start);
+/* Bytes from an empty match at pos to the next place to try: 1, or a whole character in UTF mode. */
+int32_t mw_regex_step(const mw_regex_t *re, const char *subject, size_t len, int32_t pos);
+/* An owned replacement template ($0 $1 ${1} $$), or null with a message in err. */
+mw_regex_template_t *mw_regex_template_compile(const char *text, size_t len, char *err, size_t err_size);
+void mw_regex_template_free(mw_regex_template_t *t);
+/* Replaces the first match, or all. Returns the number of matches (*out is set when > 0, and valid until this thread's
+   next mw_regex_sub), MW_NO_MEMORY, or a negative PCRE2 error. */
+int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *subject, size_t len, int global, mw_str *out);
+/* lua_regex_match_limit (0 = PCRE2's own) and ngx.re.opt("jit_stack_size"), for the calling worker. */
+void mw_regex_set_match_limit(uint32_t limit);
+int32_t mw_regex_set_jit_stack(int64_t size);
 
 /* ---- shdict: native/abi/shdict.cpp ---- */
 

@@ -1,0 +1,137 @@
+-- SPDX-License-Identifier: MIT
+-- Query strings both ways, for ngx.decode_args / encode_args and for the argument functions of ngx.req.
+-- Pure functions on the calling VM; they never park.
+local ffi = require "ffi"
+local abi = require "moonwire.abi"
+local buffer = require "moonwire.buffer"
+local string_buffer = require "string.buffer"
+
+local C, W = abi.C, abi.W
+local ffi_new, ffi_string = ffi.new, ffi.string
+local get_buffer = buffer.get
+local type, pairs, error, tonumber, tostring = type, pairs, error, tonumber, tostring
+local byte = string.byte
+
+local BATCH = 64
+local NO_MEMORY = C.MW_NO_MEMORY
+local COMPONENT = 2
+local AMPERSAND = 38
+
+local batch = ffi_new("mw_arg[?]", BATCH)
+local rest_ptr = ffi_new("size_t[1]")
+local char_ptr = ffi.typeof "const char *"
+local out = string_buffer.new()
+
+local args = {}
+
+--- Splits a query string into a table: a key seen again collects its values in a list, one without `=` is true.
+-- @param src a string, or a pointer with `len`
+-- @param max arguments at most; 0 or less: all
+-- @param into table to fill (optional)
+-- @return the table, and "truncated" when arguments were left out
+function args.parse(src, len, max, into)
+  local result = into or {}
+  local text = get_buffer(len)
+  local base = ffi.cast(char_ptr, src)
+  local offset, count = 0, 0
+  while offset < len do
+    local want = BATCH
+    if max > 0 and max - count < want then
+      want = max - count
+    end
+    local n = C.mw_escape_parse_args(base + offset, len - offset, text + offset, batch, want, rest_ptr)
+    for i = 0, n - 1 do
+      local arg = batch[i]
+      if arg.key_size > 0 then
+        local key = ffi_string(arg.key, arg.key_size)
+        local value = true
+        if arg.value ~= nil then
+          value = ffi_string(arg.value, arg.value_size)
+        end
+        local old = result[key]
+        if old == nil then
+          result[key] = value
+        elseif type(old) == "table" then
+          old[#old + 1] = value
+        else
+          result[key] = { old, value }
+        end
+      end
+    end
+    count = count + n
+    offset = offset + tonumber(rest_ptr[0])
+    if max > 0 and count == max then
+      if offset < len or base[len - 1] == AMPERSAND then
+        return result, "truncated"
+      end
+      break
+    end
+  end
+  return result
+end
+
+local function put_escaped(s)
+  local len = #s
+  local n = C.mw_escape_uri(s, len, COMPONENT, W.buf, W.buf_size)
+  if n < 0 then
+    if n == NO_MEMORY then
+      error("no memory", 4)
+    end
+    out:put(s)
+    return
+  end
+  local buf, size = W.buf, W.buf_size
+  if n > size then
+    buf, size = get_buffer(n)
+    C.mw_escape_uri(s, len, COMPONENT, buf, size)
+  end
+  out:putcdata(buf, n)
+end
+
+local function put_pair(key, value, value_type, is_first)
+  if value_type == "boolean" then
+    if not value then
+      return is_first
+    end
+    if not is_first then
+      out:put("&")
+    end
+    put_escaped(key)
+    return false
+  end
+  if value_type == "number" then
+    value = tostring(value)
+  elseif value_type ~= "string" then
+    error("attempt to use " .. value_type .. " as query arg value", 4)
+  end
+  if not is_first then
+    out:put("&")
+  end
+  put_escaped(key)
+  out:put("=")
+  put_escaped(value)
+  return false
+end
+
+--- The query string of a table: true stands for a key alone, false for nothing, a list for the key repeated.
+-- Errors (a key that is not a string, a value of a wrong type) are thrown at the caller's caller.
+function args.encode(t)
+  out:reset()
+  local is_first = true
+  for key, value in pairs(t) do
+    if type(key) ~= "string" then
+      error('attempt to use a non-string key in the "args" option table', 3)
+    end
+    local value_type = type(value)
+    if value_type == "table" then
+      for _, item in pairs(value) do
+        is_first = put_pair(key, item, type(item), is_first)
+      end
+    else
+      is_first = put_pair(key, value, value_type, is_first)
+    end
+  end
+  return out:get()
+end
+
+return args

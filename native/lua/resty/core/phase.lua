@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- resty.core.phase for code that requires it: the functions it would install are already there.
+return { version = require("resty.core.base").version }
