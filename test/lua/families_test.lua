@@ -94,7 +94,9 @@ t.eq(t.logged[#t.logged], 'attempt to use named capturing variable "x" (named ca
 
 -- the hot calls compile: no trace aborts but for the compiler's choice of another loop to begin with
 local jutil = require "jit.util"
-local trace_errors = require("jit.vmdef").traceerr
+-- (the names of the abort reasons come with the luajit program, not with the library)
+local has_names, vmdef = pcall(require, "jit.vmdef")
+local trace_errors = has_names and vmdef.traceerr or {}
 local aborted
 local function watch(what, _, func, pc, code)
   local text = what == "abort" and trace_errors[code]

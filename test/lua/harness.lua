@@ -1,8 +1,9 @@
 -- SPDX-License-Identifier: MIT
--- Runs a Lua test file with the ABI families outside the server: `luajit harness.lua LIBRARY REPOSITORY FILE...`.
--- LIBRARY is the shared object that test/lua/run.mjs builds. A test file gets `t` (t.eq, t.ok, t.fails) and `ngx`.
+-- Runs Lua test files over the ABI families in a bare VM: `arg` = { REPOSITORY, FILE... }, started by
+-- test/native/abi_lua_test.cpp. A test file is called with `t` (t.eq, t.ok, t.fails; t(line) counts a line) and finds the
+-- global `ngx` with the families installed. Returns the numbers of checks passed and failed.
 local ffi = require "ffi"
-local library, root = arg[1], arg[2]
+local root = arg[1]
 package.path = root .. "/native/lua/?.lua;" .. package.path
 
 local function read(path)
@@ -12,17 +13,16 @@ local function read(path)
   return text
 end
 
-local abi_chunk = assert(loadfile(root .. "/native/lua/moonwire/abi.lua"))
-ffi.cdef "void mw_test_set_worker(void *worker);"
-local lib = ffi.load(library, true)
-
+local WORKER_SIZE = 512
 local scratch_size = tonumber(os.getenv "MW_SCRATCH") or 4096
-local worker_memory = ffi.new("char[?]", 512)
+local worker_memory = ffi.new("char[?]", WORKER_SIZE)
 local scratch = ffi.new("char[?]", scratch_size)
+local abi_chunk = assert(loadfile(root .. "/native/lua/moonwire/abi.lua"))
 local abi = abi_chunk(read(root .. "/native/abi/mw_abi.h"), worker_memory, {})
-assert(ffi.sizeof "mw_worker_t" <= 512)
+assert(ffi.sizeof "mw_worker_t" <= WORKER_SIZE)
+ffi.cdef "void mw_test_set_worker(void *worker);"
+ffi.C.mw_test_set_worker(worker_memory)
 abi.W.buf, abi.W.buf_size = scratch, scratch_size
-lib.mw_test_set_worker(worker_memory)
 package.loaded["moonwire.abi"] = abi
 abi.C.mw_time_update()
 
@@ -30,7 +30,7 @@ local logged = {}
 ngx = {
   ERR = 4,
   log = function(_, ...)
-    logged[#logged + 1] = table.concat({ ... })
+    logged[#logged + 1] = table.concat { ... }
   end,
 }
 require "moonwire.encode"(ngx)
@@ -76,9 +76,17 @@ function t.fails(wanted, f, ...)
   end
 end
 
-for i = 3, #arg do
+setmetatable(t, {
+  __call = function(_, line)
+    passed = passed + 1
+    if t.write then
+      t.write(line)
+    end
+  end,
+})
+
+for i = 2, #arg do
   assert(loadfile(arg[i]))(t)
 end
-print(passed .. " passed, " .. failed .. " failed")
 collectgarbage()
-os.exit(failed == 0 and passed > 0 and 0 or 1, true)
+return passed, failed
