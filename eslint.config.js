@@ -49,6 +49,7 @@ export default tseslint.config(
       "@typescript-eslint/no-unsafe-assignment": "off",
       "@typescript-eslint/require-await": "off",
       "@typescript-eslint/no-explicit-any": "off",
+      "no-unused-private-class-members": "off", // a private field may only keep an object alive
     },
   },
 );
