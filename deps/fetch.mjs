@@ -56,7 +56,8 @@ function findVersion(env, entry, where) {
   for (const record of records) if (record.includes(` ${entry.sha256} `)) return /^Version: *(\S+)/m.exec(record)[1];
   if (records.length > 0) {
     const served = records.map((t) => /^Version: *(\S+)/m.exec(t)?.[1]).join(", ");
-    fail(`the manifest pins ${entry.source} ${entry.version}, but the apt sources serve ${served}${where}`);
+    const why = served.includes(entry.version) ? "with another SHA-256" : "only";
+    fail(`the manifest pins ${entry.source} ${entry.version}, but the apt sources serve ${served} ${why}${where}`);
   }
   return fail(
     `the apt sources have no source package "${entry.source}" (${env.MOONWIRE_APT_ERROR || "none found"})${where}`,

@@ -7,7 +7,13 @@ import { basename } from "node:path";
 
 /// base <- loop <- net <- http <- (script, abi) <- worker <- addon; shm needs base alone. config is data for all above it.
 const rooms = { base: 0, config: 1, shm: 1, loop: 2, net: 3, http: 4, script: 5, abi: 5, worker: 6, addon: 7 };
-const files = { "config.h": "config", "config.cpp": "config", "server.h": "worker", "server.cpp": "worker" };
+const files = {
+  "config.h": "config",
+  "config.cpp": "config",
+  "server.h": "worker",
+  "server.cpp": "worker",
+  "worker.h": "worker",
+};
 
 function roomOf(path) {
   return files[path] ?? path.split("/")[0].replace(/\.(h|cpp)$/, "");
@@ -34,7 +40,8 @@ export function includes(paths) {
     for (const { n, text } of lines(path)) {
       const to = /^#include "([^"]+)"/.exec(text)?.[1];
       if (!to || !(from in rooms)) continue;
-      if (!(roomOf(to) in rooms)) out.push(`${path}:${n}: include "${to}" by its path below native/`);
+      if (!(roomOf(to) in rooms) || !(to.includes("/") || to in files))
+        out.push(`${path}:${n}: include "${to}" by its path below native/`);
       else if (!mayInclude(from, roomOf(to)))
         out.push(`${path}:${n}: ${from} must not include ${roomOf(to)} ("${to}")`);
     }
