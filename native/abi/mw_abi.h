@@ -171,6 +171,48 @@ void mw_regex_set_match_limit(uint32_t limit);
 int32_t mw_regex_set_jit_stack(int64_t size);
 
 /* ---- shdict: native/abi/shdict.cpp ---- */
+enum mw_shdict_status {
+  MW_SHDICT_NOT_NUMBER = -200, /* "not a number" */
+  MW_SHDICT_NOT_LIST = -201,   /* "value not a list" */
+  MW_SHDICT_IS_LIST = -202     /* "value is a list" */
+};
+enum mw_shdict_type { MW_SHDICT_NIL = 0, MW_SHDICT_BOOLEAN = 1, MW_SHDICT_NUMBER = 3, MW_SHDICT_STRING = 4 };
+enum mw_shdict_op { MW_SHDICT_SET = 0, MW_SHDICT_ADD = 1, MW_SHDICT_REPLACE = 2, MW_SHDICT_SAFE = 4 };
+
+typedef struct mw_shdict mw_shdict_t;   /* a shared dictionary; belongs to the server */
+
+/* What a call leaves behind; one such struct per VM is reused. num: a number, a boolean as 0 or 1, a length, milliseconds. */
+typedef struct {
+  double num;
+  uint32_t size;      /* a string's length, also when the buffer was MW_TOO_SMALL */
+  uint32_t flags;
+  uint8_t type;       /* enum mw_shdict_type */
+  uint8_t stale;
+  uint8_t forcible;
+  uint8_t pad;
+} mw_shdict_value_t;
+
+/* Times to live are in milliseconds, fractions cut off; 0 = for ever. Strings are written to buf, at most cap bytes. */
+int32_t mw_shdict_get(mw_shdict_t *dict, const char *key, size_t key_len, int32_t stale, char *buf, size_t cap,
+                      mw_shdict_value_t *out);
+int32_t mw_shdict_store(mw_shdict_t *dict, int32_t op, const char *key, size_t key_len, int32_t type, const char *str,
+                        size_t str_len, double num, double ttl_ms, uint32_t flags, mw_shdict_value_t *out);
+int32_t mw_shdict_incr(mw_shdict_t *dict, const char *key, size_t key_len, double step, int32_t has_init, double init,
+                       double init_ttl_ms, mw_shdict_value_t *out);
+int32_t mw_shdict_push(mw_shdict_t *dict, int32_t right, const char *key, size_t key_len, int32_t type, const char *str,
+                       size_t str_len, double num, mw_shdict_value_t *out);
+int32_t mw_shdict_pop(mw_shdict_t *dict, int32_t right, const char *key, size_t key_len, char *buf, size_t cap,
+                      mw_shdict_value_t *out);
+int32_t mw_shdict_len(mw_shdict_t *dict, const char *key, size_t key_len, mw_shdict_value_t *out);
+int32_t mw_shdict_ttl(mw_shdict_t *dict, const char *key, size_t key_len, mw_shdict_value_t *out);
+int32_t mw_shdict_expire(mw_shdict_t *dict, const char *key, size_t key_len, double ttl_ms);
+int32_t mw_shdict_flush_all(mw_shdict_t *dict);
+/* Returns how many were freed. */
+int64_t mw_shdict_flush_expired(mw_shdict_t *dict, int64_t max);
+/* Writes keys as uint32_t length + bytes; returns the bytes that all of them need, out->num the keys written. */
+int64_t mw_shdict_keys(mw_shdict_t *dict, int64_t max, char *buf, size_t cap, mw_shdict_value_t *out);
+int64_t mw_shdict_capacity(mw_shdict_t *dict);
+int64_t mw_shdict_free_space(mw_shdict_t *dict);
 
 /* ---- log: native/abi/log.cpp ---- */
 

@@ -60,7 +60,7 @@ bool entry_verify(ShmDict &dict, uint64_t off, uint64_t &elements) {
   uint64_t room = slab_block_size(dict.slab(), off);
   if (room < kShmNodeHead) return false;
   ShmNode *n = dict.node(off);
-  uint64_t value = n->type == ShmType::list ? sizeof(ShmListHead) : n->value_len;
+  uint64_t value = n->type == ShmType::list ? 0 : n->value_len;
   if (n->key_len == 0 || kShmNodeHead + n->key_len + value > room) return false;
   if (n->hash != shm_hash(dict, Str(n->data, n->key_len))) return false;
   switch (n->type) {
@@ -71,15 +71,14 @@ bool entry_verify(ShmDict &dict, uint64_t off, uint64_t &elements) {
     default: return false;
   }
   uint64_t count = 0, prev = 0;
-  ShmListHead head = shm_list_head(*n);
-  for (uint64_t e = head.first; e != 0; e = dict.element(e)->next) {
+  for (uint64_t e = n->first; e != 0; e = dict.element(e)->next) {
     if (++count > n->value_len || slab_block_size(dict.slab(), e) < kShmListNodeHead) return false;
     ShmListNode *el = dict.element(e);
     if (el->prev != prev || kShmListNodeHead + el->len > slab_block_size(dict.slab(), e)) return false;
     prev = e;
   }
   elements += count;
-  return prev == head.last && count == n->value_len && count > 0;
+  return prev == n->last && count == n->value_len && count > 0;
 }
 
 bool region_verify(ShmDict &dict) {

@@ -12,13 +12,15 @@
 
 namespace mw {
 
-/// One entry: key bytes, then the value's: 8 of a double, 1 of a boolean, a string's, or a ShmListHead.
+/// One entry: key bytes, then the value's: 8 of a double, 1 of a boolean, or a string's. Its head is as large as
+/// lua-nginx-module's (67 bytes, there 68): a zone then holds as many items as it does under nginx, and evicts when that does.
 struct ShmNode {
   uint64_t hash;
   uint64_t expires;     ///< wall clock in ms, 0 = never
   uint64_t lru_prev;    ///< towards the most recently used
   uint64_t lru_next;
   uint64_t chain;       ///< next entry of the same bucket
+  uint64_t first, last; ///< a list's elements
   uint32_t value_len;   ///< bytes; of a list the number of elements
   uint32_t flags;
   uint16_t key_len;
@@ -26,11 +28,6 @@ struct ShmNode {
   char data[1];
 };
 inline constexpr uint64_t kShmNodeHead = offsetof(ShmNode, data);
-
-/// Stored unaligned behind the key of a list entry.
-struct ShmListHead {
-  uint64_t first, last;
-};
 
 /// One list element, a block of its own.
 struct ShmListNode {
@@ -121,13 +118,6 @@ uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len,
 inline bool shm_is_expired(const ShmNode &node, uint64_t now_ms) { return node.expires != 0 && node.expires <= now_ms; }
 inline char *shm_value(ShmNode &node) { return node.data + node.key_len; }
 inline uint64_t shm_deadline(uint64_t ttl_ms, uint64_t now_ms) { return ttl_ms == 0 ? 0 : now_ms + ttl_ms; }
-
-inline ShmListHead shm_list_head(ShmNode &node) {
-  ShmListHead head;
-  std::memcpy(&head, shm_value(node), sizeof head);
-  return head;
-}
-inline void shm_list_head_set(ShmNode &node, ShmListHead head) { std::memcpy(shm_value(node), &head, sizeof head); }
 /// Frees all elements of a list entry and empties it.
 void shm_list_clear(ShmDict &dict, uint64_t off);
 

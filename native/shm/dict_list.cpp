@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Lists in a shared dictionary: an entry whose value is a head of two offsets, and one block per element. Each call runs
+// Lists in a shared dictionary: an entry that knows its first and last element, and one block per element. Each call runs
 // with the region's lock held; pushes never evict entries that are still valid.
 #include "shm/dict_inner.h"
 
@@ -19,30 +19,26 @@ uint64_t element_new(ShmDict &dict, const ShmInput &value) {
 }
 
 void element_link(ShmDict &dict, ShmNode &list, uint64_t off, ShmEnd end) {
-  ShmListHead head = shm_list_head(list);
   ShmListNode *e = dict.element(off);
   if (end == ShmEnd::left) {
     e->prev = 0;
-    e->next = head.first;
-    (head.first ? dict.element(head.first)->prev : head.last) = off;
-    head.first = off;
+    e->next = list.first;
+    (list.first ? dict.element(list.first)->prev : list.last) = off;
+    list.first = off;
   } else {
     e->next = 0;
-    e->prev = head.last;
-    (head.last ? dict.element(head.last)->next : head.first) = off;
-    head.last = off;
+    e->prev = list.last;
+    (list.last ? dict.element(list.last)->next : list.first) = off;
+    list.last = off;
   }
-  shm_list_head_set(list, head);
   ++list.value_len;
   ++dict.root().elements;
 }
 
 void element_remove(ShmDict &dict, ShmNode &list, uint64_t off) {
-  ShmListHead head = shm_list_head(list);
   ShmListNode *e = dict.element(off);
-  (e->prev ? dict.element(e->prev)->next : head.first) = e->next;
-  (e->next ? dict.element(e->next)->prev : head.last) = e->prev;
-  shm_list_head_set(list, head);
+  (e->prev ? dict.element(e->prev)->next : list.first) = e->next;
+  (e->next ? dict.element(e->next)->prev : list.last) = e->prev;
   --list.value_len;
   --dict.root().elements;
   slab_free(dict.slab(), off);
@@ -59,14 +55,14 @@ uint64_t list_open(ShmDict &dict, uint64_t hash, Str key, ShmFound found, uint64
   if (found.expired) shm_node_delete(dict, found.off);
   if (found && !found.expired) return found.off;
   bool forcible = false;
-  uint64_t off = shm_node_new(dict, hash, key, sizeof(ShmListHead), true, now_ms, forcible);
+  uint64_t off = shm_node_new(dict, hash, key, 0, true, now_ms, forcible);
   if (off == 0) return 0;
   ShmNode &n = *dict.node(off);
   n.type = ShmType::list;
   n.expires = 0;
   n.flags = 0;
   n.value_len = 0;
-  shm_list_head_set(n, {0, 0});
+  n.first = n.last = 0;
   return off;
 }
 
@@ -74,14 +70,14 @@ uint64_t list_open(ShmDict &dict, uint64_t hash, Str key, ShmFound found, uint64
 
 void shm_list_clear(ShmDict &dict, uint64_t off) {
   ShmNode &n = *dict.node(off);
-  for (uint64_t e = shm_list_head(n).first; e != 0;) {
+  for (uint64_t e = n.first; e != 0;) {
     uint64_t next = dict.element(e)->next;
     slab_free(dict.slab(), e);
     e = next;
   }
   dict.root().elements -= n.value_len;
   n.value_len = 0;
-  shm_list_head_set(n, {0, 0});
+  n.first = n.last = 0;
 }
 
 ShmStatus shm_dict_push(ShmDict &dict, ShmEnd end, Str key, const ShmInput &value, uint64_t now_ms, uint64_t &length) {
@@ -115,8 +111,7 @@ ShmStatus shm_dict_pop(ShmDict &dict, ShmEnd end, Str key, uint64_t now_ms, char
   shm_lru_touch(dict, found.off);
   ShmNode &list = *dict.node(found.off);
   if (list.type != ShmType::list) return ShmStatus::not_list;
-  ShmListHead head = shm_list_head(list);
-  uint64_t off = end == ShmEnd::left ? head.first : head.last;
+  uint64_t off = end == ShmEnd::left ? list.first : list.last;
   ShmListNode *e = dict.element(off);
   out.type = e->type;
   out.size = e->len;

@@ -150,20 +150,13 @@ uint32_t shm_reap(ShmDict &dict, bool force, uint64_t now_ms) {
   return freed;
 }
 
-/// A block for an entry. The tiny ones may take a block of the root's size instead, or a zone of the least size, where
-/// the root's page is all there is, could hold none of them.
-static uint64_t node_alloc(ShmDict &dict, uint64_t size) {
-  uint64_t off = slab_alloc(dict.slab(), size);
-  return off != 0 || size >= sizeof(ShmRoot) ? off : slab_alloc(dict.slab(), sizeof(ShmRoot));
-}
-
 uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len, bool safe, uint64_t now_ms, bool &forcible) {
   uint64_t size = kShmNodeHead + key.size() + value_len;
-  uint64_t off = node_alloc(dict, size);
+  uint64_t off = slab_alloc(dict.slab(), size);
   for (int round = 0; off == 0 && !safe && round < kEvictRounds; ++round) {
     if (shm_reap(dict, true, now_ms) == 0) break;
     forcible = true;
-    off = node_alloc(dict, size);
+    off = slab_alloc(dict.slab(), size);
   }
   if (off == 0) return 0;
   ShmNode *n = dict.node(off);
