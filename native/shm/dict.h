@@ -23,10 +23,10 @@ enum class ShmStatus : uint8_t {
   not_found,
   exists,
   no_memory,
-  not_number,   ///< incr of something else
-  not_list,     ///< a list call on something else
-  is_list,      ///< get of a list
-  too_small,    ///< the caller's buffer does not hold the value; the size it needs is in the result
+  not_number,  ///< incr of something else
+  not_list,    ///< a list call on something else
+  is_list,     ///< get of a list
+  too_small,   ///< the caller's buffer does not hold the value; the size it needs is in the result
 };
 
 /// Values as lua-nginx-module numbers them.
@@ -35,17 +35,17 @@ enum class ShmType : uint8_t { nil = 0, boolean = 1, number = 3, string = 4, lis
 /// A value going in. Borrowed.
 struct ShmInput {
   ShmType type = ShmType::nil;
-  double num = 0;   ///< number; boolean as 0 or 1
+  double num = 0;  ///< number; boolean as 0 or 1
   Str str;
 };
 
 /// A value coming out; a string's bytes go to the caller's buffer.
 struct ShmOutput {
   ShmType type = ShmType::nil;
-  bool stale = false;    ///< only from stale reads: the entry has expired
+  bool stale = false;  ///< only from stale reads: the entry has expired
   uint32_t flags = 0;
   double num = 0;
-  uint64_t size = 0;     ///< a string's length, also when it did not fit
+  uint64_t size = 0;  ///< a string's length, also when it did not fit
 };
 
 enum class ShmStore : uint8_t { set = 0, add = 1, replace = 2 };

@@ -16,12 +16,12 @@ namespace mw {
 /// lua-nginx-module's (67 bytes, there 68): a zone then holds as many items as it does under nginx, and evicts when that does.
 struct ShmNode {
   uint64_t hash;
-  uint64_t expires;     ///< wall clock in ms, 0 = never
-  uint64_t lru_prev;    ///< towards the most recently used
+  uint64_t expires;   ///< wall clock in ms, 0 = never
+  uint64_t lru_prev;  ///< towards the most recently used
   uint64_t lru_next;
-  uint64_t chain;       ///< next entry of the same bucket
-  uint64_t first, last; ///< a list's elements
-  uint32_t value_len;   ///< bytes; of a list the number of elements
+  uint64_t chain;        ///< next entry of the same bucket
+  uint64_t first, last;  ///< a list's elements
+  uint32_t value_len;    ///< bytes; of a list the number of elements
   uint32_t flags;
   uint16_t key_len;
   ShmType type;
@@ -40,10 +40,10 @@ inline constexpr uint64_t kShmListNodeHead = offsetof(ShmListNode, data);
 
 /// The words every call touches; a block of their own.
 struct ShmRoot {
-  uint64_t lru_first;   ///< most recently used
+  uint64_t lru_first;  ///< most recently used
   uint64_t lru_last;
   uint64_t entries;
-  uint64_t elements;    ///< list elements
+  uint64_t elements;  ///< list elements
   uint64_t evicted, expired;
   uint64_t reserved[3];
 };
@@ -53,14 +53,14 @@ struct ShmHeader {
   uint64_t magic;
   uint64_t size;
   uint64_t seed[2];
-  uint64_t buckets_off;   ///< uint32_t each: offset of the first entry / 8
+  uint64_t buckets_off;  ///< uint32_t each: offset of the first entry / 8
   uint64_t bucket_mask;
   uint64_t root_off;
-  uint64_t name_off;      ///< text for log lines, NUL-terminated: ` in lua_shared_dict zone "NAME"`
-  uint32_t name_len;      ///< of NAME
-  uint32_t writing;       ///< set while values or structure change: an owner that dies then leaves garbage
-  uint64_t recovered;     ///< owners that died; data kept
-  uint64_t reset;         ///< owners that died; data dropped
+  uint64_t name_off;   ///< text for log lines, NUL-terminated: ` in lua_shared_dict zone "NAME"`
+  uint32_t name_len;   ///< of NAME
+  uint32_t writing;    ///< set while values or structure change: an owner that dies then leaves garbage
+  uint64_t recovered;  ///< owners that died; data kept
+  uint64_t reset;      ///< owners that died; data dropped
   alignas(64) ShmLock lock;
   alignas(64) SlabState slab;
 };
@@ -113,7 +113,8 @@ void shm_node_delete(ShmDict &dict, uint64_t off);
 /// Frees one or two expired entries at the LRU's end; `force` first removes the last one whatever its state.
 uint32_t shm_reap(ShmDict &dict, bool force, uint64_t now_ms);
 /// A new linked entry of `value_len` value bytes. Without `safe`, evicts up to 30 rounds (forcible). 0 = no memory.
-uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len, bool safe, uint64_t now_ms, bool &forcible);
+uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len, bool safe, uint64_t now_ms,
+                      bool &forcible);
 
 inline bool shm_is_expired(const ShmNode &node, uint64_t now_ms) { return node.expires != 0 && node.expires <= now_ms; }
 inline char *shm_value(ShmNode &node) { return node.data + node.key_len; }

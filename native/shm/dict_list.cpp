@@ -7,7 +7,8 @@ namespace mw {
 namespace {
 
 uint64_t element_new(ShmDict &dict, const ShmInput &value) {
-  Str bytes = value.type == ShmType::number ? Str(reinterpret_cast<const char *>(&value.num), sizeof value.num) : value.str;
+  Str bytes =
+      value.type == ShmType::number ? Str(reinterpret_cast<const char *>(&value.num), sizeof value.num) : value.str;
   if (bytes.size() > 0xffffffffu) return 0;
   uint64_t off = slab_alloc(dict.slab(), kShmListNodeHead + bytes.size());
   if (off == 0) return 0;

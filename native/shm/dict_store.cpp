@@ -150,7 +150,8 @@ uint32_t shm_reap(ShmDict &dict, bool force, uint64_t now_ms) {
   return freed;
 }
 
-uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len, bool safe, uint64_t now_ms, bool &forcible) {
+uint64_t shm_node_new(ShmDict &dict, uint64_t hash, Str key, uint64_t value_len, bool safe, uint64_t now_ms,
+                      bool &forcible) {
   uint64_t size = kShmNodeHead + key.size() + value_len;
   uint64_t off = slab_alloc(dict.slab(), size);
   for (int round = 0; off == 0 && !safe && round < kEvictRounds; ++round) {

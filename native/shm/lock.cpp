@@ -36,7 +36,8 @@ bool shm_lock_init(ShmLock &lock) {
   pthread_mutexattr_t attr;
   if (pthread_mutexattr_init(&attr) != 0) return false;
   bool ok = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED) == 0 &&
-            pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(&lock.mutex, &attr) == 0;
+            pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 &&
+            pthread_mutex_init(&lock.mutex, &attr) == 0;
   pthread_mutexattr_destroy(&attr);
   return ok;
 }

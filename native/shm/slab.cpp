@@ -161,7 +161,8 @@ Place place_of(Slab s, uint64_t off) {
 int64_t page_blocks_used(Slab s, uint32_t i) {
   SlabPage *p = page_at(s, i);
   uint32_t used = 0, own = bitmap_blocks(p->shift), total = blocks_per_page(p->shift);
-  for (uint32_t w = 0; w < bitmap_words(p->shift); ++w) used += static_cast<uint32_t>(std::popcount(bitmap_of(s, i)[w]));
+  for (uint32_t w = 0; w < bitmap_words(p->shift); ++w)
+    used += static_cast<uint32_t>(std::popcount(bitmap_of(s, i)[w]));
   if (used != p->used || used > total || used <= own) return -1;
   return used - own;
 }

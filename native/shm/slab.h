@@ -10,27 +10,27 @@
 namespace mw {
 
 inline constexpr uint64_t kSlabPageSize = 4096;
-inline constexpr uint32_t kSlabMinShift = 3;    ///< 8 bytes
-inline constexpr uint32_t kSlabMaxShift = 11;   ///< 2048 bytes
+inline constexpr uint32_t kSlabMinShift = 3;   ///< 8 bytes
+inline constexpr uint32_t kSlabMaxShift = 11;  ///< 2048 bytes
 inline constexpr uint32_t kSlabNone = 0xffffffffu;
 
 /// What a page is used for; one descriptor per page.
 struct SlabPage {
   enum Kind : uint8_t { free_run, free_inner, blocks, large_run, large_inner };
-  uint64_t mask;         ///< blocks of 64 bytes and more: one bit per used block (smaller ones: bitmap in the page)
-  uint32_t prev, next;   ///< free_run: the free list; blocks with room: the list of its size
-  uint32_t run;          ///< free_run, large_run: pages in the run; last page of a free run: the same
-  uint16_t used;         ///< blocks: how many are taken, the bitmap's own included
+  uint64_t mask;        ///< blocks of 64 bytes and more: one bit per used block (smaller ones: bitmap in the page)
+  uint32_t prev, next;  ///< free_run: the free list; blocks with room: the list of its size
+  uint32_t run;         ///< free_run, large_run: pages in the run; last page of a free run: the same
+  uint16_t used;        ///< blocks: how many are taken, the bitmap's own included
   uint8_t kind;
-  uint8_t shift;         ///< blocks: log2 of the size
+  uint8_t shift;  ///< blocks: log2 of the size
 };
 
 /// The allocator's state; lives in the region's header.
 struct SlabState {
-  uint64_t pages_off;    ///< offset of page 0
-  uint64_t descs_off;    ///< offset of the descriptors
+  uint64_t pages_off;  ///< offset of page 0
+  uint64_t descs_off;  ///< offset of the descriptors
   uint32_t n_pages;
-  uint32_t n_free;       ///< wholly free pages
+  uint32_t n_free;  ///< wholly free pages
   uint32_t free_head;
   uint32_t with_room[kSlabMaxShift - kSlabMinShift + 1];  ///< per size: pages with a free block
 };

@@ -26,7 +26,9 @@ struct Zone {
     return shm_dict_store(*d, op, safe, key, v, ttl, flags, now, forcible);
   }
   ShmStatus set(Str key, Str v, uint64_t ttl = 0) { return store(ShmStore::set, key, {ShmType::string, 0, v}, ttl); }
-  ShmStatus num(Str key, double v, uint64_t ttl = 0) { return store(ShmStore::set, key, {ShmType::number, v, {}}, ttl); }
+  ShmStatus num(Str key, double v, uint64_t ttl = 0) {
+    return store(ShmStore::set, key, {ShmType::number, v, {}}, ttl);
+  }
   ShmStatus get(Str key, bool stale = false) {
     text.assign(200000, '\0');
     ShmStatus s = shm_dict_get(*d, key, stale, now, text.data(), text.size(), out);
@@ -245,7 +247,8 @@ TEST(shm_dict_list_replaced_and_expired) {
 TEST(shm_dict_list_fills_a_zone) {
   Zone z(100 << 10);
   uint64_t len = 0;
-  while (shm_dict_push(*z.d, ShmEnd::left, "foo", {ShmType::string, 0, "bar"}, z.now, len) == ShmStatus::ok) {}
+  while (shm_dict_push(*z.d, ShmEnd::left, "foo", {ShmType::string, 0, "bar"}, z.now, len) == ShmStatus::ok) {
+  }
   CHECK_EQ(len, 2920u);
   CHECK(shm_dict_verify(*z.d));
 }

@@ -78,8 +78,10 @@ struct Run {
     CHECK(out.type == e->type && (s == ShmStatus::is_list) == (e->type == ShmType::list));
     if (e->type == ShmType::list) return;
     CHECK_EQ(out.flags, e->flags);
-    if (e->type == ShmType::string) CHECK(Str(buf, out.size) == e->str);
-    else CHECK_EQ(out.num, e->num);
+    if (e->type == ShmType::string)
+      CHECK(Str(buf, out.size) == e->str);
+    else
+      CHECK_EQ(out.num, e->num);
   }
 
   void incr() {
@@ -97,8 +99,10 @@ struct Run {
     } else if (s == ShmStatus::ok) {
       bool fresh = !e || (tight && result == init + step && with_init && result != e->num + step);
       CHECK_EQ(result, fresh ? init + step : e->num + step);
-      if (fresh) model[k] = {ShmType::number, result, "", {}, deadline(ttl), 0};
-      else e->num = result;
+      if (fresh)
+        model[k] = {ShmType::number, result, "", {}, deadline(ttl), 0};
+      else
+        e->num = result;
       if (tight && e && e->type != ShmType::number) model[k] = {ShmType::number, result, "", {}, deadline(ttl), 0};
     } else {
       CHECK(tight && s == ShmStatus::no_memory);
@@ -149,11 +153,16 @@ struct Run {
 
   void step(int i) {
     uint32_t dice = rng() % 100;
-    if (dice < 40) store();
-    else if (dice < 70) get();
-    else if (dice < 85) incr();
-    else if (dice < 95 && !tight) list();
-    else if (dice == 99) now += rng() % 10;
+    if (dice < 40)
+      store();
+    else if (dice < 70)
+      get();
+    else if (dice < 85)
+      incr();
+    else if (dice < 95 && !tight)
+      list();
+    else if (dice == 99)
+      now += rng() % 10;
     if (i % 1000 == 0) CHECK(shm_dict_verify(*d));
     if (i % 2000 == 0) keys();
     if (i % 5000 == 0) shm_dict_flush_expired(*d, rng() % 3 ? 0 : 5, now);

@@ -30,7 +30,8 @@ struct Region {
 
 TEST(shm_slab_sizes) {
   Region r(8);
-  uint64_t sizes[][2] = {{1, 8}, {8, 8}, {9, 16}, {33, 64}, {64, 64}, {65, 128}, {2048, 2048}, {2049, 4096}, {8193, 12288}};
+  uint64_t sizes[][2] = {{1, 8},    {8, 8},       {9, 16},      {33, 64},     {64, 64},
+                         {65, 128}, {2048, 2048}, {2049, 4096}, {8193, 12288}};
   for (auto [want, got] : sizes) {
     uint64_t off = slab_alloc(r.slab(), want);
     CHECK(off != 0);
@@ -81,7 +82,8 @@ TEST(shm_slab_verify_sees_damage) {
   Region r(4);
   uint64_t off = slab_alloc(r.slab(), 100);
   CHECK(r.whole());
-  SlabPage *p = reinterpret_cast<SlabPage *>(r.slab().base + r.state.descs_off) + (off - r.state.pages_off) / kSlabPageSize;
+  SlabPage *p =
+      reinterpret_cast<SlabPage *>(r.slab().base + r.state.descs_off) + (off - r.state.pages_off) / kSlabPageSize;
   p->mask ^= 2;
   CHECK(!r.whole());
   p->mask ^= 2;
@@ -103,7 +105,8 @@ TEST(shm_slab_random_never_overlaps) {
       if (off == 0) continue;
       auto next = live.lower_bound(off);
       if (next != live.end() && off + size > next->first) CHECK(!"overlaps the next block");
-      if (next != live.begin() && std::prev(next)->first + std::prev(next)->second > off) CHECK(!"overlaps the one before");
+      if (next != live.begin() && std::prev(next)->first + std::prev(next)->second > off)
+        CHECK(!"overlaps the one before");
       live[off] = size;
     } else {
       auto it = live.begin();

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- ngx.shared.DICT as Lua sees it: return values, error strings, misuse, type rules. Run by shm_lua_test.cpp, which passes
--- create(name, size) -> handle; time moves when a case says so. Returns the failures as text, "" when there are none.
+-- ngx.shared.DICT as Lua sees it: return values, error strings, misuse, type rules. Run by test/native/shm_lua_test.cpp,
+-- which passes create(name, size) -> handle; time moves when a case says so. Returns the failures and the number of cases.
 local create = ...
 local abi = require "moonwire.abi"
 local wrap = require "moonwire.shdict"
@@ -28,7 +28,7 @@ end
 --- What a misused call throws, with the position that OpenResty's has: that of the caller.
 local function thrown(f)
   local ok, err = pcall(f)
-  return ok and "nothing" or (err:gsub("^.*shm_dict%.lua:%d+: ", "here: "))
+  return ok and "nothing" or (err:gsub("^.*shdict%.lua:%d+: ", "here: "))
 end
 
 local cases = {}
@@ -73,9 +73,14 @@ end
 
 function cases.bad_keys()
   local dogs = zone()
-  for _, m in ipairs { "get", "get_stale", "set", "safe_set", "add", "safe_add", "replace", "delete", "ttl", "lpop", "rpop", "llen" } do
+  local stores = { set = true, safe_set = true, add = true, safe_add = true, replace = true }
+  local readers = { "get", "get_stale", "delete", "ttl", "lpop", "rpop", "llen" }
+  for m in pairs(stores) do
+    readers[#readers + 1] = m
+  end
+  for _, m in ipairs(readers) do
     local function call(key)
-      if m == "set" or m == "safe_set" or m == "add" or m == "safe_add" or m == "replace" then
+      if stores[m] then
         return dogs[m](dogs, key, 1)
       end
       return dogs[m](dogs, key)
@@ -106,25 +111,33 @@ end
 
 function cases.misuse()
   local dogs = zone()
-  for _, m in ipairs { "get", "set", "incr", "delete", "add", "ttl", "flush_all", "capacity", "free_space", "get_stale" } do
-    check('here: bad "zone" argument', thrown(function() local r = dogs[m](nil, "foo", 1) return r end))
-    check('here: bad "zone" argument', thrown(function() local r = dogs[m]({ 1 }, "foo", 1) return r end))
-    check('here: bad "zone" argument', thrown(function() local r = dogs[m]("foo", 1) return r end))
+  local function call(name, ...)
+    local args, n = { ... }, select("#", ...)
+    return thrown(function()
+      local r = dogs[name](unpack(args, 1, n))
+      return r
+    end)
   end
-  check('here: bad "exptime" argument', thrown(function() local r = dogs:set("foo", 32, -1) return r end))
-  check('here: bad "exptime" argument', thrown(function() local r = dogs:expire("foo") return r end))
-  check("here: bad init arg: number expected, got string", thrown(function() local r = dogs:incr("a", 1, "b") return r end))
-  check('here: must provide "init" when providing "init_ttl"', thrown(function() local r = dogs:incr("a", 1, nil, 1) return r end))
+  for _, m in ipairs { "get", "set", "incr", "delete", "add", "ttl", "flush_all", "capacity", "free_space", "get_stale" } do
+    check('here: bad "zone" argument', call(m, nil, "foo", 1))
+    check('here: bad "zone" argument', call(m, { 1 }, "foo", 1))
+    check('here: bad "zone" argument', call(m, "foo", 1))
+  end
+  check('here: bad "zone" argument', call("lpush", 1, 2, 3))
+  check('here: bad "exptime" argument', call("set", dogs, "foo", 32, -1))
+  check('here: bad "exptime" argument', call("expire", dogs, "foo"))
+  check("here: bad init arg: number expected, got string", call("incr", dogs, "a", 1, "b"))
+  check("here: bad value arg: number expected, got nil", call("incr", dogs, "a"))
+  check('here: must provide "init" when providing "init_ttl"', call("incr", dogs, "a", 1, nil, 1))
   check('false bad "init_ttl" argument', pcall(dogs.incr, dogs, "foo", 1, 0, -1))
   check("false bad init_ttl arg: number expected, got string", pcall(dogs.incr, dogs, "foo", 1, 0, "bar"))
-  check("here: expecting 3 arguments, but only seen 2", thrown(function() local r = dogs:lpush("l") return r end))
-  check("here: expecting 2 arguments, but only seen 1", thrown(function() local r = dogs:rpop() return r end))
-  check('here: bad "zone" argument', thrown(function() local r = dogs.lpush(1, 2, 3) return r end))
-  check("here: expecting 1 or 2 argument(s), but saw 3", thrown(function() local r = dogs:get_keys(1, 2) return r end))
-  check("here: bad argument #1 to 'get_keys' (number expected, got string)", thrown(function() local r = dogs:get_keys "x" return r end))
-  check("here: bad argument #1 to 'flush_expired' (table expected, got string)", thrown(function() local r = dogs.flush_expired "x" return r end))
+  check("here: expecting 3 arguments, but only seen 2", call("lpush", dogs, "l"))
+  check("here: expecting 2 arguments, but only seen 1", call("rpop", dogs))
+  check("here: expecting 1 or 2 argument(s), but saw 3", call("get_keys", dogs, 1, 2))
+  check("here: bad argument #1 to 'get_keys' (number expected, got string)", call("get_keys", dogs, "x"))
+  check("here: bad argument #1 to 'flush_expired' (table expected, got string)", call("flush_expired", "x"))
   check("table", type(dogs))
-  check("0", (dogs.llen({ dogs[1] }, "x"))) -- a wrapper that carries the handle
+  check("0", dogs.llen({ dogs[1] }, "x")) -- a wrapper that carries the handle
 end
 
 function cases.add_replace_delete()
