@@ -3,6 +3,7 @@
 // the text of `build` are part of the cache key, so a changed recipe builds anew.
 import { cpSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { addToCjson, version as cjsonVersion } from "./cjson-additions.mjs";
 
 const cFlags = "-O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -g0 -w";
 
@@ -95,12 +96,14 @@ export const recipes = {
   // After luajit in the manifest: it compiles against its headers, which are stable (Lua 5.1), so no key depends on them.
   // LuaJIT has luaL_setfuncs, lua-cjson 2.1.0 brings its own of that name: rename the latter.
   cjson: {
-    flags: [...cFlags.split(" "), "-DNDEBUG", "-DluaL_setfuncs(l,r,n)=cjson_setfuncs(l,r,n)"],
+    flags: [...cFlags.split(" "), "-DNDEBUG", "-DluaL_setfuncs(l,r,n)=cjson_setfuncs(l,r,n)", `-DMW_ADDITIONS=${cjsonVersion}`],
     build({ src, work, out, chain, flags, run, headers }) {
       const objects = [];
+      writeFileSync(join(work, "lua_cjson.c"), addToCjson(readFileSync(join(src, "lua_cjson.c"), "utf8")));
       for (const name of ["lua_cjson", "strbuf", "fpconv"]) {
         objects.push(join(work, `${name}.o`));
-        run(chain.cc, [...flags, `-I${headers}`, "-c", join(src, `${name}.c`), "-o", objects.at(-1)]);
+        const file = join(name === "lua_cjson" ? work : src, `${name}.c`);
+        run(chain.cc, [...flags, `-I${headers}`, `-I${src}`, "-c", file, "-o", objects.at(-1)]);
       }
       run(chain.ar, ["rcs", join(out, "lib", "libcjson.a"), ...objects]);
     },

@@ -9,6 +9,7 @@
 
 #include "abi/abi.h"
 #include "check.h"
+#include "script/json.h"
 
 extern "C" {
 #include <lauxlib.h>
@@ -30,6 +31,7 @@ int run_lua(const std::vector<std::string> &files, const char *scratch) {
   setenv("MW_SCRATCH", scratch, 1);
   lua_State *L = luaL_newstate();
   luaL_openlibs(L);
+  mw::json_preload(L);
   lua_newtable(L);
   lua_pushstring(L, repository().c_str());
   lua_rawseti(L, -2, 1);
