@@ -76,15 +76,24 @@ const options = [
 
 // [text in lua_cjson.c, what replaces it]; each must be there.
 const edits = [
-  ["    int encode_keep_buffer;\n", `    int encode_keep_buffer;\n${options.map(([, f]) => `    int ${f};\n`).join("")}`],
+  [
+    "    int encode_keep_buffer;\n",
+    `    int encode_keep_buffer;\n${options.map(([, f]) => `    int ${f};\n`).join("")}`,
+  ],
   [
     "    cfg->encode_number_precision = DEFAULT_ENCODE_NUMBER_PRECISION;\n",
     `    cfg->encode_number_precision = DEFAULT_ENCODE_NUMBER_PRECISION;\n${options.map(([, f, v]) => `    cfg->${f} = ${v};\n`).join("")}`,
   ],
   ["&cfg->encode_number_precision, 1, 14)", "&cfg->encode_number_precision, 1, 16)"],
-  ['        { "new", lua_cjson_new },\n', `${options.map(([n]) => `        { "${n}", json_cfg_${n} },\n`).join("")}        { "new", lua_cjson_new },\n`],
+  [
+    '        { "new", lua_cjson_new },\n',
+    `${options.map(([n]) => `        { "${n}", json_cfg_${n} },\n`).join("")}        { "new", lua_cjson_new },\n`,
+  ],
   // "/" is escaped unless the option says otherwise
-  ["static void json_append_string(lua_State *l, strbuf_t *json, int lindex)", "static void json_append_string(lua_State *l, json_config_t *cfg, strbuf_t *json, int lindex)"],
+  [
+    "static void json_append_string(lua_State *l, strbuf_t *json, int lindex)",
+    "static void json_append_string(lua_State *l, json_config_t *cfg, strbuf_t *json, int lindex)",
+  ],
   ["        if (escstr)\n", "        if (escstr && (str[i] != '/' || cfg->encode_escape_slash))\n"],
   ["            json_append_string(l, json, -2);\n", "            json_append_string(l, cfg, json, -2);\n"],
   ["        json_append_string(l, json, -1);\n", "        json_append_string(l, cfg, json, -1);\n"],
@@ -120,7 +129,10 @@ const edits = [
       '    mw_push_metatable(l, &mw_empty_array_key);\n    lua_setfield(l, -2, "empty_array_mt");\n',
   ],
   // last: this text would match some of the above
-  ["static int json_destroy_config(", `${options.map(([n, f]) => option(n, f)).join("")}${declarations}\nstatic int json_destroy_config(`],
+  [
+    "static int json_destroy_config(",
+    `${options.map(([n, f]) => option(n, f)).join("")}${declarations}\nstatic int json_destroy_config(`,
+  ],
 ];
 
 /// lua_cjson.c with the additions; throws when the source is not the one they were written for.

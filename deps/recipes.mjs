@@ -96,7 +96,12 @@ export const recipes = {
   // After luajit in the manifest: it compiles against its headers, which are stable (Lua 5.1), so no key depends on them.
   // LuaJIT has luaL_setfuncs, lua-cjson 2.1.0 brings its own of that name: rename the latter.
   cjson: {
-    flags: [...cFlags.split(" "), "-DNDEBUG", "-DluaL_setfuncs(l,r,n)=cjson_setfuncs(l,r,n)", `-DMW_ADDITIONS=${cjsonVersion}`],
+    flags: [
+      ...cFlags.split(" "),
+      "-DNDEBUG",
+      "-DluaL_setfuncs(l,r,n)=cjson_setfuncs(l,r,n)",
+      `-DMW_ADDITIONS=${cjsonVersion}`,
+    ],
     build({ src, work, out, chain, flags, run, headers }) {
       const objects = [];
       writeFileSync(join(work, "lua_cjson.c"), addToCjson(readFileSync(join(src, "lua_cjson.c"), "utf8")));

@@ -33,9 +33,11 @@ void sha1(const void *src, size_t len, unsigned char *dst) {
 
 extern "C" {
 
-MW_EXPORT void mw_crypto_md5(const char *src, size_t len, char *dst) { md5(src, len, bytes(dst)); }
+MW_EXPORT
+void mw_crypto_md5(const char *src, size_t len, char *dst) { md5(src, len, bytes(dst)); }
 
-MW_EXPORT void mw_crypto_md5_hex(const char *src, size_t len, char *dst) {
+MW_EXPORT
+void mw_crypto_md5_hex(const char *src, size_t len, char *dst) {
   static constexpr char kHex[] = "0123456789abcdef";
   unsigned char digest[MD5_DIGEST_LENGTH];
   md5(src, len, digest);
@@ -45,10 +47,12 @@ MW_EXPORT void mw_crypto_md5_hex(const char *src, size_t len, char *dst) {
   }
 }
 
-MW_EXPORT void mw_crypto_sha1(const char *src, size_t len, char *dst) { sha1(src, len, bytes(dst)); }
+MW_EXPORT
+void mw_crypto_sha1(const char *src, size_t len, char *dst) { sha1(src, len, bytes(dst)); }
 
 // RFC 2104: H(key ^ opad, H(key ^ ipad, text)).
-MW_EXPORT void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *src, size_t len, char *dst) {
+MW_EXPORT
+void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *src, size_t len, char *dst) {
   unsigned char pad[SHA_CBLOCK] = {};
   unsigned char inner[SHA_DIGEST_LENGTH];
   if (key_len > sizeof pad) {
@@ -69,6 +73,7 @@ MW_EXPORT void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *
   SHA1_Final(bytes(dst), &ctx);
 }
 
-MW_EXPORT uint32_t mw_crypto_crc32(const char *src, size_t len) { return mw::crc32_of(mw::Str(src, len)); }
+MW_EXPORT
+uint32_t mw_crypto_crc32(const char *src, size_t len) { return mw::crc32_of(mw::Str(src, len)); }
 
 }  // extern "C"

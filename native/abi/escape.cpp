@@ -32,7 +32,8 @@ char sql_escape_of(char c) {
 
 extern "C" {
 
-MW_EXPORT int32_t mw_escape_uri(const char *src, size_t len, int type, char *dst, size_t dst_size) {
+MW_EXPORT
+int32_t mw_escape_uri(const char *src, size_t len, int type, char *dst, size_t dst_size) {
   if (type < 0 || type >= mw::ESCAPE_TYPES) return MW_BAD_ARG;
   const auto kind = static_cast<mw::EscapeType>(type);
   const size_t need = mw::url_escaped_size(Str(src, len), kind);
@@ -42,12 +43,14 @@ MW_EXPORT int32_t mw_escape_uri(const char *src, size_t len, int type, char *dst
   return static_cast<int32_t>(need);
 }
 
-MW_EXPORT int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst) {
+MW_EXPORT
+int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst) {
   if (!mw::url_is_escaped(Str(src, len))) return MW_DONE;
   return static_cast<int32_t>(mw::url_unescape(Str(src, len), dst));
 }
 
-MW_EXPORT int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t dst_size) {
+MW_EXPORT
+int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t dst_size) {
   size_t need = len + 2;
   for (size_t i = 0; i < len; ++i) need += sql_escape_of(src[i]) != 0;
   if (need > kMaxLuaString) return MW_NO_MEMORY;
@@ -62,23 +65,26 @@ MW_EXPORT int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t d
   return static_cast<int32_t>(need);
 }
 
-MW_EXPORT int32_t mw_escape_base64(const char *src, size_t len, int url, int pad, char *dst) {
+MW_EXPORT
+int32_t mw_escape_base64(const char *src, size_t len, int url, int pad, char *dst) {
   if (mw::base64_encoded_size(len) > kMaxLuaString) return MW_NO_MEMORY;
   const auto alphabet = url ? mw::Base64::URL : mw::Base64::STANDARD;
   return static_cast<int32_t>(mw::base64_encode(Str(src, len), dst, alphabet, pad != 0));
 }
 
-MW_EXPORT int32_t mw_escape_unbase64(const char *src, size_t len, int url, char *dst) {
+MW_EXPORT
+int32_t mw_escape_unbase64(const char *src, size_t len, int url, char *dst) {
   const auto alphabet = url ? mw::Base64::URL : mw::Base64::STANDARD;
   return static_cast<int32_t>(mw::base64_decode(Str(src, len), dst, alphabet));
 }
 
-MW_EXPORT int32_t mw_escape_unbase64_mime(const char *src, size_t len, char *dst) {
+MW_EXPORT
+int32_t mw_escape_unbase64_mime(const char *src, size_t len, char *dst) {
   return static_cast<int32_t>(mw::base64_decode_mime(Str(src, len), dst));
 }
 
-MW_EXPORT int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *args, int32_t count,
-                                       size_t *rest) {
+MW_EXPORT
+int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *args, int32_t count, size_t *rest) {
   mw::QueryParser parser(Str(src, len), text);
   mw::QueryArg arg;
   int32_t n = 0;

@@ -106,9 +106,8 @@ bool template_read_variable(Str s, size_t &i, mw_regex_template &t, char *err, s
   if (braced) ++i;
   if (name.empty()) return template_name_error(s, err, err_size);
   if (!numeric) {
-    std::snprintf(err, err_size,
-                  "attempt to use named capturing variable \"%.*s\" (named captures not supported yet)", size,
-                  name.data());
+    std::snprintf(err, err_size, "attempt to use named capturing variable \"%.*s\" (named captures not supported yet)",
+                  size, name.data());
     return false;
   }
   t.parts.push_back({"", group});
@@ -137,7 +136,8 @@ size_t step_of(const mw::Regex &re, const char *subject, size_t len, size_t pos)
 
 extern "C" {
 
-MW_EXPORT mw_regex_t *mw_regex_compile(const char *pattern, size_t len, uint32_t flags, char *err, size_t err_size) {
+MW_EXPORT
+mw_regex_t *mw_regex_compile(const char *pattern, size_t len, uint32_t flags, char *err, size_t err_size) {
   mw::Regex *impl = mw::regex_compile(Str(pattern, len), flags, err, err_size);
   if (!impl) return nullptr;
   // The captures lie behind the handle in one block.
@@ -155,13 +155,15 @@ MW_EXPORT mw_regex_t *mw_regex_compile(const char *pattern, size_t len, uint32_t
   return re;
 }
 
-MW_EXPORT void mw_regex_free(mw_regex_t *re) {
+MW_EXPORT
+void mw_regex_free(mw_regex_t *re) {
   if (!re) return;
   mw::regex_free(static_cast<mw::Regex *>(re->impl));
   std::free(re);
 }
 
-MW_EXPORT int32_t mw_regex_name(const mw_regex_t *re, int32_t i, mw_str *name) {
+MW_EXPORT
+int32_t mw_regex_name(const mw_regex_t *re, int32_t i, mw_str *name) {
   uint32_t group = 0;
   const Str text = mw::regex_name(impl_of(re), static_cast<uint32_t>(i), &group);
   name->data = text.data();
@@ -169,7 +171,8 @@ MW_EXPORT int32_t mw_regex_name(const mw_regex_t *re, int32_t i, mw_str *name) {
   return static_cast<int32_t>(group);
 }
 
-MW_EXPORT int32_t mw_regex_exec(mw_regex_t *re, const char *subject, size_t len, int32_t start) {
+MW_EXPORT
+int32_t mw_regex_exec(mw_regex_t *re, const char *subject, size_t len, int32_t start) {
   const size_t *ov;
   const int rc = mw::regex_exec(impl_of(re), Str(subject, len), start < 0 ? 0 : static_cast<size_t>(start), &ov);
   // Offsets fit: a Lua string is shorter than 2 GB, and an unset pair narrows to -1. Those above rc are not read.
@@ -177,11 +180,13 @@ MW_EXPORT int32_t mw_regex_exec(mw_regex_t *re, const char *subject, size_t len,
   return rc;
 }
 
-MW_EXPORT int32_t mw_regex_step(const mw_regex_t *re, const char *subject, size_t len, int32_t pos) {
+MW_EXPORT
+int32_t mw_regex_step(const mw_regex_t *re, const char *subject, size_t len, int32_t pos) {
   return static_cast<int32_t>(step_of(impl_of(re), subject, len, static_cast<size_t>(pos)));
 }
 
-MW_EXPORT mw_regex_template_t *mw_regex_template_compile(const char *text, size_t len, char *err, size_t err_size) {
+MW_EXPORT
+mw_regex_template_t *mw_regex_template_compile(const char *text, size_t len, char *err, size_t err_size) {
   auto *t = new mw_regex_template;
   const Str s(text, len);
   for (size_t i = 0; i < s.size();) {
@@ -199,10 +204,12 @@ MW_EXPORT mw_regex_template_t *mw_regex_template_compile(const char *text, size_
   return t;
 }
 
-MW_EXPORT void mw_regex_template_free(mw_regex_template_t *t) { delete t; }
+MW_EXPORT
+void mw_regex_template_free(mw_regex_template_t *t) { delete t; }
 
-MW_EXPORT int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *subject, size_t len, int global,
-                               mw_str *out) {
+MW_EXPORT
+int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *subject, size_t len, int global,
+                     mw_str *out) {
   const mw::Regex &impl = impl_of(re);
   Output &o = t_output;
   o.reset();
@@ -229,9 +236,11 @@ MW_EXPORT int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, con
   return count;
 }
 
-MW_EXPORT void mw_regex_set_match_limit(uint32_t limit) { mw::regex_set_match_limit(limit); }
+MW_EXPORT
+void mw_regex_set_match_limit(uint32_t limit) { mw::regex_set_match_limit(limit); }
 
-MW_EXPORT int32_t mw_regex_set_jit_stack(int64_t size) {
+MW_EXPORT
+int32_t mw_regex_set_jit_stack(int64_t size) {
   return mw::regex_set_jit_stack(size < 0 ? 0 : static_cast<size_t>(size)) ? MW_OK : MW_NO_MEMORY;
 }
 

@@ -75,8 +75,8 @@ Regex *regex_compile(Str pattern, uint32_t flags, char *error, size_t error_size
   int code = 0;
   PCRE2_SIZE offset = 0;
   const char *bytes = pattern.data() ? pattern.data() : "";
-  pcre2_code *re = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(bytes), pattern.size(), regex_options(flags), &code, &offset,
-                                 nullptr);
+  pcre2_code *re =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(bytes), pattern.size(), regex_options(flags), &code, &offset, nullptr);
   if (!re) {
     regex_format_error(pattern, code, offset, error, error_size);
     return nullptr;

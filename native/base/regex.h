@@ -9,30 +9,31 @@ namespace mw {
 
 /// Options of a pattern; the letters are those of ngx.re.
 enum RegexFlag : uint32_t {
-  REGEX_CASELESS = 1u << 0,       ///< i
-  REGEX_MULTILINE = 1u << 1,      ///< m
-  REGEX_DOTALL = 1u << 2,         ///< s
-  REGEX_EXTENDED = 1u << 3,       ///< x
-  REGEX_ANCHORED = 1u << 4,       ///< a
-  REGEX_UTF = 1u << 5,            ///< u
-  REGEX_NO_UTF_CHECK = 1u << 6,   ///< U (with REGEX_UTF)
-  REGEX_DUPNAMES = 1u << 7,       ///< D
-  REGEX_JAVASCRIPT = 1u << 8,     ///< J
-  REGEX_DFA = 1u << 9,            ///< d: the longest match, no captures
-  REGEX_JIT = 1u << 10,           ///< j
+  REGEX_CASELESS = 1u << 0,      ///< i
+  REGEX_MULTILINE = 1u << 1,     ///< m
+  REGEX_DOTALL = 1u << 2,        ///< s
+  REGEX_EXTENDED = 1u << 3,      ///< x
+  REGEX_ANCHORED = 1u << 4,      ///< a
+  REGEX_UTF = 1u << 5,           ///< u
+  REGEX_NO_UTF_CHECK = 1u << 6,  ///< U (with REGEX_UTF)
+  REGEX_DUPNAMES = 1u << 7,      ///< D
+  REGEX_JAVASCRIPT = 1u << 8,    ///< J
+  REGEX_DFA = 1u << 9,           ///< d: the longest match, no captures
+  REGEX_JIT = 1u << 10,          ///< j
 };
 
 constexpr int REGEX_NOMATCH = -1;
 
 /// A compiled pattern.
 struct Regex {
-  void *code;                       // pcre2_code
-  const unsigned char *name_table;  // name_count entries of name_size bytes: group number (2 bytes, big endian), name, NUL
+  void *code;  // pcre2_code
+  const unsigned char
+      *name_table;  // name_count entries of name_size bytes: group number (2 bytes, big endian), name, NUL
   uint32_t flags;
-  uint32_t capture_count;           // groups, the whole match not counted; 0 in DFA mode
+  uint32_t capture_count;  // groups, the whole match not counted; 0 in DFA mode
   uint32_t name_count;
   uint32_t name_size;
-  bool is_jit;                      // machine code exists
+  bool is_jit;  // machine code exists
 };
 
 /// Compiles `pattern`. Returns an owned Regex, or null with a NUL-terminated message in `error` (cut to `error_size`):

@@ -23,7 +23,7 @@ constexpr bool is_unreserved(unsigned c) {
 }
 
 constexpr bool is_escaped_in(unsigned c, int type) {
-  const bool control = c <= 0x20;             // with the space
+  const bool control = c <= 0x20;  // with the space
   const bool high = c >= 0x7f;
   switch (type) {
     case ESCAPE_URI: return control || high || one_of(c, "#%?");
@@ -50,8 +50,9 @@ constexpr std::array<uint16_t, 256> make_escape_bits() {
 constexpr std::array<int8_t, 256> make_hex_values() {
   std::array<int8_t, 256> v{};
   for (auto &x : v) x = -1;
-  for (int i = 0; i < 10; ++i) v[static_cast<size_t>('0' + i)] = static_cast<int8_t>(i);
-  for (int i = 0; i < 6; ++i) v[static_cast<size_t>('a' + i)] = v[static_cast<size_t>('A' + i)] = static_cast<int8_t>(10 + i);
+  int8_t value = 0;
+  for (unsigned char c = '0'; c <= '9'; ++c) v[c] = value++;
+  for (unsigned char c = 'a'; c <= 'f'; ++c) v[c] = v[c - 'a' + 'A'] = value++;
   return v;
 }
 

@@ -24,7 +24,9 @@ const missing = [
 /** Runs the corpus in a private nginx, which ends by itself once the corpus is through; returns its lines. */
 async function linesOfNginx(folder) {
   const out = join(folder, "nginx.txt");
-  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${folder}/${n};`).join(" ");
+  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+    .map((n) => `${n}_temp_path ${folder}/${n};`)
+    .join(" ");
   writeFileSync(
     join(folder, "nginx.conf"),
     `load_module ${modules}/ndk_http_module.so;

@@ -38,7 +38,7 @@ t.eq(getmetatable(cjson.decode "[]"), nil)
 
 -- options
 t.eq(c.encode_escape_forward_slash(false), false)
-t.eq(c.encode { ["a/b"] = "c/d\"" }, '{"a/b":"c/d\\""}')
+t.eq(c.encode { ["a/b"] = 'c/d"' }, '{"a/b":"c/d\\""}')
 t.eq(c.encode_number_precision(16), 16)
 t.eq(c.encode(0.1 + 0.2), "0.3")
 t.fails("expected integer between 1 and 16", c.encode_number_precision, 17)

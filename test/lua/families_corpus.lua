@@ -8,9 +8,11 @@ local function show(v, depth)
   depth = depth or 0
   local kind = type(v)
   if kind == "string" then
-    return (string.format("%q", v):gsub("[%c\127-\255]", function(c)
-      return string.format("\\x%02x", c:byte())
-    end))
+    return (
+      string.format("%q", v):gsub("[%c\127-\255]", function(c)
+        return string.format("\\x%02x", c:byte())
+      end)
+    )
   end
   if kind ~= "table" or depth > 3 then
     return tostring(v)
@@ -82,12 +84,33 @@ all_bytes = table.concat(all_bytes)
 for kind = 0, 6 do
   row("escape_uri " .. kind, ngx.escape_uri(all_bytes, kind))
 end
-row("escape_uri", ngx.escape_uri(all_bytes), ngx.escape_uri(nil), ngx.escape_uri(12.5), ngx.escape_uri(true), ngx.escape_uri "")
+row(
+  "escape_uri",
+  ngx.escape_uri(all_bytes),
+  ngx.escape_uri(nil),
+  ngx.escape_uri(12.5),
+  ngx.escape_uri(true),
+  ngx.escape_uri ""
+)
 try("escape_uri bad", ngx.escape_uri, "a", "b")
 try("escape_uri range", ngx.escape_uri, "a", 9)
 try("escape_uri range", ngx.escape_uri, "a", -1)
 row("escape_uri long", ngx.md5(ngx.escape_uri(all_bytes:rep(100))))
-for _, s in ipairs { "", "a%20b+c", "%", "%2", "%zz", "%2g", "%%41", "%41%", "a%00b", "+%2B+", "%e4%BD%a0", "x%4", "%u1234" } do
+for _, s in ipairs {
+  "",
+  "a%20b+c",
+  "%",
+  "%2",
+  "%zz",
+  "%2g",
+  "%%41",
+  "%41%",
+  "a%00b",
+  "+%2B+",
+  "%e4%BD%a0",
+  "x%4",
+  "%u1234",
+} do
   row("unescape_uri " .. s, ngx.unescape_uri(s))
 end
 row("unescape_uri", ngx.unescape_uri(nil), ngx.unescape_uri(12), ngx.unescape_uri(true))
@@ -106,14 +129,27 @@ try("encode_args", ngx.encode_args, {})
 try("encode_args", ngx.encode_args, { [1] = "x" })
 try("encode_args", ngx.encode_args, { a = print })
 try("encode_args", ngx.encode_args, { a = { {} } })
-try("encode_args", ngx.encode_args, { a = 1e15, })
+try("encode_args", ngx.encode_args, { a = 1e15 })
 try("encode_args", ngx.encode_args)
 try("encode_args", ngx.encode_args, nil)
 try("encode_args", ngx.encode_args, "a")
 try("encode_args", ngx.encode_args, {}, 1)
 try("encode_args long", ngx.encode_args, { k = ("é"):rep(3000) })
 for _, s in ipairs {
-  "", "a=1&b=2", "a=1&a=2&a=3", "a&b&a", "a=", "=b", "&&a=1&&", "a=1=2", "a%20b=c+d", "a=1&", "=", "&", "a=%", "a%3db=1&a=b%26c",
+  "",
+  "a=1&b=2",
+  "a=1&a=2&a=3",
+  "a&b&a",
+  "a=",
+  "=b",
+  "&&a=1&&",
+  "a=1=2",
+  "a%20b=c+d",
+  "a=1&",
+  "=",
+  "&",
+  "a=%",
+  "a%3db=1&a=b%26c",
 } do
   try("decode_args " .. s, ngx.decode_args, s)
   for max = -1, 3 do
@@ -155,7 +191,22 @@ try("base64", ngx.encode_base64, 12.25)
 try("base64", ngx.encode_base64, "a", 1)
 try("base64", ngx.encode_base64, "a", false)
 row("base64 long", ngx.md5(ngx.encode_base64(all_bytes:rep(100))))
-for _, s in ipairs { "", "a", "aG", "aGV", "aGVs", "aGVsb", "aGVsbG8=", "aGVs*bG8=", "aGVsbG8=junk", "=", "====", "aGVs\nbG8=", "aGVsbG8", "ab_-" } do
+for _, s in ipairs {
+  "",
+  "a",
+  "aG",
+  "aGV",
+  "aGVs",
+  "aGVsb",
+  "aGVsbG8=",
+  "aGVs*bG8=",
+  "aGVsbG8=junk",
+  "=",
+  "====",
+  "aGVs\nbG8=",
+  "aGVsbG8",
+  "ab_-",
+} do
   row("decode_base64 " .. s, ngx.decode_base64(s))
 end
 for i = 1, 40 do
@@ -185,9 +236,26 @@ try("quote_sql_str", ngx.quote_sql_str, ("'"):rep(5000))
 -- crypto ------------------------------------------------------------------------------------------------------------
 for _, n in ipairs { 0, 1, 7, 8, 9, 55, 56, 63, 64, 65, 119, 1000 } do
   local s = random_text(n)
-  row("digest", ngx.md5(s), ngx.md5_bin(s), ngx.sha1_bin(s), ngx.crc32_short(s), ngx.crc32_long(s), ngx.hmac_sha1(s, s), ngx.hmac_sha1("k", s))
+  row(
+    "digest",
+    ngx.md5(s),
+    ngx.md5_bin(s),
+    ngx.sha1_bin(s),
+    ngx.crc32_short(s),
+    ngx.crc32_long(s),
+    ngx.hmac_sha1(s, s),
+    ngx.hmac_sha1("k", s)
+  )
 end
-row("digest nil", ngx.md5(nil), ngx.md5_bin(nil), ngx.sha1_bin(nil), ngx.crc32_short(nil), ngx.crc32_long(nil), ngx.md5(12))
+row(
+  "digest nil",
+  ngx.md5(nil),
+  ngx.md5_bin(nil),
+  ngx.sha1_bin(nil),
+  ngx.crc32_short(nil),
+  ngx.crc32_long(nil),
+  ngx.md5(12)
+)
 try("hmac_sha1", ngx.hmac_sha1)
 try("hmac_sha1", ngx.hmac_sha1, "a")
 try("hmac_sha1", ngx.hmac_sha1, "a", nil)
@@ -196,7 +264,23 @@ try("hmac_sha1", ngx.hmac_sha1, 1, 2)
 
 -- time --------------------------------------------------------------------------------------------------------------
 for _, sec in ipairs {
-  0, 1, 59, 86399, 86400, 951782399, 951782400, 951868800, 1290079655, 1547270400, 2145916799, 2145916800, 2177452800, 4102444800, 4107542400, 253402300799, 12.75,
+  0,
+  1,
+  59,
+  86399,
+  86400,
+  951782399,
+  951782400,
+  951868800,
+  1290079655,
+  1547270400,
+  2145916799,
+  2145916800,
+  2177452800,
+  4102444800,
+  4107542400,
+  253402300799,
+  12.75,
 } do
   local text = ngx.http_time(sec)
   row("time " .. sec, text, ngx.cookie_time(sec), ngx.parse_http_time(text))
@@ -205,11 +289,29 @@ try("http_time", ngx.http_time, "x")
 try("cookie_time", ngx.cookie_time)
 try("parse_http_time", ngx.parse_http_time, 12)
 for _, s in ipairs {
-  "Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun Nov 16 08:49:37 1994",
-  "Thu, 29 Feb 2000 00:00:00 GMT", "Thu, 29 Feb 1900 00:00:00 GMT", "Thu, 29 Feb 2023 00:00:00 GMT", "Thu, 31 Apr 2023 00:00:00 GMT",
-  "Thu, 18-Nov-10 11:27:35 GMT", "Thu, 18-Nov-69 11:27:35 GMT", "Thu, 18-Nov-70 11:27:35 GMT", "", "x", ",", "Sun,", "Sun, 06 Nov 1994",
-  "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:60:37 GMT", "Sun, 06 Nov 1994 08:49:61 GMT", "Sun, 6 Nov 1994 08:49:37 GMT",
-  "Thu, 18-Nov-10 11:27:35 GM", "06 Nov 1994 08:49:37 GMT", "Sun,06 Nov 1994 08:49:37 GMT",
+  "Sun, 06 Nov 1994 08:49:37 GMT",
+  "Sunday, 06-Nov-94 08:49:37 GMT",
+  "Sun Nov  6 08:49:37 1994",
+  "Sun Nov 16 08:49:37 1994",
+  "Thu, 29 Feb 2000 00:00:00 GMT",
+  "Thu, 29 Feb 1900 00:00:00 GMT",
+  "Thu, 29 Feb 2023 00:00:00 GMT",
+  "Thu, 31 Apr 2023 00:00:00 GMT",
+  "Thu, 18-Nov-10 11:27:35 GMT",
+  "Thu, 18-Nov-69 11:27:35 GMT",
+  "Thu, 18-Nov-70 11:27:35 GMT",
+  "",
+  "x",
+  ",",
+  "Sun,",
+  "Sun, 06 Nov 1994",
+  "Sun, 06 Nov 1994 24:49:37 GMT",
+  "Sun, 06 Nov 1994 08:60:37 GMT",
+  "Sun, 06 Nov 1994 08:49:61 GMT",
+  "Sun, 6 Nov 1994 08:49:37 GMT",
+  "Thu, 18-Nov-10 11:27:35 GM",
+  "06 Nov 1994 08:49:37 GMT",
+  "Sun,06 Nov 1994 08:49:37 GMT",
 } do
   row("parse_http_time " .. s, ngx.parse_http_time(s))
 end

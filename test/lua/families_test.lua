@@ -9,7 +9,10 @@ local cache = require "moonwire.regex_cache"
 -- digests
 t.eq(ngx.md5 "hello", "5d41402abc4b2a76b9719d911017c592")
 t.eq(ngx.encode_base64(ngx.sha1_bin "hello"), "qvTGHdzF6KLavt4PO0gs2a6pQ00=")
-t.eq(ngx.encode_base64(ngx.hmac_sha1("thisisverysecretstuff", "some string we want to sign")), "R/pvxzHC4NLtj7S+kXFg/NePTmk=")
+t.eq(
+  ngx.encode_base64(ngx.hmac_sha1("thisisverysecretstuff", "some string we want to sign")),
+  "R/pvxzHC4NLtj7S+kXFg/NePTmk="
+)
 t.eq(ngx.hmac_sha1(("k"):rep(65), "x") == ngx.hmac_sha1(ngx.sha1_bin(("k"):rep(65)), "x"), true)
 t.eq(ngx.crc32_long "123456789", 0xcbf43926)
 
@@ -54,16 +57,27 @@ t.eq((select(3, ngx.re.find("a", "(abc"))), 'pcre2_compile() failed: missing clo
 t.eq((select(3, ngx.re.gsub("a", "(abc", "x"))), 'pcre2_compile() failed: missing closing parenthesis in "(abc"')
 t.fails('unknown flag "q" (flags "iq")', ngx.re.match, "a", "a", "iq")
 local here = debug.getinfo(1, "S").short_src
-t.fails(here, function() local m = ngx.re.match("a", "a", "Z") return m end)
-t.fails(here, function() local m = ngx.re.gsub("a", "a", "", "Z") return m end)
-t.fails(here, function() local m = ngx.quote_sql_str() return m end)
+t.fails(here, function()
+  local m = ngx.re.match("a", "a", "Z")
+  return m
+end)
+t.fails(here, function()
+  local m = ngx.re.gsub("a", "a", "", "Z")
+  return m
+end)
+t.fails(here, function()
+  local m = ngx.quote_sql_str()
+  return m
+end)
 t.eq(err_of("a", "a", nil, { pos = 3 }), "pcre_exec() failed: -33")
 
 -- JavaScript option, UTF steps over empty matches, match limit
 t.eq(ngx.re.match("a", "[]", "J"), nil)
 t.eq((ngx.re.gsub("你好", "", "-", "u")), "-你-好-")
 local seen = 0
-for _ in ngx.re.gmatch("你好", "x?", "ujo") do seen = seen + 1 end
+for _ in ngx.re.gmatch("你好", "x?", "ujo") do
+  seen = seen + 1
+end
 t.eq(seen, 3)
 abi.C.mw_regex_set_match_limit(100)
 t.eq(err_of(("a"):rep(30) .. "b", "(a+)+$"), "pcre_exec() failed: -47")
@@ -76,7 +90,7 @@ end, "jo")), "a<[1][7]>b<[2][7]>")
 
 -- the caches hold what is used and free the rest
 cache.set_max_entries(4)
-for round = 1, 3 do
+for _ = 1, 3 do
   for i = 1, 50 do
     t.eq(ngx.re.match("x" .. i .. "y", "x" .. i .. "y", "jo")[0], "x" .. i .. "y")
     t.eq(ngx.re.match("hot", "h(o)t", "jo")[1], "o")
@@ -109,7 +123,9 @@ local function compiles(name, f)
   local starts = 0
   aborted = nil
   local function count(what, ...)
-    if what == "stop" then starts = starts + 1 end
+    if what == "stop" then
+      starts = starts + 1
+    end
     watch(what, ...)
   end
   jit.attach(count, "trace")
@@ -136,7 +152,12 @@ compiles("gsub", function()
 end)
 compiles("escape", function()
   for _ = 1, 500 do
-    n = n + #ngx.escape_uri "a b" + #ngx.unescape_uri "a%20b" + #ngx.md5 "x" + #ngx.encode_base64 "abc" + ngx.crc32_short "a"
+    n = n
+      + #ngx.escape_uri "a b"
+      + #ngx.unescape_uri "a%20b"
+      + #ngx.md5 "x"
+      + #ngx.encode_base64 "abc"
+      + ngx.crc32_short "a"
   end
 end)
 compiles("time", function()

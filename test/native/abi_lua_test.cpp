@@ -16,7 +16,8 @@ extern "C" {
 #include <lua.h>
 #include <lualib.h>
 
-MW_EXPORT void mw_test_set_worker(mw_worker_t *w) { mw::abi_worker = w; }
+MW_EXPORT
+void mw_test_set_worker(mw_worker_t *w) { mw::abi_worker = w; }
 }
 
 namespace {
@@ -76,6 +77,4 @@ TEST(lua_families_hold) {
 
 TEST(lua_families_hold_with_a_tiny_scratch) { CHECK(run_lua(lua_tests(), "64") > 300); }
 
-TEST(lua_differential_corpus_runs) {
-  CHECK(run_lua({repository() + "/test/lua/families_corpus.lua"}, "4096") > 5000);
-}
+TEST(lua_differential_corpus_runs) { CHECK(run_lua({repository() + "/test/lua/families_corpus.lua"}, "4096") > 5000); }

@@ -34,7 +34,8 @@ TEST(http_time_cookie_year_has_two_digits_up_to_2037) {
 
 TEST(http_time_reads_three_formats_and_refuses_others) {
   int64_t sec = 0;
-  for (Str s : {Str("Sun, 06 Nov 1994 08:49:37 GMT"), Str("Sunday, 06-Nov-94 08:49:37 GMT"), Str("Sun Nov  6 08:49:37 1994")}) {
+  for (Str s :
+       {Str("Sun, 06 Nov 1994 08:49:37 GMT"), Str("Sunday, 06-Nov-94 08:49:37 GMT"), Str("Sun Nov  6 08:49:37 1994")}) {
     CHECK(http_time_parse(s, sec));
     CHECK_EQ(sec, 784111777);
   }

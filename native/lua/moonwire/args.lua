@@ -10,7 +10,6 @@ local C, W = abi.C, abi.W
 local ffi_new, ffi_string = ffi.new, ffi.string
 local get_buffer = buffer.get
 local type, pairs, error, tonumber, tostring = type, pairs, error, tonumber, tostring
-local byte = string.byte
 
 local BATCH = 64
 local NO_MEMORY = C.MW_NO_MEMORY

@@ -9,7 +9,7 @@ local new_tab = require "table.new"
 
 local C = abi.C
 local ffi_string, ffi_gc, ffi_new = ffi.string, ffi.gc, ffi.new
-local byte, sub = string.byte, string.sub
+local sub = string.sub
 local bor = require("bit").bor
 local error, ceil, max = error, math.ceil, math.max
 

@@ -54,10 +54,10 @@ function _M.split(subject, regex, options, ctx, max, res)
   end
 
   local handle, captures = compiled.handle, compiled.captures
-  local pos = start - 1      -- where the next search begins, from 0
-  local piece = start        -- where the current piece begins, from 1
+  local pos = start - 1 -- where the next search begins, from 0
+  local piece = start -- where the current piece begins, from 1
   local n, count = 0, 1
-  local last_empty           -- the place of the last empty match, from 1
+  local last_empty -- the place of the last empty match, from 1
   while max <= 0 or count < max do
     local rc = C.mw_regex_exec(handle, subject, len, max_of(pos, 0))
     if rc < 0 then
