@@ -169,7 +169,8 @@ function namespace(library: Handle): FfiLibrary {
       const v = invoke("FFI_SYMBOL", "symbol", [library, name]);
       if (!Array.isArray(v)) return adopt(v);
       const handle = v[0] as Handle;
-      const fn: FfiFunction = (...args) => adopt(invoke("FFI_CALL", "call", [handle, ...args.map(pass)], name), library);
+      const fn: FfiFunction = (...args) =>
+        adopt(invoke("FFI_CALL", "call", [handle, ...args.map(pass)], name), library);
       Object.defineProperty(fn, "name", { value: name });
       functions.set(name, fn);
       functionHandles.set(fn, handle);

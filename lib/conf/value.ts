@@ -95,7 +95,8 @@ function writeObject(out: Writer, v: object, depth: number): void {
   const kept = pairs.filter(([, item]) => item !== undefined);
   out.count(tag.table, kept.length);
   for (const [key, item] of kept) {
-    if (typeof key !== "string" && typeof key !== "number") throw new MoonwireError("VALUE_UNSUPPORTED", `a key of type ${typeof key}`);
+    if (typeof key !== "string" && typeof key !== "number")
+      throw new MoonwireError("VALUE_UNSUPPORTED", `a key of type ${typeof key}`);
     write(out, key, depth + 1);
     write(out, item, depth + 1);
   }

@@ -53,7 +53,10 @@ test("structs are initialized from objects, read and written by field", (t) => {
 
 test("arrays, also of a length given at run time", (t) => {
   const numbers = ffi.new("int[?]", 3, [7, 8, 9]);
-  t.deepEqual([0, 1, 2].map((i) => numbers.get(i)), [7, 8, 9]);
+  t.deepEqual(
+    [0, 1, 2].map((i) => numbers.get(i)),
+    [7, 8, 9],
+  );
   const copy = Buffer.alloc(3, 1);
   ffi.C.memset(copy, 0xff, 2);
   t.deepEqual(copy, Buffer.from([0xff, 0xff, 1]));

@@ -56,7 +56,18 @@ export async function startProcess(t, { files = {}, args = [], file, env, ...con
     throw new Error(`moonwire serve ended with ${code}:\n${p.stderr()}\n${readLog(prefix)}`);
   });
   failed.catch(() => {});
-  const port = await Promise.race([failed, waitFor(() => Number(/listening on \S+:(\d+)/.exec(p.stdout())?.[1]), "the port")]);
+  const port = await Promise.race([
+    failed,
+    waitFor(() => Number(/listening on \S+:(\d+)/.exec(p.stdout())?.[1]), "the port"),
+  ]);
   const url = `http://127.0.0.1:${port}`;
-  return { ...p, prefix, port, url, stop, log: () => readLog(prefix), get: (path = "/", options) => get(url + path, options) };
+  return {
+    ...p,
+    prefix,
+    port,
+    url,
+    stop,
+    log: () => readLog(prefix),
+    get: (path = "/", options) => get(url + path, options),
+  };
 }

@@ -3,7 +3,22 @@
 import test from "ava";
 import { decodeValue, encodeValue } from "../../dist/conf/value.js";
 
-const same = [undefined, null, true, false, 0, -0.5, 1e300, "", "grüße", 7n, -(1n << 63n), [], [1, [2, ["x"]]], { a: { b: [null] } }];
+const same = [
+  undefined,
+  null,
+  true,
+  false,
+  0,
+  -0.5,
+  1e300,
+  "",
+  "grüße",
+  7n,
+  -(1n << 63n),
+  [],
+  [1, [2, ["x"]]],
+  { a: { b: [null] } },
+];
 
 for (const v of same)
   test(`${typeof v === "bigint" ? `${v}n` : JSON.stringify(v)} comes back the same`, (t) => {
@@ -19,7 +34,17 @@ test("bytes become a string where they are UTF-8, else a Buffer; always a Buffer
 test("undefined members are left out, undefined elements are nil, Maps are tables", (t) => {
   t.deepEqual(decodeValue(encodeValue({ a: undefined, b: 1 })), { b: 1 });
   t.deepEqual(decodeValue(encodeValue([1, undefined, 3])), [1, undefined, 3]);
-  t.deepEqual(decodeValue(encodeValue(new Map([[5, "five"], ["k", 1]]))), { 5: "five", k: 1 });
+  t.deepEqual(
+    decodeValue(
+      encodeValue(
+        new Map([
+          [5, "five"],
+          ["k", 1],
+        ]),
+      ),
+    ),
+    { 5: "five", k: 1 },
+  );
 });
 
 test("a key named __proto__ is a key", (t) => {

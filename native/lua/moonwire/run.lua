@@ -52,14 +52,14 @@ end
 
 -- The C library's exit() would wait for this very thread.
 local function replace_exit()
-  function os.exit(code)
+  rawset(os, "exit", function(code)
     if code == nil or code == true then
       code = 0
     elseif code == false then
       code = 1
     end
     abi.C.mw_process_exit(code)
-  end
+  end)
 end
 
 local function wait_for_timers()
