@@ -4,14 +4,17 @@ import { nativeBuild, npmPackages, typescriptBuild } from "./steps.mjs";
 import { fail } from "./shell.mjs";
 
 const options = { sanitize: "", lto: false, native: true, ts: true };
+const usage = "usage: npm run build -- [--native | --ts] [--sanitize=address|thread] [--arch=x64|arm64] [--lto]";
 for (const arg of process.argv.slice(2)) {
   const sanitize = /^--sanitize=(address|thread)$/.exec(arg);
-  if (sanitize) options.sanitize = sanitize[1];
+  const arch = /^--arch=(x64|arm64)$/.exec(arg);
+  if (arch) options.arch = arch[1];
+  else if (sanitize) options.sanitize = sanitize[1];
   else if (arg === "--lto") options.lto = true;
   else if (arg === "--native") options.ts = false;
   else if (arg === "--ts") options.native = false;
-  else fail(`unknown option ${arg}; usage: npm run build -- [--native | --ts] [--sanitize=address|thread] [--lto]`);
+  else fail(`unknown option ${arg}; ${usage}`);
 }
 npmPackages();
 if (options.native) nativeBuild({ ...options, force: true });
-if (options.ts && !options.sanitize) typescriptBuild({ force: true });
+if (options.ts && !options.sanitize && !options.arch) typescriptBuild({ force: true });

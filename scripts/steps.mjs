@@ -62,19 +62,34 @@ export function npmPackages() {
 }
 
 /// LuaJIT, PCRE2, c-ares, lua-cjson in deps/.out.
-export function nativeDependencies() {
+export function nativeDependencies(arch = process.arch) {
   checkTools();
-  show(process.execPath, ["deps/build.mjs"]);
+  show(process.execPath, ["deps/build.mjs", "--arch", arch]);
 }
 
-/// Folder of a build variant: build/Release, or build-address, build-thread for the sanitizers.
-export function variantDir(sanitize) {
-  return join(root, sanitize ? `build-${sanitize}` : "build/Release");
+/// Folder of a build variant: build/Release, build-address, build-thread for the sanitizers, build-arm64 for a cross build.
+export function variantDir(sanitize, arch = process.arch) {
+  const parts = [arch === process.arch ? "" : arch, sanitize].filter((p) => p);
+  return join(root, parts.length > 0 ? `build-${parts.join("-")}` : "build/Release");
+}
+
+/// What CMake must know of a target that is not this machine; its tests are not built, since they could not run here.
+function crossOptions(arch) {
+  const cpu = { arm64: "aarch64", x64: "x86_64" }[arch];
+  if (!cpu) fail(`no cross build for "${arch}"`);
+  const cross = `${cpu}-linux-gnu-`;
+  return [
+    "-DCMAKE_SYSTEM_NAME=Linux",
+    `-DCMAKE_SYSTEM_PROCESSOR=${cpu}`,
+    `-DCMAKE_C_COMPILER=${cross}gcc`,
+    `-DCMAKE_CXX_COMPILER=${cross}g++`,
+    "-DMW_TESTS=OFF",
+  ];
 }
 
 /// Configures and builds every native target of a variant.
-export function nativeBuild({ sanitize = "", lto = false, force = false } = {}) {
-  const dir = variantDir(sanitize);
+export function nativeBuild({ sanitize = "", lto = false, arch = process.arch, force = false } = {}) {
+  const dir = variantDir(sanitize, arch);
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = [
     "native",
@@ -93,12 +108,13 @@ export function nativeBuild({ sanitize = "", lto = false, force = false } = {}) 
     `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`,
   );
   if (!force && isFresh(stamp, key)) return dir;
-  nativeDependencies();
+  nativeDependencies(arch);
   say(`native build${sanitize ? ` (${sanitize} sanitizer)` : ""} in ${relative(root, dir)}`);
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const options = [`-DMW_SANITIZE=${sanitize}`, `-DMW_LTO=${lto ? "ON" : "OFF"}`, `-DMW_VERSION=${version}`];
   if (existsSync(join(root, ".git"))) options.push("-DMW_WERROR=ON");
   if (hasTool("ccache")) options.push("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache");
+  if (arch !== process.arch) options.push(...crossOptions(arch));
   mkdirSync(dir, { recursive: true });
   show("cmake", ["-S", root, "-B", dir, "--log-level=NOTICE", ...options]);
   show("cmake", ["--build", dir, `-j${process.env.MOONWIRE_JOBS || 2}`]);
