@@ -19,6 +19,7 @@ struct RegexThread {
   pcre2_match_context *context = nullptr;
   pcre2_match_data *data = nullptr;
   pcre2_jit_stack *stack = nullptr;
+  size_t *ovector = nullptr;  // of data
   uint32_t pairs = 0;
 
   ~RegexThread() {
@@ -38,11 +39,21 @@ struct RegexThread {
     if (want < 16) want = 16;
     data = pcre2_match_data_create(want, nullptr);
     pairs = data ? want : 0;
+    ovector = data ? pcre2_get_ovector_pointer(data) : nullptr;
     return data != nullptr;
   }
 };
 
-thread_local RegexThread t_regex;
+// The hot path reads a plain pointer; the object with the destructor is reached once per thread.
+constinit thread_local RegexThread *t_regex = nullptr;
+
+[[gnu::noinline]] RegexThread &regex_thread_create() {
+  static thread_local RegexThread owner;
+  t_regex = &owner;
+  return owner;
+}
+
+inline RegexThread &regex_thread() { return t_regex ? *t_regex : regex_thread_create(); }
 
 uint32_t regex_options(uint32_t flags) {
   uint32_t o = 0;
@@ -108,7 +119,7 @@ void regex_free(Regex *re) {
 }
 
 int regex_exec(const Regex &re, Str subject, size_t start, const size_t **ovector) {
-  RegexThread &t = t_regex;
+  RegexThread &t = regex_thread();
   if (start > subject.size()) return PCRE2_ERROR_BADOFFSET;
   if (!t.reserve(re.capture_count + 1) || !t.get_context()) return PCRE2_ERROR_NOMEMORY;
   auto *code = static_cast<pcre2_code *>(re.code);
@@ -125,7 +136,7 @@ int regex_exec(const Regex &re, Str subject, size_t start, const size_t **ovecto
   } else {
     rc = pcre2_match(code, bytes, subject.size(), start, options, t.data, t.context);
   }
-  *ovector = pcre2_get_ovector_pointer(t.data);
+  *ovector = t.ovector;
   return rc;
 }
 
@@ -136,22 +147,24 @@ Str regex_name(const Regex &re, uint32_t i, uint32_t *group) {
 }
 
 void regex_set_match_limit(uint32_t limit) {
-  pcre2_match_context *context = t_regex.get_context();
+  RegexThread &t = regex_thread();
+  pcre2_match_context *context = t.get_context();
   if (!context) return;
   if (limit == 0) pcre2_config(PCRE2_CONFIG_MATCHLIMIT, &limit);
   pcre2_set_match_limit(context, limit);
 }
 
 bool regex_set_jit_stack(size_t size) {
-  pcre2_match_context *context = t_regex.get_context();
+  RegexThread &t = regex_thread();
+  pcre2_match_context *context = t.get_context();
   pcre2_jit_stack *stack = pcre2_jit_stack_create(kMinJitStack, size < kMinJitStack ? kMinJitStack : size, nullptr);
   if (!context || !stack) {
     if (stack) pcre2_jit_stack_free(stack);
     return false;
   }
   pcre2_jit_stack_assign(context, nullptr, stack);
-  if (t_regex.stack) pcre2_jit_stack_free(t_regex.stack);
-  t_regex.stack = stack;
+  if (t.stack) pcre2_jit_stack_free(t.stack);
+  t.stack = stack;
   return true;
 }
 
