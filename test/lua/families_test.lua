@@ -108,14 +108,12 @@ t.eq(t.logged[#t.logged], 'attempt to use named capturing variable "x" (named ca
 
 -- the hot calls compile: no trace aborts but for the compiler's choice of another loop to begin with
 local jutil = require "jit.util"
--- (the names of the abort reasons come with the luajit program, not with the library)
-local has_names, vmdef = pcall(require, "jit.vmdef")
-local trace_errors = has_names and vmdef.traceerr or {}
+-- (lj_traceerr.h: 8 LLEAVE, 9 LINNER, 10 LUNROLL)
+local is_choice = { [8] = true, [9] = true, [10] = true }
 local aborted
 local function watch(what, _, func, pc, code)
-  local text = what == "abort" and trace_errors[code]
-  if text and not text:find "loop" then
-    aborted = text .. " at " .. (jutil.funcinfo(func, pc).loc or "?")
+  if what == "abort" and not is_choice[code] then
+    aborted = "error " .. code .. " at " .. (jutil.funcinfo(func, pc).loc or "?")
   end
 end
 local function compiles(name, f)
