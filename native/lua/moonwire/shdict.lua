@@ -229,7 +229,10 @@ function methods.incr(zone, key, value, init, init_ttl)
   if not key then
     return nil, err
   end
-  value = number_arg("value", value)
+  value = tonumber(value)
+  if not value then
+    error("cannot convert 'nil' to 'double'", 2) -- FFI's words, which is where OpenResty finds out
+  end
   if init then
     init = number_arg("init", init)
   end
