@@ -38,14 +38,13 @@ Layout layout_of(uint64_t size) {
   return l;
 }
 
-/// (Re)builds an empty dictionary: everything but the lock, the seed and the counters of recoveries.
+/// Builds an empty dictionary in zeroed memory: everything but the lock, the seed and the counters of recoveries.
 void region_format(ShmDict &dict) {
   ShmHeader &h = dict.header();
   Layout l = layout_of(dict.size);
   h.slab.pages_off = l.pages_off;
   h.slab.descs_off = l.descs_off;
   slab_init(dict.slab(), l.pages);
-  std::memset(dict.base + l.buckets_off, 0, l.buckets * sizeof(uint32_t));
   h.buckets_off = l.buckets_off;
   h.bucket_mask = l.buckets - 1;
   h.root_off = slab_alloc(dict.slab(), sizeof(ShmRoot));
@@ -114,6 +113,8 @@ void region_recover(ShmDict &dict) {
     ++h.recovered;
     return;
   }
+  Layout l = layout_of(dict.size);
+  std::memset(dict.base + l.descs_off, 0, l.pages_off - l.descs_off);
   region_format(dict);
   ++h.reset;
   h.writing = 0;

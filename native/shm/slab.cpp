@@ -187,7 +187,6 @@ void slab_init(Slab slab, uint32_t n_pages) {
   st->n_free = n_pages;
   st->free_head = kSlabNone;
   for (uint32_t &head : st->with_room) head = kSlabNone;
-  pages_mark_free(slab, 0, n_pages);
   run_set_ends(slab, 0, n_pages);
   list_push(slab, st->free_head, 0);
 }

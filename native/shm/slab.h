@@ -16,7 +16,7 @@ inline constexpr uint32_t kSlabNone = 0xffffffffu;
 
 /// What a page is used for; one descriptor per page.
 struct SlabPage {
-  enum Kind : uint8_t { free_run, free_inner, blocks, large_run, large_inner };
+  enum Kind : uint8_t { free_inner, free_run, blocks, large_run, large_inner };
   uint64_t mask;        ///< blocks of 64 bytes and more: one bit per used block (smaller ones: bitmap in the page)
   uint32_t prev, next;  ///< free_run: the free list; blocks with room: the list of its size
   uint32_t run;         ///< free_run, large_run: pages in the run; last page of a free run: the same
@@ -41,7 +41,8 @@ struct Slab {
   SlabState *state;
 };
 
-/// Makes all `n_pages` pages one free run. state->pages_off and descs_off are set before.
+/// Makes all `n_pages` pages one free run. state->pages_off and descs_off are set before, and the descriptors are zero: so a
+/// fresh region costs no touch of memory per page.
 void slab_init(Slab slab, uint32_t n_pages);
 /// A block of at least `size` bytes, aligned to min(size rounded up to a power of two, 4096). 0 when there is no room.
 uint64_t slab_alloc(Slab slab, uint64_t size);

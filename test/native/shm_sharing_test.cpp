@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What makes the dictionary shared: two mappings at different addresses, threads that count together, another process
 // that writes, and owners of the lock that die.
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -127,4 +128,41 @@ TEST(shm_sharing_owner_dies_moving_an_entry) {
   CHECK_EQ(number(*d, "a"), -1);
   CHECK_EQ(shm_dict_stats(*d).reset, 1u);
   CHECK(shm_dict_verify(*d));
+}
+
+TEST(shm_sharing_killed_in_the_midst) {
+  // Whatever a killed process was doing, the next call finds a whole dictionary, emptied if need be.
+  ShmDictRef d = zone(64 << 10);
+  uint64_t empty = shm_dict_free_space(*d);
+  for (int round = 0; round < 60; ++round) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      char buf[256];
+      uint64_t len;
+      bool forcible;
+      ShmOutput out;
+      for (uint64_t i = 0;; ++i) {
+        std::string key = "k" + std::to_string(i * 7919 % 600), value(i % 200, 'v');
+        shm_dict_store(*d, ShmStore::set, false, key, {ShmType::string, 0, value}, i % 50, 0, 1 + i / 100, forcible);
+        shm_dict_push(*d, ShmEnd::left, "list", {ShmType::string, 0, value}, 1 + i / 100, len);
+        shm_dict_get(*d, key, false, 1 + i / 100, buf, sizeof buf, out);
+        if (i % 3) shm_dict_pop(*d, ShmEnd::right, "list", 1 + i / 100, buf, sizeof buf, out);
+      }
+    }
+    usleep(1000 + static_cast<useconds_t>(round) * 37);
+    kill(pid, SIGKILL);
+    CHECK(waitpid(pid, nullptr, 0) == pid);
+    CHECK(shm_dict_verify(*d));
+    if (round % 5 == 4) {  // nothing has leaked either
+      shm_dict_flush_all(*d, 1);
+      shm_dict_flush_expired(*d, 0, 1);
+      CHECK_EQ(shm_dict_free_space(*d), empty);
+    }
+    shm_dict_expire(*d, "list", 1, 0);  // the list may fill the zone, and pushes never make room for a set
+    shm_dict_flush_expired(*d, 0, 1);
+    set_number(*d, "after", round);
+    CHECK_EQ(number(*d, "after"), round);
+  }
+  ShmStats stats = shm_dict_stats(*d);
+  CHECK(stats.recovered + stats.reset > 0);
 }
