@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // npm test [-- [--sanitize=address|thread] [--native | --ava] [FILE|FOLDER...]]: set-up, Debian packages, native unit
 // tests, ava suites; ends with one line that sums them, and exits 1 when anything failed or nothing ran.
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { debianPackages } from "./packages.mjs";
@@ -42,20 +42,32 @@ function sanitizerEnvironment(forNode) {
   return { ...env, MW_TEST_SANITIZER: options.sanitize, LD_PRELOAD: path, MOONWIRE_BINARY: join(dir, "moonwire.node") };
 }
 
-/// Runs a command, passes its output on, and returns [passed, failed] read from it by `count`.
-function suite(title, command, args, env, count) {
+/// Runs a command, passes its output on as it comes, and resolves to [passed, failed] read from it by `count`. One that
+/// hangs is ended after `limit` seconds, and fails.
+function suite(title, command, args, env, limit, count) {
   say(`${title}${options.sanitize ? ` (${options.sanitize} sanitizer)` : ""}`);
-  const r = spawnSync(command, args, {
-    cwd: root,
-    env: { ...process.env, ...env },
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-    stdio: ["ignore", "pipe", "pipe"],
+  return new Promise((done) => {
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    const clock = setTimeout(() => {
+      say(`${title}: not finished after ${limit} s`);
+      child.kill("SIGKILL");
+    }, limit * 1000);
+    let out = "";
+    child.stdout.on("data", (d) => {
+      out += d;
+      process.stdout.write(d);
+    });
+    child.on("error", (e) => fail(`${command} could not be run: ${e.message}`));
+    child.on("close", (code) => {
+      clearTimeout(clock);
+      const [passed, failed] = count(out);
+      done([passed, failed + (code !== 0 && failed === 0 ? 1 : 0)]);
+    });
   });
-  process.stdout.write(r.stdout);
-  process.stderr.write(r.stderr);
-  const [passed, failed] = count(r.stdout);
-  return [passed, failed + (r.status !== 0 && failed === 0 ? 1 : 0)];
 }
 
 function hasAvaTests(folder) {
@@ -66,10 +78,17 @@ let total = [0, 0];
 const add = ([passed, failed]) => (total = [total[0] + passed, total[1] + failed]);
 if (options.native) {
   add(
-    suite("native unit tests", join(dir, "native_test"), [], sanitizerEnvironment(false), (out) => {
-      const m = /(\d+) passed, (\d+) failed/.exec(out);
-      return m ? [Number(m[1]), Number(m[2])] : [0, 1];
-    }),
+    await suite(
+      "native unit tests",
+      join(dir, "native_test"),
+      [],
+      sanitizerEnvironment(false),
+      options.sanitize ? 600 : 200,
+      (out) => {
+        const m = [...out.matchAll(/^(\d+) passed, (\d+) failed$/gm)].pop();
+        return m ? [Number(m[1]), Number(m[2])] : [0, 1];
+      },
+    ),
   );
 }
 if (options.ava && hasAvaTests(join(root, "test"))) {
@@ -77,11 +96,12 @@ if (options.ava && hasAvaTests(join(root, "test"))) {
     statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f,
   );
   add(
-    suite(
+    await suite(
       "ava suites",
       process.execPath,
       ["node_modules/ava/entrypoints/cli.mjs", "--tap", ...globs],
       sanitizerEnvironment(true),
+      options.sanitize ? 1500 : 900,
       (out) => {
         const plain = out.split("\n").filter((l) => !/# SKIP|# TODO/.test(l));
         return [plain.filter((l) => /^ok /.test(l)).length, plain.filter((l) => /^not ok /.test(l)).length];
