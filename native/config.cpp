@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: MIT
+// plan_decode: the tagged tree that lib/conf writes becomes a Plan. A struct is a table whose keys are its members' names, a
+// list an array, an enum a number, a map a table; a member that is left out keeps the default of config.h.
+// A ComplexValue is a string (a constant), or an array of strings, {var} and {capture} in order.
+// Control thread; the result is immutable.
+#include "config.h"
+
+#include <cmath>
+#include <limits>
+
+#include "base/value.h"
+
+namespace mw {
+
+namespace {
+
+/// Reads members out of tables and remembers the first one that did not fit.
+class Decoder {
+ public:
+  bool is_good() const { return bad_.empty(); }
+  const std::string &bad() const { return bad_; }
+
+  /// The member `name` of the table `in`, when it is there.
+  template <class T>
+  void member(const Value &in, const char *name, T &out) {
+    const Value *v = in.get(name);
+    if (v == nullptr || v->tag == Value::nil || !is_good()) return;
+    if (!read(*v, out) && bad_.empty()) bad_ = name;
+  }
+
+ private:
+  static bool read(const Value &v, bool &out) {
+    out = v.tag == Value::true_;
+    return v.tag == Value::true_ || v.tag == Value::false_;
+  }
+
+  template <class T>
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) static bool read(const Value &v, T &out) {
+    if (v.tag == Value::integer) {
+      out = static_cast<T>(v.inum);
+      return true;
+    }
+    if (v.tag != Value::number || v.num != std::trunc(v.num)) return false;
+    if (v.num < static_cast<double>(std::numeric_limits<T>::min())) return false;
+    if (v.num > static_cast<double>(std::numeric_limits<T>::max())) return false;
+    out = static_cast<T>(v.num);
+    return true;
+  }
+
+  template <class T>
+  requires std::is_enum_v<T>
+  static bool read(const Value &v, T &out) {
+    uint8_t number = 0;
+    if (!read(v, number)) return false;
+    out = static_cast<T>(number);
+    return true;
+  }
+
+  static bool read(const Value &v, std::string &out) {
+    out = v.str;
+    return v.tag == Value::string;
+  }
+
+  template <class T>
+  bool read(const Value &v, std::vector<T> &out) {
+    if (is_empty_table(v)) return true;
+    if (v.tag != Value::array) return false;
+    out.resize(v.items.size());
+    for (size_t i = 0; i < out.size(); ++i)
+      if (!read(v.items[i], out[i])) return false;
+    return true;
+  }
+
+  template <class T, size_t N>
+  bool read(const Value &v, std::array<T, N> &out) {
+    if (v.tag != Value::array || v.items.size() != N) return false;
+    for (size_t i = 0; i < N; ++i)
+      if (!read(v.items[i], out[i])) return false;
+    return true;
+  }
+
+  static bool read(const Value &v, std::map<std::string, std::string> &out) {
+    if (v.tag != Value::table) return false;
+    for (const auto &[key, item] : v.pairs) out[key.str] = item.str;
+    return true;
+  }
+
+  // JavaScript writes {} for what is a list elsewhere only by mistake, Lua always.
+  static bool is_empty_table(const Value &v) { return v.tag == Value::table && v.pairs.empty(); }
+
+  bool read(const Value &v, ComplexValue &out);
+  bool read(const Value &v, ComplexValue::Part &out);
+  bool read(const Value &v, SourcePos &out);
+  bool read(const Value &v, Script &out);
+  bool read(const Value &v, RewriteOp &out);
+  bool read(const Value &v, AddHeader &out);
+  bool read(const Value &v, ErrorPage &out);
+  bool read(const Value &v, TryFiles &out);
+  bool read(const Value &v, AccessLog &out);
+  bool read(const Value &v, ErrorLog &out);
+  bool read(const Value &v, LocationConf &out);
+  bool read(const Value &v, Location &out);
+  bool read(const Value &v, ServerName &out);
+  bool read(const Value &v, ServerConf &out);
+  bool read(const Value &v, Listen &out);
+  bool read(const Value &v, SharedDict &out);
+  bool read(const Value &v, LogFormat &out);
+
+  std::string bad_;
+
+ public:
+  void plan(const Value &v, Plan &out);
+};
+
+#define MEMBER(name) member(v, #name, out.name)
+
+bool Decoder::read(const Value &v, ComplexValue::Part &out) {
+  if (v.tag == Value::string) return read(v, out.literal);
+  MEMBER(var);
+  MEMBER(capture);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ComplexValue &out) {
+  if (v.tag == Value::array) return read(v, out.parts);
+  out.parts.resize(1);
+  return read(v, out.parts[0].literal);
+}
+
+bool Decoder::read(const Value &v, SourcePos &out) {
+  MEMBER(file);
+  MEMBER(line);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Script &out) {
+  MEMBER(chunkname);
+  MEMBER(source);
+  MEMBER(path);
+  MEMBER(is_file);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, RewriteOp &out) {
+  MEMBER(kind);
+  MEMBER(var);
+  MEMBER(status);
+  MEMBER(has_text);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, AddHeader &out) {
+  MEMBER(name);
+  MEMBER(value);
+  MEMBER(always);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ErrorPage &out) {
+  MEMBER(codes);
+  MEMBER(response);
+  MEMBER(uri);
+  MEMBER(is_named);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, TryFiles &out) {
+  MEMBER(paths);
+  MEMBER(fallback);
+  MEMBER(fallback_status);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, AccessLog &out) {
+  MEMBER(path);
+  MEMBER(format);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ErrorLog &out) {
+  MEMBER(path);
+  MEMBER(level);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LocationConf &out) {
+  out.scripts.fill(-1);
+  MEMBER(scripts);
+  MEMBER(rewrite);
+  MEMBER(root);
+  MEMBER(is_alias);
+  MEMBER(index);
+  MEMBER(has_try_files);
+  MEMBER(try_files);
+  MEMBER(default_type);
+  MEMBER(types);
+  MEMBER(add_headers);
+  MEMBER(error_pages);
+  MEMBER(internal);
+  MEMBER(access_logs);
+  MEMBER(error_logs);
+  MEMBER(client_max_body_size);
+  MEMBER(client_body_buffer_size);
+  MEMBER(client_body_timeout);
+  MEMBER(client_body_min_rate);
+  MEMBER(client_body_temp_path);
+  MEMBER(client_body_in_file_only);
+  MEMBER(send_timeout);
+  MEMBER(keepalive_timeout);
+  MEMBER(keepalive_header_timeout);
+  MEMBER(keepalive_requests);
+  MEMBER(lingering_time);
+  MEMBER(lingering_timeout);
+  MEMBER(lingering_close);
+  MEMBER(postpone_output);
+  MEMBER(tcp_nodelay);
+  MEMBER(chunked_transfer_encoding);
+  MEMBER(merge_slashes);
+  MEMBER(server_tokens);
+  MEMBER(sendfile);
+  MEMBER(log_not_found);
+  MEMBER(log_subrequest);
+  MEMBER(etag);
+  MEMBER(if_modified_since);
+  MEMBER(absolute_redirect);
+  MEMBER(port_in_redirect);
+  MEMBER(server_name_in_redirect);
+  MEMBER(lua_need_request_body);
+  MEMBER(lua_code_cache);
+  MEMBER(lua_use_default_type);
+  MEMBER(lua_http10_buffering);
+  MEMBER(lua_check_client_abort);
+  MEMBER(lua_transform_underscores);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Location &out) {
+  MEMBER(match);
+  MEMBER(name);
+  MEMBER(conf);
+  MEMBER(children);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ServerName &out) {
+  MEMBER(kind);
+  MEMBER(name);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ServerConf &out) {
+  out.conf.scripts.fill(-1);
+  MEMBER(names);
+  MEMBER(primary_name);
+  MEMBER(conf);
+  MEMBER(locations);
+  MEMBER(client_header_timeout);
+  MEMBER(client_header_buffer_size);
+  MEMBER(large_client_header_buffers_n);
+  MEMBER(large_client_header_buffers_size);
+  MEMBER(underscores_in_headers);
+  MEMBER(ignore_invalid_headers);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Listen &out) {
+  MEMBER(address);
+  MEMBER(servers);
+  MEMBER(default_server);
+  MEMBER(backlog);
+  MEMBER(ipv6only);
+  MEMBER(reuseport);
+  MEMBER(tcp_nodelay);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, SharedDict &out) {
+  MEMBER(name);
+  MEMBER(size);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LogFormat &out) {
+  MEMBER(name);
+  MEMBER(format);
+  MEMBER(escape);
+  return v.tag == Value::table;
+}
+
+void Decoder::plan(const Value &v, Plan &out) {
+  MEMBER(conf_file);
+  MEMBER(prefix);
+  MEMBER(worker_processes);
+  MEMBER(worker_connections);
+  MEMBER(error_logs);
+  MEMBER(variables);
+  MEMBER(user_variables);
+  MEMBER(scripts);
+  MEMBER(init_script);
+  MEMBER(init_worker_script);
+  MEMBER(exit_worker_script);
+  MEMBER(types);
+  MEMBER(log_formats);
+  MEMBER(shared_dicts);
+  MEMBER(lua_package_path);
+  MEMBER(lua_package_cpath);
+  MEMBER(lua_max_pending_timers);
+  MEMBER(lua_max_running_timers);
+  MEMBER(lua_regex_cache_max_entries);
+  MEMBER(lua_regex_match_limit);
+  MEMBER(lua_thread_cache_max_entries);
+  MEMBER(lua_malloc_trim);
+  MEMBER(lua_capture_error_log);
+  MEMBER(rewrite_by_lua_no_postpone);
+  MEMBER(access_by_lua_no_postpone);
+  MEMBER(precontent_by_lua_no_postpone);
+  MEMBER(lua_strict_phases);
+  MEMBER(env);
+  MEMBER(servers);
+  MEMBER(listens);
+}
+
+#undef MEMBER
+
+}  // namespace
+
+PlanRef plan_decode(const void *data, size_t size, std::string &error) {
+  Value root;
+  if (!value_decode(root, Str(static_cast<const char *>(data), size)) || root.tag != Value::table) {
+    error = "the plan is not an encoded table";
+    return nullptr;
+  }
+  auto plan = std::make_shared<Plan>();
+  Decoder decoder;
+  decoder.plan(root, *plan);
+  if (decoder.is_good()) return plan;
+  error = "the plan has an unfit \"" + decoder.bad() + "\"";
+  return nullptr;
+}
+
+}  // namespace mw
