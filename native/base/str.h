@@ -31,6 +31,12 @@ inline bool str_istarts(Str s, Str prefix) {
   return s.size() >= prefix.size() && str_iequal(s.substr(0, prefix.size()), prefix);
 }
 
+/// Copies `s` to `to`; returns the end. An empty Str may have no data.
+inline char *str_put(char *to, Str s) {
+  if (!s.empty()) memcpy(to, s.data(), s.size());
+  return to + s.size();
+}
+
 /// Parses an unsigned decimal that fills `s` wholly. False on an empty string, a foreign byte or overflow.
 inline bool str_to_u64(Str s, uint64_t &out) {
   if (s.empty()) return false;

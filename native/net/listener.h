@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// Listening sockets. The server opens them (control thread) and keeps them over reloads; a worker accepts on its own
+// SO_REUSEPORT one from its loop.
+#pragma once
+#include <sys/socket.h>
+
+#include <string>
+
+#include "loop/loop.h"
+
+namespace mw {
+
+/// Opens a bound, listening, non-blocking socket for "127.0.0.1:80", "[::1]:80", "unix:/path". -1 with `error` in nginx's
+/// words: `bind() to 127.0.0.1:80 failed (98: Address already in use)`.
+int listener_open(const std::string &address, int backlog, bool ipv6only, bool reuseport, std::string &error);
+/// The bound address as text, the kernel's port in place of 0.
+std::string listener_name(int fd);
+
+/// A worker's share of a listening socket.
+struct Listener {
+  IoHandler io;          ///< first: epoll names it
+  int fd = -1;
+  int32_t index = 0;     ///< into Plan::listens
+  bool tcp_nodelay = true;
+  Loop *loop = nullptr;
+  Timer retry;           ///< accepting pauses for a while when descriptors run out
+  void *arg = nullptr;
+  void (*accepted)(Listener *, int fd, const sockaddr *peer, socklen_t len) = nullptr;
+};
+
+/// Begins accepting on the worker's loop. False with errno.
+bool listener_start(Listener *l);
+/// Stops; the socket stays open.
+void listener_stop(Listener *l);
+
+}  // namespace mw
