@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+// See body.h. States: unread -> reading -> complete | failed; unread -> discarding -> complete. Content-Length and chunked
+// framing feed the same sink: memory first, then the temporary file.
+#include "http/body.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "http/chunked.h"
+#include "http/output.h"
+#include "http/phase.h"
+
+namespace mw {
+
+static constexpr size_t kFirstBuffer = 4096;
+static constexpr size_t kReadSize = 16384;
+
+bool body_is_announced(const Request *r) { return r->head.chunked || (r->head.has_content_length && r->head.content_length > 0); }
+
+// --- the sink --------------------------------------------------------------------------------------------------------
+
+static Rc open_temp(Request *r) {
+  BodyState &b = r->body;
+  std::string path = r->conf->client_body_temp_path + "/moonwire-body-XXXXXX";
+  b.fd = mkostemp(path.data(), O_CLOEXEC);
+  if (b.fd < 0) {
+    log_write(r->log(), kLogCrit, errno, &r->log_ctx, "mkstemp() \"%s\" failed", path.c_str());
+    return 500;
+  }
+  char *copy = static_cast<char *>(r->arena.alloc(path.size() + 1));
+  memcpy(copy, path.c_str(), path.size() + 1);
+  b.path = {copy, path.size()};
+  b.in_file = true;
+  log_write(r->log(), kLogWarn, 0, &r->log_ctx, "a client request body is buffered to a temporary file %s", path.c_str());
+  return kOk;
+}
+
+static Rc write_file(Request *r, Str data) {
+  while (!data.empty()) {
+    ssize_t n = write(r->body.fd, data.data(), data.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      log_write(r->log(), kLogCrit, errno, &r->log_ctx, "write() to client body file failed");
+      return 500;
+    }
+    data.remove_prefix(static_cast<size_t>(n));
+  }
+  return kOk;
+}
+
+/// Moves what is buffered to the file, opening it first.
+static Rc spill(Request *r) {
+  if (r->body.fd < 0) {
+    Rc rc = open_temp(r);
+    if (rc != kOk) return rc;
+  }
+  Rc rc = write_file(r, {r->body.buf, r->body.size});
+  r->body.size = 0;
+  return rc;
+}
+
+static Rc grow(Request *r, size_t need) {
+  BodyState &b = r->body;
+  if (need <= b.capacity) return kOk;
+  size_t capacity = b.capacity ? b.capacity : kFirstBuffer;
+  while (capacity < need) capacity *= 2;
+  char *buf = static_cast<char *>(realloc(b.buf, capacity));
+  if (!buf) return 500;
+  b.buf = buf;
+  b.capacity = capacity;
+  return kOk;
+}
+
+static Rc sink(Request *r, Str data) {
+  BodyState &b = r->body;
+  b.total += data.size();
+  uint64_t max = r->conf->client_max_body_size;
+  if (max && b.total > max) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "client intended to send too large chunked body: %llu bytes",
+              static_cast<unsigned long long>(b.total));
+    return 413;
+  }
+  if (b.size + data.size() > r->conf->client_body_buffer_size || b.fd >= 0) {
+    Rc rc = spill(r);
+    if (rc == kOk) rc = write_file(r, data);
+    return rc;
+  }
+  Rc rc = grow(r, b.size + data.size());
+  if (rc != kOk) return rc;
+  memcpy(b.buf + b.size, data.data(), data.size());
+  b.size += data.size();
+  return kOk;
+}
+
+static Rc complete(Request *r) {
+  BodyState &b = r->body;
+  if (b.fd < 0 && r->conf->client_body_in_file_only && b.size) {
+    Rc rc = spill(r);
+    if (rc != kOk) return rc;
+  }
+  if (b.fd >= 0 && b.size) {
+    Rc rc = spill(r);
+    if (rc != kOk) return rc;
+  }
+  b.state = BodyState::complete;
+  b.data = {b.buf ? b.buf : "", b.size};
+  r->abi.body_read = 1;
+  return kOk;
+}
+
+// --- framing ---------------------------------------------------------------------------------------------------------
+
+static ChunkedDecoder *decoder_of(Request *r) {
+  if (!r->body.decoder) r->body.decoder = r->arena.make<ChunkedDecoder>();
+  return static_cast<ChunkedDecoder *>(r->body.decoder);
+}
+
+/// Feeds input through the framing; `keep` sinks it, else it is dropped. Consumes from `in`. kOk at the end of the body,
+/// kAgain when more must come, or a status.
+static Rc feed(Request *r, Str &in, bool keep) {
+  BodyState &b = r->body;
+  if (!b.is_chunked) {
+    size_t n = in.size() < b.remaining ? in.size() : static_cast<size_t>(b.remaining);
+    if (keep) {
+      Rc rc = sink(r, in.substr(0, n));
+      if (rc != kOk) return rc;
+    }
+    in.remove_prefix(n);
+    b.remaining -= n;
+    return b.remaining == 0 ? kOk : kAgain;
+  }
+  ChunkedDecoder *d = decoder_of(r);
+  while (!in.empty()) {
+    ChunkedResult step = d->feed(in);
+    in.remove_prefix(step.consumed);
+    if (keep && !step.data.empty()) {
+      Rc rc = sink(r, step.data);
+      if (rc != kOk) return rc;
+    }
+    if (step.kind == ChunkedResult::done) return kOk;
+    if (step.kind == ChunkedResult::error) {
+      log_write(r->log(), kLogError, 0, &r->log_ctx, "client sent invalid chunked body");
+      return step.status;
+    }
+  }
+  return kAgain;
+}
+
+/// Reads what the connection has. kOk complete, kAgain, a status, or kError when the peer is gone.
+static Rc pull(Request *r, bool keep) {
+  Connection *c = r->conn;
+  for (;;) {
+    if (c->in_size() > 0) {
+      Str in{c->in_pos, c->in_size()};
+      Rc rc = feed(r, in, keep);
+      c->in_pos = in.data();
+      if (c->in_pos == c->in_end) connection_drop_input(c);
+      if (rc != kAgain) return rc;
+    }
+    if (!c->may_read) return kAgain;
+    char buf[kReadSize];
+    ssize_t n = connection_read(c, buf, sizeof buf);
+    if (n == 0) return kError;
+    if (n < 0) return errno == EAGAIN ? kAgain : kError;
+    Str in{buf, static_cast<size_t>(n)};
+    Rc rc = feed(r, in, keep);
+    if (!in.empty()) {  // the next request came in the same read: keep it for the connection
+      Block *block = c->net->blocks.get(in.size());
+      memcpy(block->data, in.data(), in.size());
+      c->in_block = block;
+      c->in_pos = block->data;
+      c->in_end = block->data + in.size();
+    }
+    if (rc != kAgain) return rc;
+  }
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+/// The state that `rc` leads to; the final answer.
+static Rc conclude(Request *r, Rc rc) {
+  connection_clear_timeout(r->conn);
+  if (rc == kOk) rc = complete(r);
+  if (rc == kOk) return kOk;
+  r->body.state = BodyState::failed;
+  r->keepalive = false;
+  return rc;
+}
+
+static void finish(Request *r, Rc rc) {
+  rc = conclude(r, rc);
+  auto done = r->body.done;
+  void *arg = r->body.done_arg;
+  r->body.done = nullptr;
+  if (done) return done(r, rc, arg);
+  if (rc != kOk) http_finalize(r, rc);
+}
+
+static void send_continue(Request *r) {
+  if (!r->expects_continue || r->body.sent_continue || r->conn->in_size() > 0) return;
+  r->body.sent_continue = true;
+  r->conn->out.append(r->core->net.blocks, "HTTP/1.1 100 Continue\r\n\r\n");
+  if (!r->conn->is_blocked) connection_send(r->conn);  // a failure shows again when the body is read
+}
+
+Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
+  BodyState &b = r->body;
+  if (b.state == BodyState::complete) {
+    r->abi.body_read = 1;
+    return kOk;
+  }
+  if (b.state != BodyState::unread) return 500;
+  b.state = BodyState::reading;
+  b.started_ms = r->core->loop->now_ms();
+  send_continue(r);
+  if (!b.is_chunked && b.remaining <= r->conf->client_body_buffer_size && grow(r, static_cast<size_t>(b.remaining)) != kOk)
+    return 500;
+  Rc rc = pull(r, true);
+  if (rc == kAgain) {
+    b.done = done;
+    b.done_arg = arg;
+    connection_set_timeout(r->conn, r->conf->client_body_timeout);
+    return kAgain;
+  }
+  return conclude(r, rc);
+}
+
+void body_forget(Request *r) { r->body.done = nullptr; }
+
+/// True when the body has come too slowly since the grace period ended (client_body_min_rate).
+static bool is_too_slow(const Request *r) {
+  uint64_t rate = r->conf->client_body_min_rate;
+  uint64_t age = r->core->loop->now_ms() - r->body.started_ms;
+  if (rate == 0 || age <= r->conf->client_body_timeout) return false;
+  return r->body.total < (age - r->conf->client_body_timeout) * rate / 1000;
+}
+
+void body_readable(Request *r) {
+  BodyState &b = r->body;
+  if (b.state == BodyState::discarding && r->out.is_finished && !r->is_logging) {
+    if (body_discard(r)) request_finish(r);
+    else if (r->conn->peer_closed && !r->conn->may_read) http_connection_failed(r->conn);
+    return;
+  }
+  if (b.state != BodyState::reading) return;
+  Rc rc = pull(r, true);
+  if (rc == kAgain && is_too_slow(r)) rc = 408;
+  if (rc == kAgain) return connection_set_timeout(r->conn, r->conf->client_body_timeout);
+  if (rc == kError)
+    log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client prematurely closed connection while reading client request body");
+  finish(r, rc);
+}
+
+void body_timeout(Request *r) {
+  log_write(r->log(), kLogInfo, ETIMEDOUT, &r->log_ctx, "client timed out while reading client request body");
+  finish(r, 408);
+}
+
+void body_aborted(Request *r) { finish(r, kError); }
+
+bool body_discard(Request *r) {
+  BodyState &b = r->body;
+  if (b.state == BodyState::complete) return true;
+  if (b.state == BodyState::failed) return false;
+  if (b.state == BodyState::reading) b.done = nullptr;
+  if (b.state == BodyState::unread && r->expects_continue && !b.sent_continue && r->conn->in_size() == 0)
+    return r->keepalive = false;  // the client may or may not send it now: only a close is unambiguous
+  b.state = BodyState::discarding;
+  Rc rc = pull(r, false);
+  if (rc == kOk) {
+    b.state = BodyState::complete;
+    return true;
+  }
+  if (rc != kAgain) r->keepalive = false;
+  return false;
+}
+
+// --- contents --------------------------------------------------------------------------------------------------------
+
+bool body_in_memory(const Request *r, Str &out) {
+  const BodyState &b = r->body;
+  if (b.state != BodyState::complete || b.in_file || b.size == 0) return false;
+  out = {b.buf, b.size};
+  return true;
+}
+
+static void close_file(BodyState &b) {
+  if (b.fd >= 0) close(b.fd);
+  b.fd = -1;
+  b.in_file = false;
+}
+
+void body_replace(Request *r, Str data) {
+  BodyState &b = r->body;
+  if (b.in_file && !b.path.empty()) unlink(b.path.data());
+  close_file(b);
+  char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
+  if (!copy) abort();
+  memcpy(copy, data.data(), data.size());
+  free(b.buf);
+  b.buf = copy;
+  b.size = b.capacity = data.size();
+  b.total = data.size();
+  b.data = {copy, data.size()};
+  b.state = BodyState::complete;
+  r->abi.body_read = 1;
+}
+
+bool body_replace_file(Request *r, Str path, bool remove_after) {
+  BodyState &b = r->body;
+  char *name = static_cast<char *>(r->arena.alloc(path.size() + 1));
+  memcpy(name, path.data(), path.size());
+  name[path.size()] = 0;
+  int fd = open(name, O_RDONLY | O_CLOEXEC);
+  struct stat st;
+  if (fd < 0 || fstat(fd, &st) < 0) {
+    if (fd >= 0) close(fd);
+    return false;
+  }
+  body_release(r);
+  b.fd = fd;
+  b.in_file = true;
+  b.path = {remove_after ? name : "", remove_after ? path.size() : 0};
+  b.total = static_cast<uint64_t>(st.st_size);
+  b.state = BodyState::complete;
+  r->abi.body_read = 1;
+  return true;
+}
+
+void body_release(Request *r) {
+  BodyState &b = r->body;
+  if (b.in_file && !b.path.empty()) unlink(b.path.data());
+  close_file(b);
+  free(b.buf);
+  b.buf = nullptr;
+  b.size = b.capacity = 0;
+}
+
+}  // namespace mw

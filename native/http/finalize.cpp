@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// The ends of a request: what a handler's answer leads to (finalize), error pages, internal redirects, the log phase.
+#include <stdio.h>
+
+#include "http/body.h"
+#include "http/modules/access_log.h"
+#include "http/output.h"
+#include "http/phase.h"
+#include "http/router.h"
+#include "http/target.h"
+#include "http/variable.h"
+
+namespace mw {
+
+// --- redirects inside ------------------------------------------------------------------------------------------------
+
+/// What a request must forget before it goes through the phases again.
+static void rewind(Request *r) {
+  if (lua_hook) lua_hook->release(r, true);
+  r->abi.is_internal = 1;
+  r->has_exec = false;
+  r->uri_changed = false;
+  r->try_files_done = 0;
+}
+
+static bool spend_change(Request *r) {
+  if (--r->uri_changes > 0) return true;
+  log_write(r->log(), kLogError, 0, &r->log_ctx, "rewrite or internal redirection cycle while internally redirecting to \"%.*s\"",
+            static_cast<int>(r->uri.size()), r->uri.data());
+  http_finalize(r, 500);
+  return false;
+}
+
+void http_internal_redirect(Request *r, Str uri, Str args) {
+  Str to = r->arena.dup(uri), query = r->arena.dup(args);
+  if (!spend_change(r)) return;
+  rewind(r);
+  r->uri = to;
+  r->args = query;
+  r->conf = &r->server->conf;
+  r->step = kStepServerRewrite;
+  http_run_phases(r);
+}
+
+void http_named_location(Request *r, Str name) {
+  Str to = r->arena.dup(name);
+  if (!spend_change(r)) return;
+  const Location *l = router_find_named(*r->core->router, r->server, to);
+  if (!l) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "could not find named location \"%.*s\"", static_cast<int>(to.size()), to.data());
+    return http_finalize(r, 500);
+  }
+  rewind(r);
+  r->location = l;
+  r->conf = &l->conf;
+  r->step = kStepRewrite;
+  http_run_phases(r);
+}
+
+void http_exec_pending(Request *r) {
+  r->has_exec = false;
+  Str uri = r->exec_uri, args = r->exec_args;
+  if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
+  http_internal_redirect(r, uri, args);
+}
+
+void http_redirect(Request *r, Str location, int32_t status) {
+  r->resp.location = location.empty() ? Str("", 0) : r->arena.dup(location);
+  r->abi.status = status;
+}
+
+// --- special responses -----------------------------------------------------------------------------------------------
+
+static const ErrorPage *find_error_page(const Request *r, int32_t status) {
+  for (const ErrorPage &page : r->conf->error_pages)
+    for (int32_t code : page.codes)
+      if (code == status) return &page;
+  return nullptr;
+}
+
+/// Sends the request to its error_page. False when the page is an external URL's redirect, already set up as a response.
+static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) {
+  r->is_error_page = true;
+  r->err_status = page.response > 0 ? page.response : status;
+  if (page.response == 0) r->err_status = 0;  // "=": the page's own status
+  r->abi.status = 0;
+  Str uri = complex_value(r, page.uri);
+  if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
+  if (!uri.empty() && uri[0] == '/') {
+    if (r->method_id != kMethodHead) {
+      r->method_id = kMethodGet;
+      r->method = "GET";
+    }
+    size_t mark = uri.find('?');
+    return http_internal_redirect(r, uri.substr(0, mark), mark == Str::npos ? Str{} : uri.substr(mark + 1));
+  }
+  bool is_redirect = page.response == 301 || page.response == 302 || page.response == 303 || page.response == 307 ||
+                     page.response == 308;
+  r->err_status = 0;
+  http_redirect(r, uri, is_redirect ? page.response : 302);
+  http_special_response(r, r->abi.status);
+}
+
+static void built_in_page(Request *r, int32_t status) {
+  Str reason = status_reason(status);
+  char title[96];
+  int n = status == 494 ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
+                        : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
+  Str token = r->conf->server_tokens ? Str(kServerToken) : Str("moonwire");
+  char page[512];
+  n = snprintf(page, sizeof page,
+               "<html>\r\n<head><title>%.*s</title></head>\r\n<body>\r\n<center><h1>%.*s</h1></center>\r\n"
+               "<hr><center>%.*s</center>\r\n</body>\r\n</html>\r\n",
+               n, title, n, title, static_cast<int>(token.size()), token.data());
+  r->resp.content_type = "text/html";
+  r->resp.has_content_type = true;
+  output_queue(r, {page, static_cast<size_t>(n)}, false, true);
+}
+
+void http_special_response(Request *r, int32_t status) {
+  r->resp.content_length = -1;
+  r->resp.last_modified = -1;
+  if (!r->is_error_page || status != r->err_status) {
+    const ErrorPage *page = r->is_error_page ? nullptr : find_error_page(r, status);
+    if (page) return serve_error_page(r, *page, status);
+  }
+  switch (status) {  // after these the rest of the input cannot be trusted or is not wanted
+    case 400: case 413: case 414: case 494: case 500: case 501: case 505: case 408: r->keepalive = false; break;
+    default: break;
+  }
+  r->err_status = 0;
+  r->abi.status = status == 494 ? 400 : status;
+  bool has_page = status >= 300 && status != 304 && (status < 304 || status >= 307) && !(status > 308 && status < 400);
+  if (has_page && !status_reason(r->abi.status).empty()) built_in_page(r, status);
+  output_finish(r);
+}
+
+// --- finalize --------------------------------------------------------------------------------------------------------
+
+void http_finalize(Request *r, Rc rc) {
+  if (rc == kDone || rc == kAgain || r->out.is_finished) return;
+  if (lua_hook && r->lua) lua_hook->release(r, true);
+  r->has_exec = false;
+  if (rc == kError || rc == 444 || rc == 499 || r->conn->is_closed) return http_connection_failed(r->conn);
+  if (rc == 408 && !r->abi.header_sent) {
+    r->abi.status = 408;
+    return http_connection_failed(r->conn);
+  }
+  bool has_status = rc >= 300 || rc == 201 || rc == 204;
+  if (has_status && !r->abi.header_sent) return http_special_response(r, rc);
+  if (rc >= 200 && rc < 300 && !r->abi.header_sent && r->abi.status == 0) r->abi.status = rc;
+  if (has_status && rc >= 500) r->keepalive = false;
+  output_finish(r);
+}
+
+void http_filter_failed(Request *r) {
+  // What was promised to the client cannot be delivered: it must see a broken message, not a wrong one.
+  r->keepalive = false;
+  r->is_aborted = true;
+}
+
+// --- the end ---------------------------------------------------------------------------------------------------------
+
+static void end_request(Request *r) {
+  Connection *c = r->conn;
+  access_log_write(r);
+  bool detached = r->is_detached;
+  request_free(r);
+  if (detached) connection_unref(c);
+}
+
+void http_log_done(Request *r) { end_request(r); }
+
+void request_finish(Request *r) {
+  if (r->is_logging) return;
+  Connection *c = r->conn;
+  bool aborted = r->is_aborted;
+  bool clean = !c->is_closed && body_discard(r);
+  if (!clean && r->keepalive && !aborted && !c->is_closed) return http_connection_await_discard(c);
+  r->is_logging = true;
+  bool keepalive = r->keepalive && clean && !aborted;
+  bool linger = !clean || c->in_size() > 0;
+  uint64_t idle = r->conf->keepalive_timeout;
+  int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::log)];
+  if (script >= 0 && lua_hook && lua_hook->run(r, LuaPhase::log, script) == kAgain) {
+    r->is_detached = true;
+    connection_ref(c);
+  } else {
+    end_request(r);
+  }
+  c->user = nullptr;
+  if (c->is_closed) return;
+  if (aborted) return connection_reset(c);
+  http_connection_next(c, keepalive, linger, idle);
+}
+
+}  // namespace mw

@@ -1,0 +1,351 @@
+// SPDX-License-Identifier: MIT
+// HTTP/1 on a connection: reading heads, starting requests one after the other, keep-alive, lingering close. A batch of
+// pipelined requests is handled in one pass over the worker's receive buffer and answered with one send at its end.
+#include <errno.h>
+#include <sys/socket.h>
+
+#include "http/body.h"
+#include "http/output.h"
+#include "http/phase.h"
+#include "http/router.h"
+#include "http/target.h"
+#include "net/listener.h"
+
+namespace mw {
+
+enum State : uint8_t {
+  kIdle,     ///< between requests, no byte of the next one yet
+  kHead,     ///< part of a head is here
+  kRequest,  ///< a request runs; `user` is it
+  kLinger,   ///< our side is shut; the peer's bytes are dropped until it closes
+};
+
+static constexpr uint64_t kMaxQueued = 1 << 20;  ///< unsent output above which no further request is started
+
+static Request *request_of(Connection *c) { return static_cast<Request *>(c->user); }
+static HttpCore *core_of(Connection *c) {
+  return reinterpret_cast<HttpCore *>(reinterpret_cast<char *>(c->net) - offsetof(HttpCore, net));
+}
+static const Plan &plan_of(Connection *c) { return *core_of(c)->p; }
+static const ServerConf &default_server(Connection *c) {
+  const Listen &l = plan_of(c).listens[static_cast<size_t>(c->listener->index)];
+  return plan_of(c).servers[static_cast<size_t>(l.default_server)];
+}
+
+static void shut(Connection *c) {
+  HttpCore *core = core_of(c);
+  connection_close(c);
+  if (core->is_draining && core->net.active == 0 && core->on_drained) core->on_drained(core, core->on_drained_arg);
+}
+
+// --- log tail --------------------------------------------------------------------------------------------------------
+
+/// ", client: A, server: S, request: "R", host: "H"" as nginx appends it.
+static void log_tail(const LogContext *ctx, std::string &out) {
+  const Request *r = reinterpret_cast<const Request *>(reinterpret_cast<const char *>(ctx) - offsetof(Request, log_ctx));
+  char addr[64];
+  out.append(", client: ").append(addr, connection_peer_text(r->conn, addr));
+  if (r->server) out.append(", server: ").append(r->server->primary_name);
+  if (!r->request_line.empty()) out.append(", request: \"").append(r->request_line).append("\"");
+  if (Str host = request_header(r, "host"); host.data()) out.append(", host: \"").append(host).append("\"");
+}
+
+// --- from head to request --------------------------------------------------------------------------------------------
+
+/// Moves the head's bytes into the request's arena and lets every Str of `head` point there.
+static void adopt_head(Request *r, const RequestHead &head, const char *from, size_t size) {
+  char *to = static_cast<char *>(r->arena.alloc(size));
+  memcpy(to, from, size);
+  r->head = head;
+  r->raw_head = {to, size};
+  uint32_t capacity = head.headers.size() + 4;  // a few for ngx.req.set_header
+  r->head.rebase(from, to, static_cast<HttpHeader *>(r->arena.alloc(sizeof(HttpHeader) * capacity)), capacity);
+}
+
+static bool choose_server(Request *r) {
+  Connection *c = r->conn;
+  r->listen_index = c->listener->index;
+  Str host = r->head.host_name();
+  bool upper = false;
+  for (char ch : host) upper |= ch >= 'A' && ch <= 'Z';
+  if (upper) {
+    char *low = static_cast<char *>(r->arena.alloc(host.size()));
+    for (size_t i = 0; i < host.size(); ++i) low[i] = static_cast<char>(str_lower(static_cast<unsigned char>(host[i])));
+    host = {low, host.size()};
+  }
+  if (host.size() > 1 && host.back() == '.') host.remove_suffix(1);
+  r->host = host;
+  r->server = router_find_server(*r->core->router, c->listener->index, host, r);
+  r->conf = &r->server->conf;
+  return true;
+}
+
+/// Path, args and their normal form. False: the target is refused.
+static bool set_target(Request *r) {
+  r->unparsed_uri = r->head.target;
+  Str path = r->head.origin;
+  char *room = static_cast<char *>(r->arena.alloc(path.size() + 1));
+  TargetParts parts;
+  if (!target_normalize(path, r->conf->merge_slashes, room, parts)) return false;
+  r->uri = parts.path;
+  r->args = parts.args;
+  return true;
+}
+
+/// A request made for the sake of an error answer to a head that could not be parsed.
+static void refuse(Connection *c, const RequestHead *head, int32_t status, const char *reason) {
+  Request *r = request_create(core_of(c), c);
+  c->user = r;
+  c->state = kRequest;
+  r->log_ctx = {c->number, log_tail};
+  r->listen_index = c->listener->index;
+  r->server = &default_server(c);
+  r->conf = &r->server->conf;
+  r->abi.http_major = 1;
+  r->abi.http_minor = 1;
+  r->start_ms = c->net->loop->wall_ms();
+  if (head && !head->method.empty()) r->method = r->arena.dup(head->method);
+  Str line{c->in_pos, c->in_size()};
+  r->request_line = r->arena.dup(line.substr(0, std::min<size_t>(line.find_first_of("\r\n"), 1024)));
+  log_write(r->log(), kLogInfo, 0, &r->log_ctx, "%s", reason ? reason : "client sent invalid request");
+  r->keepalive = false;
+  r->body.state = BodyState::complete;
+  http_special_response(r, status);
+}
+
+static void start_request(Connection *c, const RequestHead &head, const char *from, size_t size) {
+  HttpCore *core = core_of(c);
+  Request *r = request_create(core, c);
+  c->user = r;
+  c->state = kRequest;
+  ++c->requests;
+  r->log_ctx = {c->number, log_tail};
+  r->start_ms = core->loop->wall_ms();
+  r->start_mono = core->loop->now_ms();
+  adopt_head(r, head, from, size);
+  r->abi.http_major = 1;
+  r->abi.http_minor = static_cast<uint8_t>(head.http_minor);
+  r->method = r->head.method;
+  r->method_id = r->head.method_id;
+  r->request_line = r->head.request_line;
+  r->keepalive = r->head.keep_alive && !core->is_draining;
+  r->expects_continue = r->head.expect_continue;
+  r->body.is_chunked = r->head.chunked;
+  r->body.remaining = r->head.has_content_length ? r->head.content_length : 0;
+  if (!r->body.is_chunked && r->body.remaining == 0) {
+    r->body.state = BodyState::complete;
+    r->expects_continue = false;
+  }
+  choose_server(r);
+  if (r->head.is_connect) return http_finalize(r, 405);
+  if (!set_target(r)) {
+    log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client sent invalid request target");
+    return http_finalize(r, 400);
+  }
+  connection_clear_timeout(c);
+  http_start(r);
+}
+
+// --- reading ---------------------------------------------------------------------------------------------------------
+
+static ParseLimits limits_of(const ServerConf &s) {
+  ParseLimits limits;
+  limits.line = std::max(s.large_client_header_buffers_size, s.client_header_buffer_size);
+  limits.total = s.large_client_header_buffers_size * s.large_client_header_buffers_n;
+  limits.underscores = s.underscores_in_headers;
+  return limits;
+}
+
+/// Handles the heads that are here. False when the connection is gone or busy with a request.
+static bool handle_heads(Connection *c) {
+  const ServerConf &server = default_server(c);
+  ParseLimits limits = limits_of(server);
+  HttpHeader space[kMaxHeaders];
+  while (c->in_size() > 0) {
+    if (c->out.bytes() > kMaxQueued) return false;
+    RequestHead head;
+    head.headers.use(space, kMaxHeaders);
+    ParseResult result = parser_parse_head(head, c->in_pos, c->in_size(), limits);
+    if (result.kind == ParseResult::incomplete) {
+      if (c->state == kIdle) {
+        c->state = kHead;
+        connection_set_timeout(c, server.client_header_timeout);
+      }
+      return true;
+    }
+    if (result.kind == ParseResult::error) {
+      refuse(c, &head, result.status, result.reason);
+      return false;
+    }
+    const char *from = c->in_pos;
+    c->in_pos += result.consumed;
+    start_request(c, head, from, result.consumed);
+    if (c->is_closed || c->state != kIdle) return false;
+  }
+  return true;
+}
+
+static void send_batch(Connection *c) {
+  if (c->is_closed || c->out.is_empty() || c->is_blocked) return;
+  SendResult rc = connection_send(c);
+  if (rc == kSendFailed) return http_connection_failed(c);
+  if (rc == kSendBlocked) connection_set_timeout(c, default_server(c).conf.send_timeout);
+}
+
+static void close_or_linger(Connection *c);
+static void read_requests(Connection *c);
+
+static void resume_reading(Task *t) {
+  Connection *c = reinterpret_cast<Connection *>(reinterpret_cast<char *>(t) - offsetof(Connection, resume_task));
+  if (!c->is_closed && c->state <= kHead) read_requests(c);
+}
+
+static void post_resume(Connection *c) {
+  c->resume_task.run = resume_reading;
+  c->net->loop->post(&c->resume_task);
+}
+
+/// The peer's stream ended between or within heads: what is owed goes out, then we close.
+static void end_of_input(Connection *c) {
+  if (c->state == kHead)
+    log_write(*c->net->log, kLogInfo, 0, nullptr, "client prematurely closed connection while reading client request headers");
+  connection_drop_input(c);
+  c->state = kLinger;
+  c->wants_linger = false;
+  send_batch(c);
+  if (!c->is_closed) close_or_linger(c);
+}
+
+/// The one loop over input: fill, handle, until the kernel has no more, a request parks, or output piles up.
+static void read_requests(Connection *c) {
+  c->in_reader = true;
+  bool goes_on = true;
+  while (goes_on && !c->is_closed) {
+    if (c->in_size() > 0) goes_on = handle_heads(c);
+    if (!goes_on || c->is_closed || c->state > kHead || !c->may_read) break;
+    ssize_t n = connection_fill(c);
+    if (n > 0) continue;
+    if (n < 0 && errno == EAGAIN) break;
+    c->in_reader = false;
+    if (n < 0) return http_connection_failed(c);
+    return end_of_input(c);
+  }
+  c->in_reader = false;
+  if (c->is_closed) return;
+  connection_keep_input(c);
+  send_batch(c);
+  if (c->is_closed) return;
+  if (c->state == kLinger) close_or_linger(c);
+  else if (c->state <= kHead && !goes_on && !c->is_blocked) post_resume(c);
+}
+
+// --- protocol callbacks ----------------------------------------------------------------------------------------------
+
+static void linger_read(Connection *c) {
+  ssize_t n;
+  do n = connection_fill(c), c->in_pos = c->in_end;
+  while (n > 0 && c->may_read);
+  connection_drop_input(c);
+  if (n == 0 || (n < 0 && errno != EAGAIN)) shut(c);
+}
+
+static void on_readable(Connection *c) {
+  switch (c->state) {
+    case kIdle:
+    case kHead: read_requests(c); break;
+    case kRequest: body_readable(request_of(c)); break;
+    case kLinger: linger_read(c); break;
+  }
+}
+
+static void on_drained(Connection *c) {
+  if (c->user) {
+    connection_clear_timeout(c);
+    return output_drained(request_of(c));
+  }
+  if (c->state == kLinger) return close_or_linger(c);
+  connection_set_timeout(c, default_server(c).conf.keepalive_timeout);
+  if (c->in_size() > 0 || c->may_read) read_requests(c);
+}
+
+static void on_failed(Connection *c) { http_connection_failed(c); }
+
+static void on_timeout(Connection *c) {
+  Request *r = request_of(c);
+  if (c->state == kRequest && r->body.state == BodyState::reading) return body_timeout(r);
+  if (c->state == kHead) log_write(*c->net->log, kLogInfo, 110, nullptr, "client timed out");
+  if (c->state == kRequest && !c->is_blocked && r->out.is_finished) {  // the body was thrown away for long enough
+    r->keepalive = false;
+    return request_finish(r);
+  }
+  http_connection_failed(c);
+}
+
+const Protocol http_protocol = {on_readable, on_drained, on_failed, on_timeout};
+
+// --- called by the engine --------------------------------------------------------------------------------------------
+
+void http_accept(HttpCore *core, int fd, Listener *l, const sockaddr *peer, socklen_t len) {
+  Connection *c = connection_open(&core->net, fd, l, peer, len, &http_protocol);
+  if (!c) return;
+  connection_set_timeout(c, default_server(c).client_header_timeout);
+}
+
+void http_connection_failed(Connection *c) {
+  Request *r = request_of(c);
+  shut(c);
+  if (!r || r->is_logging) return;
+  r->is_aborted = true;
+  if (r->lua_running) return;  // on the stack: its end comes here again
+  if (r->body.state == BodyState::reading) return body_aborted(r);
+  output_drained(r);
+  if (r->lua) return;  // as in nginx, a handler that waits runs to its end; it finds the client gone when it writes
+  if (r->abi.status == 0) r->abi.status = 499;
+  r->out.is_finished = true;
+  request_finish(r);
+}
+
+/// The last answer is out, or on its way: close, or first FIN and then drop what still comes, so that the peer can read the
+/// answer before any RST.
+static void close_or_linger(Connection *c) {
+  if (!c->out.is_empty()) return;  // drained() comes back here
+  if (!c->wants_linger) return shut(c);
+  connection_set_timeout(c, default_server(c).conf.lingering_timeout);
+  if (shutdown(c->fd, SHUT_WR) < 0) return shut(c);
+  connection_drop_input(c);
+  linger_read(c);
+}
+
+void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t idle_ms) {
+  if (!keepalive) {
+    c->state = kLinger;
+    c->wants_linger = linger && default_server(c).conf.lingering_close != 0;
+    if (c->in_reader) return;  // read_requests() sends and comes back
+    send_batch(c);
+    if (!c->is_closed) close_or_linger(c);
+    return;
+  }
+  c->state = kIdle;
+  if (!c->is_blocked) connection_set_timeout(c, idle_ms);
+  if (c->in_reader) return;
+  send_batch(c);
+  // Not from here: the caller may be deep in a handler's completion.
+  if (!c->is_closed && !c->is_blocked && (c->in_size() > 0 || c->may_read)) post_resume(c);
+}
+
+void http_connection_await_discard(Connection *c) {
+  if (!c->in_reader) send_batch(c);
+  if (!c->is_closed) connection_set_timeout(c, request_of(c)->conf->lingering_timeout);
+}
+
+void http_drain(HttpCore *core) {
+  core->is_draining = true;
+  Connection *next;
+  for (Connection *c = core->net.connections; c; c = next) {
+    next = c->list_next;
+    if (!c->is_closed && !c->user && c->state == kIdle && c->out.is_empty()) shut(c);
+  }
+  if (core->net.active == 0 && core->on_drained) core->on_drained(core, core->on_drained_arg);
+}
+
+}  // namespace mw

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The headers filter: add_header, for the statuses nginx names, or always.
+#include "http/phase.h"
+#include "http/variable.h"
+
+namespace mw {
+
+static bool is_safe_status(int32_t s) {
+  return s == 200 || s == 201 || s == 204 || s == 206 || s == 301 || s == 302 || s == 303 || s == 304 || s == 307 || s == 308;
+}
+
+void http_add_headers(Request *r) {
+  for (const AddHeader &h : r->conf->add_headers) {
+    if (!h.always && !is_safe_status(r->abi.status)) continue;
+    Str value = complex_value(r, h.value);
+    if (!value.empty()) response_add_header(r, h.name, value);
+  }
+}
+
+}  // namespace mw

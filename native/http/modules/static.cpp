@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+// See static.h.
+#include "http/modules/static.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/http_time.h"
+#include "http/output.h"
+#include "http/phase.h"
+#include "http/variable.h"
+
+namespace mw {
+
+static constexpr uint64_t kReadChunk = 65536;
+
+static Str concat(Request *r, Str a, Str b) {
+  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + 1));
+  char *end = str_put(str_put(to, a), b);
+  *end = 0;
+  return {to, static_cast<size_t>(end - to)};
+}
+
+Str static_path(Request *r, Str uri) {
+  Str root = complex_value(r, r->conf->root);
+  if (!r->conf->is_alias || !r->location) {
+    while (!root.empty() && root.back() == '/') root.remove_suffix(1);
+    return concat(r, root, uri);
+  }
+  bool is_regex = r->location->match == Location::regex || r->location->match == Location::regex_icase;
+  if (is_regex) return concat(r, root, "");
+  size_t cut = r->location->name.size();
+  return concat(r, root, uri.size() >= cut ? uri.substr(cut) : Str{});
+}
+
+/// Opens for reading. -1 with the status to answer.
+static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
+  if (path.find('\0') != Str::npos) return status = 404, -1;
+  int fd = open(path.data(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) {
+    int err = errno;
+    bool missing = err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG;
+    status = missing ? 404 : err == EACCES ? 403 : 500;
+    if (!missing || r->conf->log_not_found)
+      log_write(r->log(), missing || err == EACCES ? kLogError : kLogCrit, err, &r->log_ctx, "open() \"%s\" failed", path.data());
+    return -1;
+  }
+  if (fstat(fd, &st) < 0) {
+    close(fd);
+    status = 500;
+    return -1;
+  }
+  return fd;
+}
+
+/// If-None-Match and If-Modified-Since say that the client has it already.
+static bool is_not_modified(const Request *r, Str etag, time_t mtime) {
+  if (Str match = request_header(r, "if-none-match"); match.data())
+    return r->conf->etag && (match == "*" || match.find(etag) != Str::npos);
+  Str since = request_header(r, "if-modified-since");
+  if (!since.data() || r->conf->if_modified_since == 0) return false;
+  int64_t when;
+  if (!http_time_parse(since, when)) return false;
+  return r->conf->if_modified_since == 1 ? when == mtime : when >= mtime;
+}
+
+/// Hands the file out: as a file range, or through memory where a Lua body filter looks at it.
+static void send_file(Request *r, int fd, uint64_t size) {
+  if (output_is_direct(r)) {
+    output_append_file(r, fd, 0, size);
+    return;
+  }
+  char buf[kReadChunk];
+  for (uint64_t at = 0; at < size;) {
+    ssize_t n = pread(fd, buf, sizeof buf, static_cast<off_t>(at));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    output_queue(r, {buf, static_cast<size_t>(n)}, false, false);
+    at += static_cast<uint64_t>(n);
+  }
+  close(fd);
+}
+
+static Rc serve(Request *r, Str path) {
+  struct stat st;
+  int32_t status;
+  int fd = open_file(r, path, st, status);
+  if (fd < 0) return status;
+  if (S_ISDIR(st.st_mode)) {
+    close(fd);
+    http_redirect(r, concat(r, r->uri, r->args.empty() ? Str("/") : concat(r, "/?", r->args)), 301);
+    http_special_response(r, 301);
+    return kDone;
+  }
+  if (!S_ISREG(st.st_mode)) {
+    close(fd);
+    return 404;
+  }
+  char etag[40];
+  int n = snprintf(etag, sizeof etag, "\"%lx-%lx\"", static_cast<unsigned long>(st.st_mtime), static_cast<unsigned long>(st.st_size));
+  Str tag{etag, static_cast<size_t>(n)};
+  r->resp.last_modified = st.st_mtime;
+  if (r->conf->etag) response_set_header(r, "ETag", tag);
+  if (is_not_modified(r, tag, st.st_mtime)) {
+    close(fd);
+    r->resp.has_content_type = true;
+    r->abi.status = 304;
+    output_finish(r);
+    return kDone;
+  }
+  r->resp.content_length = st.st_size;
+  if (output_send_header(r) == kAgain || !output_is_direct(r)) {
+    send_file(r, fd, static_cast<uint64_t>(st.st_size));
+  } else if (st.st_size == 0 || r->out.is_bodiless) {
+    close(fd);
+  } else {
+    output_append_file(r, fd, 0, static_cast<uint64_t>(st.st_size));
+  }
+  output_finish(r);
+  return kDone;
+}
+
+/// The index step for a path that ends with '/': an internal redirect to the first index file that exists.
+static Rc run_index(Request *r) {
+  for (const ComplexValue &value : r->conf->index) {
+    Str name = complex_value(r, value);
+    if (!name.empty() && name[0] == '/') {
+      http_internal_redirect(r, name, r->args);
+      return kDone;
+    }
+    Str uri = concat(r, r->uri, name);
+    Str path = static_path(r, uri);
+    struct stat st;
+    if (stat(path.data(), &st) < 0) continue;
+    http_internal_redirect(r, uri, r->args);
+    return kDone;
+  }
+  Str dir = static_path(r, r->uri);
+  struct stat st;
+  if (stat(dir.data(), &st) < 0) {
+    if (r->conf->log_not_found)
+      log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", dir.data());
+    return 404;
+  }
+  log_write(r->log(), kLogError, 0, &r->log_ctx, "directory index of \"%s\" is forbidden", dir.data());
+  return 403;
+}
+
+Rc static_run(Request *r) {
+  if (!(r->method_id & (kMethodGet | kMethodHead))) {
+    if (r->method_id == kMethodPost || r->uri.empty() || r->uri.back() != '/') return 405;
+  }
+  if (r->uri.empty() || r->uri[0] != '/') return 404;
+  if (r->uri.back() == '/') return run_index(r);
+  return serve(r, static_path(r, r->uri));
+}
+
+Rc try_files_run(Request *r) {
+  if (!r->conf->has_try_files || r->try_files_done) return kDeclined;
+  r->try_files_done = 1;
+  const TryFiles &t = r->conf->try_files;
+  for (const ComplexValue &value : t.paths) {
+    Str uri = complex_value(r, value);
+    bool wants_dir = uri.size() > 1 && uri.back() == '/';
+    Str path = static_path(r, wants_dir ? uri.substr(0, uri.size() - 1) : uri);
+    struct stat st;
+    if (stat(path.data(), &st) < 0 || S_ISDIR(st.st_mode) != wants_dir) continue;
+    r->uri = r->arena.dup(uri);
+    return kDeclined;
+  }
+  if (t.fallback_status) return t.fallback_status;
+  Str uri = complex_value(r, t.fallback);
+  if (!uri.empty() && uri[0] == '@') {
+    http_named_location(r, uri);
+    return kDone;
+  }
+  size_t mark = uri.find('?');
+  http_internal_redirect(r, uri.substr(0, mark), mark == Str::npos ? Str{} : uri.substr(mark + 1));
+  return kDone;
+}
+
+}  // namespace mw

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+// See output.h. A response's header states: kHeaderUntouched -> (Lua header filter) kHeaderFiltering -> kHeaderThrough. Body bytes collect in
+// out.body; framing is put off until a flush, the end, or kFrameAbove bytes, so that a short complete body gets a
+// Content-Length and a pipelined batch one write.
+#include "http/output.h"
+
+#include "http/lua_hook.h"
+#include "http/phase.h"
+
+namespace mw {
+
+static constexpr uint64_t kFrameAbove = 32768;
+
+static int32_t filter_script(const Request *r, LuaPhase phase) {
+  return r->conf->scripts[static_cast<size_t>(phase)];
+}
+
+bool output_is_direct(const Request *r) {
+  if (r->out.header_state != kHeaderThrough && filter_script(r, LuaPhase::header_filter) >= 0) return false;
+  return filter_script(r, LuaPhase::body_filter) < 0 && !r->out.first && !r->out.is_filtering;
+}
+
+bool output_header_is_direct(const Request *r) {
+  return r->out.header_state == kHeaderThrough ||
+         (r->out.header_state == kHeaderUntouched && filter_script(r, LuaPhase::header_filter) < 0);
+}
+
+// --- header ----------------------------------------------------------------------------------------------------------
+
+/// The filters after Lua's: add_header, and what the status says of a body.
+static void header_through(Request *r) {
+  r->out.header_state = kHeaderThrough;
+  int32_t status = r->abi.status;
+  http_add_headers(r);
+  if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
+}
+
+static Rc header_start(Request *r) {
+  if (r->out.header_state != kHeaderUntouched) return r->out.header_state == kHeaderThrough ? kOk : kAgain;
+  if (r->abi.status == 0) r->abi.status = r->err_status ? r->err_status : 200;
+  response_default_type(r);
+  r->abi.header_sent = 1;
+  r->out.sent_mark = r->conn->bytes_sent + r->conn->out.bytes();
+  int32_t script = filter_script(r, LuaPhase::header_filter);
+  if (script >= 0 && lua_hook) {
+    r->out.header_state = kHeaderFiltering;
+    Rc rc = lua_hook->run(r, LuaPhase::header_filter, script);
+    if (rc == kAgain) return kAgain;
+    if (rc != kOk && rc != kDone) http_filter_failed(r);
+  }
+  header_through(r);
+  return kOk;
+}
+
+// --- framing ---------------------------------------------------------------------------------------------------------
+
+static void chunk_head(Request *r, uint64_t size) {
+  char text[20];
+  int at = sizeof text;
+  text[--at] = '\n';
+  text[--at] = '\r';
+  do text[--at] = "0123456789abcdef"[size & 15];
+  while (size >>= 4);
+  r->conn->out.append(r->core->net.blocks, {text + at, sizeof text - static_cast<size_t>(at)});
+}
+
+/// Moves out.body to the connection, header first when it has not gone. `last`: this is all.
+static void frame(Request *r, bool last) {
+  Output &o = r->out;
+  BlockPool &pool = r->core->net.blocks;
+  Chain &to = r->conn->out;
+  uint64_t n = o.body.bytes();
+  if (r->conn->is_closed) {
+    o.body.clear(pool);
+    o.is_last_framed |= last;
+    return;
+  }
+  if (!o.is_serialized) {
+    int64_t length = r->resp.content_length;
+    if (length < 0 && last) length = static_cast<int64_t>(n);
+    o.is_serialized = true;
+    header_write(r, length);
+  }
+  if (o.is_bodiless) {
+    o.body.clear(pool);
+  } else if (n) {
+    if (r->resp.content_length >= 0 && o.body_bytes + n > static_cast<uint64_t>(r->resp.content_length)) {
+      // More than the promised length would be read as the next response.
+      log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is longer than its Content-Length");
+      r->keepalive = false;
+    }
+    if (o.is_chunked) chunk_head(r, n);
+    to.take(pool, o.body);
+    if (o.is_chunked) to.append(pool, "\r\n");
+    o.body_bytes += n;
+  }
+  if (last && !o.is_last_framed) {
+    o.is_last_framed = true;
+    if (o.is_chunked && !o.is_bodiless) to.append(pool, "0\r\n\r\n");
+    if (!o.is_bodiless && r->resp.content_length >= 0 && o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
+      log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is shorter than its Content-Length");
+      r->keepalive = false;
+    }
+  }
+}
+
+void output_flush(Request *r, bool send) {
+  if (!r->out.body.is_empty() || !r->out.is_serialized) frame(r, false);
+  if (!send || r->conn->is_blocked || r->conn->is_closed) return;
+  SendResult rc = connection_send(r->conn);
+  if (rc == kSendFailed) {
+    http_connection_failed(r->conn);
+  } else if (rc == kSendBlocked) {
+    connection_set_timeout(r->conn, r->conf->send_timeout);
+  }
+}
+
+// --- body ------------------------------------------------------------------------------------------------------------
+
+void output_append(Request *r, Str data) {
+  if (r->out.header_state == kHeaderUntouched) header_start(r);
+  r->out.body.append(r->core->net.blocks, data);
+  if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
+}
+
+char *output_reserve(Request *r, size_t n) {
+  if (r->out.header_state == kHeaderUntouched) header_start(r);
+  return r->out.body.reserve(r->core->net.blocks, n);
+}
+
+void output_advance(Request *r, size_t n) {
+  r->out.body.advance(n);
+  if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
+}
+
+void output_append_file(Request *r, int fd, uint64_t start, uint64_t end) {
+  r->out.body.append_file(r->core->net.blocks, fd, true, start, end);
+}
+
+void output_flush_from_handler(Request *r) {
+  header_start(r);
+  output_flush(r, true);
+}
+
+void output_end(Request *r) {
+  header_start(r);
+  r->out.is_last_queued = true;
+  if (!r->out.is_last_framed) frame(r, true);
+}
+
+void output_queue(Request *r, Str data, bool flush, bool last) { output_queue_owned(r, r->arena.dup(data), flush, last); }
+
+void output_queue_owned(Request *r, Str data, bool flush, bool last) {
+  OutChunk *c = r->arena.make<OutChunk>();
+  c->data = data;
+  c->is_flush = flush;
+  c->is_last = last;
+  if (r->out.last) r->out.last->next = c;
+  else r->out.first = c;
+  r->out.last = c;
+  if (last) r->out.is_last_queued = true;
+}
+
+// --- the pump --------------------------------------------------------------------------------------------------------
+
+static void chunk_through(Request *r) {
+  Output &o = r->out;
+  OutChunk *c = o.first;
+  o.first = c->next;
+  if (!o.first) o.last = nullptr;
+  o.body.append(r->core->net.blocks, o.filter_data);
+  bool flush = c->is_flush, last = o.filter_last;
+  o.filter_data = {};
+  if (last) {  // a filter may end the body early (ngx.arg[2] = true): what is queued behind is dropped
+    o.first = o.last = nullptr;
+    o.is_last_queued = true;
+    frame(r, true);
+  } else if (flush || o.body.bytes() > kFrameAbove) {
+    output_flush(r, true);
+  }
+}
+
+static void wake(Request *r, Rc rc, bool sent) {
+  OutWaiter *keep = nullptr, *w = r->out.waiters;
+  r->out.waiters = nullptr;
+  while (w) {
+    OutWaiter *next = w->next;
+    if (w->until_sent && !sent) {
+      w->next = keep;
+      keep = w;
+    } else {
+      w->next = nullptr;
+      w->done(w, rc);
+    }
+    w = next;
+  }
+  while (keep) {
+    OutWaiter *next = keep->next;
+    keep->next = r->out.waiters;
+    r->out.waiters = keep;
+    keep = next;
+  }
+}
+
+Rc output_pump(Request *r) {
+  Output &o = r->out;
+  if (o.is_filtering || header_start(r) == kAgain) return kAgain;
+  int32_t script = filter_script(r, LuaPhase::body_filter);
+  while (o.first) {
+    o.filter_data = o.first->data;
+    o.filter_last = o.first->is_last;
+    if (script >= 0 && lua_hook) {
+      o.is_filtering = true;
+      Rc rc = lua_hook->run(r, LuaPhase::body_filter, script);
+      if (rc == kAgain) return kAgain;
+      o.is_filtering = false;
+      if (rc != kOk && rc != kDone) http_filter_failed(r);
+    }
+    chunk_through(r);
+  }
+  wake(r, r->conn->is_closed ? kError : kOk, r->conn->out.is_empty());
+  if (o.is_last_framed && o.is_finished) request_finish(r);
+  return kOk;
+}
+
+void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
+  if (rc != kOk && rc != kDone) http_filter_failed(r);
+  if (phase == LuaPhase::header_filter) {
+    header_through(r);
+  } else {
+    r->out.is_filtering = false;
+    chunk_through(r);
+  }
+  output_pump(r);
+}
+
+void output_wait(Request *r, OutWaiter *w, bool until_sent) {
+  w->until_sent = until_sent;
+  w->next = r->out.waiters;
+  r->out.waiters = w;
+}
+
+void output_unwait(Request *r, OutWaiter *w) {
+  for (OutWaiter **at = &r->out.waiters; *at; at = &(*at)->next)
+    if (*at == w) {
+      *at = w->next;
+      w->next = nullptr;
+      return;
+    }
+}
+
+void output_drained(Request *r) {
+  if (r->out.waiters) wake(r, r->conn->is_closed ? kError : kOk, true);
+}
+
+Rc output_send_header(Request *r) { return header_start(r); }
+
+void output_finish(Request *r) {
+  Output &o = r->out;
+  if (o.is_finished) return;
+  o.is_finished = true;
+  if (!o.is_last_queued && !output_is_direct(r)) output_queue(r, {}, false, true);
+  o.is_last_queued = true;
+  if (!output_is_direct(r)) {
+    output_pump(r);
+    return;
+  }
+  header_start(r);
+  if (!o.is_last_framed) frame(r, true);
+  request_finish(r);
+}
+
+}  // namespace mw

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// The output chain of a request: header filters, body filters, framing, the connection. A Lua filter may park; then the
+// chain waits and output_pump() goes on when it is done. Nothing here may be called while Lua code of the same VM is on the
+// stack unless output_is_direct() says that no Lua filter would have to run.
+#pragma once
+#include "http/request.h"
+
+namespace mw {
+
+/// How far the header is (Output::header_state).
+enum HeaderState : uint8_t { kHeaderUntouched, kHeaderFiltering, kHeaderThrough };
+
+/// True when output goes straight to the chain: no Lua filter stands in the way (or the header filter has run and there is
+/// no body filter).
+bool output_is_direct(const Request *r);
+
+/// Adds body bytes (copied). `flush` asks for what is there to be sent. Only commits them to the filters' queue; the caller
+/// then runs or schedules output_pump().
+void output_queue(Request *r, Str data, bool flush, bool last);
+/// The same for bytes that live in the request's arena already.
+void output_queue_owned(Request *r, Str data, bool flush, bool last);
+/// The direct way: header out if it is not, bytes into the body. Needs output_is_direct().
+void output_append(Request *r, Str data);
+/// A file range as the next body part (never through Lua body filters: the caller reads it in then). Takes the descriptor.
+void output_append_file(Request *r, int fd, uint64_t start, uint64_t end);
+/// Room for `n` bytes in the body (n <= BlockPool::kData), committed with output_advance(). Needs output_is_direct().
+char *output_reserve(Request *r, size_t n);
+void output_advance(Request *r, size_t n);
+/// Frames what is in the body and gives it to the connection; with `send` to the socket too.
+void output_flush(Request *r, bool send);
+
+/// Flush and end from a handler, in the direct way.
+void output_flush_from_handler(Request *r);
+void output_end(Request *r);
+/// True when sending the header needs no Lua filter.
+bool output_header_is_direct(const Request *r);
+
+/// Runs filters over what is queued until all is through or one parks. Wakes waiters. kAgain while something is parked.
+Rc output_pump(Request *r);
+/// Called when a parked Lua filter of `phase` ended.
+void output_filter_done(Request *r, LuaPhase phase, Rc rc);
+/// Registers a waiter: until all queued output is through the filters, or (until_sent) taken by the socket.
+void output_wait(Request *r, OutWaiter *w, bool until_sent);
+void output_unwait(Request *r, OutWaiter *w);
+/// The connection's chain is empty again.
+void output_drained(Request *r);
+
+/// Runs the header filters if none has run. From C++ handlers only.
+Rc output_send_header(Request *r);
+/// Ends the response: last chunk through the filters, framing, then request_finish (phase.h) when all is handed over.
+void output_finish(Request *r);
+
+/// Serialises status line and headers into the connection's chain. Content-Length when the body is known to be `length`
+/// bytes (-1: not known). Defined in header_write.cpp.
+void header_write(Request *r, int64_t length);
+/// The reason phrase of a status, or "" when nginx has none.
+Str status_reason(int32_t status);
+
+}  // namespace mw

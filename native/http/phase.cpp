@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MIT
+// See phase.h. The way of a request is the table kSteps: each step's handler answers like an nginx phase handler, and its
+// `next` says what kOk and kDeclined mean there. Ends (finalize, error pages, redirects) are in finalize.cpp.
+#include "http/phase.h"
+
+#include <arpa/inet.h>
+
+#include "http/body.h"
+#include "http/modules/rewrite.h"
+#include "http/modules/static.h"
+#include "http/output.h"
+#include "http/router.h"
+
+namespace mw {
+
+/// Runs the Lua script of `phase`, if the location (or server) has one.
+static Rc run_lua(Request *r, LuaPhase phase) {
+  int32_t script = r->conf->scripts[static_cast<size_t>(phase)];
+  if (script < 0 || !lua_hook) return kDeclined;
+  return lua_hook->run(r, phase, script);
+}
+
+static Rc step_server_rewrite(Request *r) { return rewrite_run(r, r->server->conf.rewrite); }
+static Rc step_server_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::server_rewrite); }
+
+static Rc step_find_config(Request *r) {
+  const Location *l = router_find_location(*r->core->router, r);
+  r->location = l;
+  r->conf = l ? &l->conf : &r->server->conf;
+  if (l && l->conf.internal && !r->abi.is_internal) return 404;
+  uint64_t max = r->conf->client_max_body_size;
+  if (max && r->head.has_content_length && r->head.content_length > max && r->body.state == BodyState::unread) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "client intended to send too large body: %llu bytes",
+              static_cast<unsigned long long>(r->head.content_length));
+    return 413;
+  }
+  if (r->core->is_draining || r->conn->requests >= r->conf->keepalive_requests || r->conf->keepalive_timeout == 0)
+    r->keepalive = false;
+  return kDeclined;
+}
+
+static Rc step_rewrite(Request *r) {
+  return r->location ? rewrite_run(r, r->conf->rewrite) : static_cast<Rc>(kDeclined);
+}
+
+static void body_ready(Request *r, Rc rc, void *) {
+  if (rc != kOk) return http_finalize(r, rc);
+  http_run_phases(r);
+}
+
+/// lua_need_request_body: the body is read before the first Lua handler of the location.
+static Rc step_need_body(Request *r) {
+  if (!r->conf->lua_need_request_body || r->body.state != BodyState::unread) return kDeclined;
+  Rc rc = body_read(r, body_ready, nullptr);
+  return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
+}
+
+static Rc step_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::rewrite); }
+
+static Rc step_post_rewrite(Request *r) {
+  if (!r->uri_changed) return kDeclined;
+  r->uri_changed = false;
+  if (--r->uri_changes == 0) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "rewrite or internal redirection cycle while processing \"%.*s\"",
+              static_cast<int>(r->uri.size()), r->uri.data());
+    return 500;
+  }
+  r->step = kStepFindConfig - 1;
+  return kDeclined;
+}
+
+static Rc step_access_lua(Request *r) { return run_lua(r, LuaPhase::access); }
+static Rc step_try_files(Request *r) { return try_files_run(r); }
+static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::precontent); }
+
+static Rc step_content(Request *r) {
+  int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
+  if (script >= 0 && lua_hook && r->location) return lua_hook->run(r, LuaPhase::content, script);
+  return static_run(r);
+}
+
+struct StepRow {
+  const char *name;
+  Rc (*run)(Request *);
+  /// Access-like steps go on after kOk; the content step ends with any answer.
+  bool ok_goes_on;
+};
+
+static constexpr StepRow kSteps[kStepCount] = {
+    /* kStepServerRewrite    */ {"server_rewrite", step_server_rewrite, true},
+    /* kStepServerRewriteLua */ {"server_rewrite lua", step_server_rewrite_lua, true},
+    /* kStepFindConfig       */ {"find_config", step_find_config, true},
+    /* kStepRewrite          */ {"rewrite", step_rewrite, true},
+    /* kStepNeedBody         */ {"request body", step_need_body, true},
+    /* kStepRewriteLua       */ {"rewrite lua", step_rewrite_lua, true},
+    /* kStepPostRewrite      */ {"post_rewrite", step_post_rewrite, true},
+    /* kStepAccessLua        */ {"access lua", step_access_lua, true},
+    /* kStepTryFiles         */ {"try_files", step_try_files, true},
+    /* kStepPrecontentLua    */ {"precontent lua", step_precontent_lua, true},
+    /* kStepContent          */ {"content", step_content, false},
+};
+
+/// What the answer of the step at r->step means: true to go on with the next one.
+static bool settle(Request *r, Rc rc) {
+  if (rc == kAgain) return false;
+  if (r->has_exec) {
+    http_exec_pending(r);
+    return false;
+  }
+  if (rc == kDone) return false;
+  const StepRow &row = kSteps[r->step];
+  if (rc == kDeclined || (rc == kOk && row.ok_goes_on)) {
+    if (!row.ok_goes_on) {  // content declined: nothing serves this
+      http_finalize(r, 404);
+      return false;
+    }
+    if (r->step >= kStepRewriteLua && r->abi.header_sent && r->out.is_last_queued) {  // ngx.eof() in an early phase
+      http_finalize(r, kOk);
+      return false;
+    }
+    ++r->step;
+    return true;
+  }
+  http_finalize(r, rc);
+  return false;
+}
+
+void http_run_phases(Request *r) {
+  while (settle(r, kSteps[r->step].run(r))) {
+  }
+}
+
+void http_start(Request *r) {
+  r->step = kStepServerRewrite;
+  r->conf = &r->server->conf;
+  http_run_phases(r);
+}
+
+static uint8_t step_of(LuaPhase phase) {
+  switch (phase) {
+    case LuaPhase::server_rewrite: return kStepServerRewriteLua;
+    case LuaPhase::rewrite: return kStepRewriteLua;
+    case LuaPhase::access: return kStepAccessLua;
+    case LuaPhase::precontent: return kStepPrecontentLua;
+    default: return kStepContent;
+  }
+}
+
+void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
+  if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
+  if (phase == LuaPhase::log) return http_log_done(r);
+  r->step = step_of(phase);
+  if (settle(r, rc)) http_run_phases(r);
+}
+
+}  // namespace mw

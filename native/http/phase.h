@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// The phase engine: takes a request with a parsed head through nginx's phases to the end of its log phase. Re-entered by
+// internal redirects, named locations and error pages. A step that answers kAgain parks the request; http_lua_done() or the
+// completed operation continues it.
+#pragma once
+#include "http/lua_hook.h"
+#include "http/request.h"
+
+namespace mw {
+
+/// The steps of a request, in order; phase.cpp holds the table.
+enum Step : uint8_t {
+  kStepServerRewrite,
+  kStepServerRewriteLua,
+  kStepFindConfig,
+  kStepRewrite,
+  kStepNeedBody,
+  kStepRewriteLua,
+  kStepPostRewrite,
+  kStepAccessLua,
+  kStepTryFiles,
+  kStepPrecontentLua,
+  kStepContent,
+  kStepCount
+};
+
+/// Starts a request whose head is complete, from the first phase.
+void http_start(Request *r);
+/// Runs steps from r->step until the request parks or ends. `r` may be gone afterwards.
+void http_run_phases(Request *r);
+/// Ends the handler that `rc` came from: nginx's ngx_http_finalize_request. `r` may be gone afterwards.
+void http_finalize(Request *r, Rc rc);
+/// Restarts at `uri` (raw path, copied) as an internal redirect; 500 after ten.
+void http_internal_redirect(Request *r, Str uri, Str args);
+/// Continues in the named location "@name"; 500 when there is none.
+void http_named_location(Request *r, Str name);
+/// Answers `status` with its error_page or nginx's built-in page.
+void http_special_response(Request *r, int32_t status);
+/// Output is all handed to the connection: log phase, then the connection's next request.
+void request_finish(Request *r);
+/// The parked log handler of a detached request ended.
+void http_log_done(Request *r);
+/// A handler asked for ngx.exec(): goes there.
+void http_exec_pending(Request *r);
+/// A Lua filter failed: the response cannot be completed truthfully; the connection closes without its end.
+void http_filter_failed(Request *r);
+/// add_header and relatives.
+void http_add_headers(Request *r);
+/// The connection broke while `r` was running, or is to be dropped: ends its request and closes it.
+void http_connection_failed(Connection *c);
+/// Redirect with a Location header; `status` 301, 302, 303, 307 or 308.
+void http_redirect(Request *r, Str location, int32_t status);
+
+/// The protocol's entry for an accepted descriptor.
+extern const Protocol http_protocol;
+void http_accept(HttpCore *core, int fd, Listener *l, const sockaddr *peer, socklen_t len);
+/// The connection may take its next request (called by request_finish). Defined in http_connection.cpp.
+void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t idle_ms);
+/// The response is out but the request body is still arriving: sends what there is, and calls request_finish() again when the
+/// body has been thrown away, or has had lingering_time.
+void http_connection_await_discard(Connection *c);
+/// Stops keep-alive: idle connections close now, others after their request.
+void http_drain(HttpCore *core);
+
+}  // namespace mw

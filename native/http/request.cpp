@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+// See request.h: pooling, and the response's headers.
+#include "http/request.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "http/body.h"
+#include "http/lua_hook.h"
+#include "http/output.h"
+
+namespace mw {
+
+thread_local const LuaHook *lua_hook = nullptr;
+const char kServerToken[] = "moonwire/0.1.0";
+
+const Log &Request::log() const { return *core->log; }
+
+// --- life ------------------------------------------------------------------------------------------------------------
+
+Request *request_create(HttpCore *core, Connection *conn) {
+  void *space;
+  if (core->free_requests) {
+    space = core->free_requests;
+    core->free_requests = core->free_requests->next_free;
+  } else {
+    space = malloc(sizeof(Request));
+    if (!space) abort();
+  }
+  Request *r = new (space) Request(&core->arenas);
+  r->core = core;
+  r->conn = conn;
+  r->plan = core->p;
+  r->main = r;
+  r->list_next = core->requests;
+  if (core->requests) core->requests->list_prev = r;
+  core->requests = r;
+  ++core->requests_total;
+  ++core->requests_active;
+  return r;
+}
+
+void request_free(Request *r) {
+  HttpCore *core = r->core;
+  if (lua_hook) lua_hook->release(r, false);
+  body_release(r);
+  r->out.body.clear(core->net.blocks);
+  if (r->pump_task.is_queued) core->loop->unpost(&r->pump_task);
+  if (r->list_prev) r->list_prev->list_next = r->list_next;
+  else core->requests = r->list_next;
+  if (r->list_next) r->list_next->list_prev = r->list_prev;
+  --core->requests_active;
+  r->~Request();
+  r->next_free = core->free_requests;
+  core->free_requests = r;
+}
+
+void request_set_status(Request *r, int32_t status) {
+  if (r->abi.header_sent) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx,
+              "attempt to set ngx.status after sending out response headers");
+    return;
+  }
+  r->abi.status = status;
+  r->err_status = 0;
+  r->resp.status_line = {};
+}
+
+Str request_header(const Request *r, Str name) {
+  for (const HttpHeader &h : r->head.headers)
+    if (str_iequal(h.name, name)) return h.value.data() ? h.value : Str("");
+  return {};
+}
+
+// --- response headers ------------------------------------------------------------------------------------------------
+
+/// Copies a header name or value; control bytes that would end the line are percent-encoded (as lua-nginx-module does).
+static Str safe_copy(Arena &arena, Str s, bool is_name) {
+  auto is_bad = [is_name](unsigned char c) {
+    if (c < 0x20) return c != '\t' || is_name;
+    if (c == 0x7f) return true;
+    return is_name && (c == ' ' || c == ':' || c >= 0x80);
+  };
+  size_t bad = 0;
+  for (char c : s) bad += is_bad(static_cast<unsigned char>(c));
+  char *to = static_cast<char *>(arena.alloc(s.size() + 2 * bad));
+  char *at = to;
+  for (char c : s) {
+    unsigned char u = static_cast<unsigned char>(c);
+    if (!is_bad(u)) {
+      *at++ = c;
+      continue;
+    }
+    *at++ = '%';
+    *at++ = "0123456789ABCDEF"[u >> 4];
+    *at++ = "0123456789ABCDEF"[u & 15];
+  }
+  return {to, static_cast<size_t>(at - to)};
+}
+
+enum Special : uint8_t { kNone, kContentType, kContentLength, kLocation, kLastModified, kServer, kDate, kConnection };
+
+static Special special_of(Str name) {
+  switch (name.size()) {
+    case 4: return str_iequal(name, "date") ? kDate : kNone;
+    case 6: return str_iequal(name, "server") ? kServer : kNone;
+    case 8: return str_iequal(name, "location") ? kLocation : kNone;
+    case 10: return str_iequal(name, "connection") ? kConnection : kNone;
+    case 12: return str_iequal(name, "content-type") ? kContentType : kNone;
+    case 13: return str_iequal(name, "last-modified") ? kLastModified : kNone;
+    case 14: return str_iequal(name, "content-length") ? kContentLength : kNone;
+    default: return kNone;
+  }
+}
+
+/// Sets a field that Response holds apart. True when `name` is one (the list is left alone then).
+static bool set_special(Request *r, Special which, Str value) {
+  Response &resp = r->resp;
+  uint64_t n;
+  switch (which) {
+    case kContentType:
+      resp.content_type = safe_copy(r->arena, value, false);
+      resp.has_content_type = true;
+      return true;
+    case kContentLength:
+      resp.content_length = str_to_u64(value, n) && n <= INT64_MAX ? static_cast<int64_t>(n) : -1;
+      return true;
+    case kLocation:
+      // Only "/..." gets the absolute form; anything else goes out as given, in the same place.
+      resp.location = value.empty() ? Str("", 0) : safe_copy(r->arena, value, false);
+      return true;
+    case kLastModified: resp.last_modified = -1; return false;
+    case kServer: resp.has_server = true; return false;
+    case kDate: resp.has_date = true; return false;
+    case kConnection:
+      resp.has_connection = true;
+      if (str_iequal(value, "close")) r->keepalive = false;
+      return false;
+    case kNone: return false;
+  }
+  return false;
+}
+
+static void clear_special(Request *r, Special which) {
+  Response &resp = r->resp;
+  switch (which) {
+    case kContentType:
+      resp.content_type = {};
+      resp.has_content_type = true;
+      break;
+    case kContentLength: resp.content_length = -1; break;
+    case kLocation: resp.location = {}; break;
+    case kLastModified: resp.last_modified = -1; break;
+    case kServer: resp.has_server = true; break;
+    case kDate: resp.has_date = true; break;
+    case kConnection: resp.has_connection = false; break;
+    case kNone: break;
+  }
+}
+
+static void erase_listed(Request *r, Str name, uint32_t from) {
+  ArenaVec<RespHeader> &list = r->resp.headers;
+  for (uint32_t i = from; i < list.size;) {
+    if (str_iequal(list.data[i].name, name)) list.erase(i);
+    else ++i;
+  }
+}
+
+void response_set_header(Request *r, Str name, Str value) {
+  if (set_special(r, special_of(name), value)) return;
+  ArenaVec<RespHeader> &list = r->resp.headers;
+  for (uint32_t i = 0; i < list.size; ++i)
+    if (str_iequal(list.data[i].name, name)) {
+      list.data[i].value = safe_copy(r->arena, value, false);
+      return erase_listed(r, name, i + 1);
+    }
+  response_add_header(r, name, value);
+}
+
+void response_add_header(Request *r, Str name, Str value) {
+  if (set_special(r, special_of(name), value)) return;
+  RespHeader *h = r->resp.headers.push(r->arena);
+  h->name = safe_copy(r->arena, name, true);
+  h->value = safe_copy(r->arena, value, false);
+}
+
+void response_clear_header(Request *r, Str name) {
+  clear_special(r, special_of(name));
+  erase_listed(r, name, 0);
+}
+
+static Str number_text(Request *r, int64_t v) {
+  char text[24];
+  int n = snprintf(text, sizeof text, "%lld", static_cast<long long>(v));
+  return r->arena.dup({text, static_cast<size_t>(n)});
+}
+
+bool response_header_at(Request *r, Str name, uint32_t i, Str &value) {
+  Response &resp = r->resp;
+  switch (special_of(name)) {
+    case kContentType:
+      if (i > 0) return false;
+      response_default_type(r);
+      value = resp.content_type;
+      return !value.empty();
+    case kContentLength:
+      if (i > 0 || resp.content_length < 0) return false;
+      value = number_text(r, resp.content_length);
+      return true;
+    case kLocation:
+      value = resp.location;
+      return i == 0 && resp.location.data();
+    default: break;
+  }
+  for (const RespHeader &h : resp.headers)
+    if (str_iequal(h.name, name) && i-- == 0) {
+      value = h.value;
+      return true;
+    }
+  return false;
+}
+
+Str response_header(Request *r, Str name) {
+  Str value;
+  return response_header_at(r, name, 0, value) ? value : Str{};
+}
+
+/// The extension of the path, lower case, or empty.
+static Str extension(const Request *r, char *buf, size_t room) {
+  size_t dot = r->uri.find_last_of("./");
+  if (dot == Str::npos || r->uri[dot] == '/') return {};
+  Str ext = r->uri.substr(dot + 1);
+  if (ext.size() > room) return {};
+  for (size_t i = 0; i < ext.size(); ++i) buf[i] = static_cast<char>(str_lower(static_cast<unsigned char>(ext[i])));
+  return {buf, ext.size()};
+}
+
+void response_default_type(Request *r) {
+  Response &resp = r->resp;
+  if (resp.has_content_type) return;
+  resp.has_content_type = true;
+  resp.content_type = r->conf->default_type;
+  char buf[32];
+  Str ext = extension(r, buf, sizeof buf);
+  if (ext.empty() || r->conf->types < 0) return;
+  const auto &types = r->plan->types[static_cast<size_t>(r->conf->types)];
+  auto found = types.find(std::string(ext));
+  if (found != types.end()) resp.content_type = found->second;
+}
+
+}  // namespace mw

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+// See router.h. A server's locations become one tree of levels, each: exact names (hash), prefixes (sorted, longest match by
+// binary search and parent links), regexes in file order; nested locations are a level of their own under their parent.
+#include "http/router.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <vector>
+
+#include "base/regex.h"
+
+namespace mw {
+
+struct StrHash {
+  using is_transparent = void;
+  size_t operator()(Str s) const { return std::hash<Str>{}(s); }
+};
+template <class V>
+using NameMap = std::unordered_map<std::string, V, StrHash, std::equal_to<>>;
+
+struct RegexHolder {
+  Regex *re = nullptr;
+  explicit RegexHolder(Regex *r) : re(r) {}
+  ~RegexHolder() { regex_free(re); }
+  RegexHolder(RegexHolder &&o) noexcept : re(o.re) { o.re = nullptr; }
+  RegexHolder &operator=(RegexHolder &&o) noexcept {
+    std::swap(re, o.re);
+    return *this;
+  }
+};
+
+struct Level;
+
+struct PrefixEntry {
+  const Location *location;
+  int32_t parent = -1;  ///< index of the longest shorter entry that is a prefix of this one
+};
+
+struct RegexEntry {
+  const Location *location;
+  RegexHolder regex;
+};
+
+struct Level {
+  NameMap<const Location *> exact;
+  std::vector<PrefixEntry> prefixes;  ///< sorted by name
+  std::vector<RegexEntry> regexes;
+  std::unordered_map<const Location *, std::unique_ptr<Level>> nested;
+};
+
+struct NameRegex {
+  RegexHolder regex;
+  const ServerConf *server;
+};
+
+struct ListenNames {
+  const ServerConf *fallback = nullptr;
+  NameMap<const ServerConf *> exact, wildcard_start, wildcard_end;
+  std::vector<NameRegex> regexes;
+  bool has_names = false;
+};
+
+struct Router {
+  std::vector<ListenNames> listens;
+  std::unordered_map<const ServerConf *, Level> levels;
+  std::unordered_map<const ServerConf *, NameMap<const Location *>> named;
+};
+
+// --- building --------------------------------------------------------------------------------------------------------
+
+static Regex *compile(Str pattern, bool caseless, const SourcePos &pos, std::string &error) {
+  char text[512];
+  Regex *re = regex_compile(pattern, REGEX_JIT | (caseless ? REGEX_CASELESS : 0u), text, sizeof text);
+  if (!re) error = std::string(text) + " in " + pos.file + ":" + std::to_string(pos.line);
+  return re;
+}
+
+static bool build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
+                        std::string &error) {
+  for (const Location &l : locations) {
+    switch (l.match) {
+      case Location::exact: level.exact.emplace(l.name, &l); break;
+      case Location::prefix:
+      case Location::prefix_no_regex: level.prefixes.push_back({&l}); break;
+      case Location::regex:
+      case Location::regex_icase: {
+        Regex *re = compile(l.name, l.match == Location::regex_icase, l.pos, error);
+        if (!re) return false;
+        level.regexes.push_back({&l, RegexHolder(re)});
+        break;
+      }
+      case Location::named: router.named[server].emplace(l.name, &l); break;
+    }
+    if (l.children.empty()) continue;
+    auto nested = std::make_unique<Level>();
+    if (!build_level(router, server, *nested, l.children, error)) return false;
+    level.nested.emplace(&l, std::move(nested));
+  }
+  auto &p = level.prefixes;
+  std::sort(p.begin(), p.end(), [](auto &a, auto &b) { return a.location->name < b.location->name; });
+  for (size_t i = 0; i < p.size(); ++i)
+    for (size_t j = i; j-- > 0;)
+      if (Str(p[i].location->name).starts_with(p[j].location->name)) {
+        p[i].parent = static_cast<int32_t>(j);
+        break;
+      }
+  return true;
+}
+
+static bool build_names(ListenNames &names, const ServerConf *server, std::string &error) {
+  for (const ServerName &n : server->names) {
+    names.has_names = true;
+    switch (n.kind) {
+      case ServerName::exact: names.exact.emplace(n.name, server); break;
+      case ServerName::wildcard_start: names.wildcard_start.emplace(n.name, server); break;
+      case ServerName::wildcard_end: names.wildcard_end.emplace(n.name, server); break;
+      case ServerName::regex: {
+        Regex *re = compile(n.name, true, server->pos, error);
+        if (!re) return false;
+        names.regexes.push_back({RegexHolder(re), server});
+        break;
+      }
+    }
+  }
+  return true;
+}
+
+std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error) {
+  auto router = std::make_shared<Router>();
+  for (const ServerConf &s : plan.servers)
+    if (!build_level(*router, &s, router->levels[&s], s.locations, error)) return nullptr;
+  router->listens.resize(plan.listens.size());
+  for (size_t i = 0; i < plan.listens.size(); ++i) {
+    const Listen &l = plan.listens[i];
+    ListenNames &names = router->listens[i];
+    names.fallback = &plan.servers[static_cast<size_t>(l.default_server)];
+    for (int32_t s : l.servers)
+      if (!build_names(names, &plan.servers[static_cast<size_t>(s)], error)) return nullptr;
+    if (l.servers.size() == 1 && names.regexes.empty()) names.has_names = false;  // nothing to choose, no capture to make
+  }
+  return router;
+}
+
+// --- servers ---------------------------------------------------------------------------------------------------------
+
+static void set_captures(Request *r, Str subject, const size_t *ovector, int groups) {
+  size_t *copy = static_cast<size_t *>(r->arena.alloc(sizeof(size_t) * 2 * static_cast<size_t>(groups)));
+  memcpy(copy, ovector, sizeof(size_t) * 2 * static_cast<size_t>(groups));
+  r->captures = copy;
+  r->captures_n = static_cast<uint32_t>(groups);
+  r->capture_subject = r->arena.dup(subject);
+}
+
+const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r) {
+  const ListenNames &names = router.listens[static_cast<size_t>(listen)];
+  if (!names.has_names) return names.fallback;
+  if (auto it = names.exact.find(host); it != names.exact.end()) return it->second;
+  // "*.example.com" is kept as ".example.com": the longest suffix wins, so try from the first dot on.
+  for (size_t dot = host.find('.'); dot != Str::npos; dot = host.find('.', dot + 1))
+    if (auto it = names.wildcard_start.find(host.substr(dot)); it != names.wildcard_start.end()) return it->second;
+  // "www.example.*" is kept as "www.example.": the longest prefix wins.
+  for (size_t dot = host.rfind('.'); dot != Str::npos && dot > 0; dot = host.rfind('.', dot - 1))
+    if (auto it = names.wildcard_end.find(host.substr(0, dot + 1)); it != names.wildcard_end.end()) return it->second;
+  for (const NameRegex &n : names.regexes) {
+    const size_t *ovector;
+    int groups = regex_exec(*n.regex.re, host, 0, &ovector);
+    if (groups <= 0) continue;
+    if (r) set_captures(r, host, ovector, groups);
+    return n.server;
+  }
+  return names.fallback;
+}
+
+// --- locations -------------------------------------------------------------------------------------------------------
+
+static const Location *longest_prefix(const Level &level, Str uri) {
+  const auto &p = level.prefixes;
+  auto after = std::upper_bound(p.begin(), p.end(), uri, [](Str u, const PrefixEntry &e) { return u < e.location->name; });
+  if (after == p.begin()) return nullptr;
+  // The entry before has the longest common prefix with uri; whatever matches is it or one of its parents.
+  for (int32_t i = static_cast<int32_t>(after - p.begin()) - 1; i >= 0; i = p[static_cast<size_t>(i)].parent)
+    if (uri.starts_with(p[static_cast<size_t>(i)].location->name)) return p[static_cast<size_t>(i)].location;
+  return nullptr;
+}
+
+/// Matches within one level and, below its best prefix, the nested ones. `no_regex` becomes true when a ^~ or an exact
+/// location ended the search.
+static const Location *find_in(const Level &level, Request *r, bool &stop) {
+  if (!level.exact.empty())
+    if (auto it = level.exact.find(r->uri); it != level.exact.end()) {
+      stop = true;
+      return it->second;
+    }
+  const Location *best = longest_prefix(level, r->uri);
+  if (best) {
+    if (auto it = level.nested.find(best); it != level.nested.end()) {
+      if (const Location *inner = find_in(*it->second, r, stop)) {
+        if (stop || inner->match == Location::regex || inner->match == Location::regex_icase) return stop = true, inner;
+        best = inner;
+      }
+    }
+    if (best->match == Location::prefix_no_regex) {
+      stop = true;
+      return best;
+    }
+  }
+  for (const RegexEntry &e : level.regexes) {
+    const size_t *ovector;
+    int groups = regex_exec(*e.regex.re, r->uri, 0, &ovector);
+    if (groups <= 0) continue;
+    set_captures(r, r->uri, ovector, groups);
+    stop = true;
+    if (auto it = level.nested.find(e.location); it != level.nested.end()) {
+      bool inner_stop = false;
+      if (const Location *inner = find_in(*it->second, r, inner_stop)) return inner;
+    }
+    return e.location;
+  }
+  return best;
+}
+
+const Location *router_find_location(const Router &router, Request *r) {
+  auto it = router.levels.find(r->server);
+  if (it == router.levels.end()) return nullptr;
+  bool stop = false;
+  return find_in(it->second, r, stop);
+}
+
+const Location *router_find_named(const Router &router, const ServerConf *server, Str name) {
+  auto it = router.named.find(server);
+  if (it == router.named.end()) return nullptr;
+  auto found = it->second.find(name);
+  return found == it->second.end() ? nullptr : found->second;
+}
+
+}  // namespace mw

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// nginx variables: built in, by prefix (arg_, http_, cookie_, sent_http_) and declared by `set`. The table of a plan is built
+// on the control thread and shared; values live in the request's arena.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "http/request.h"
+
+namespace mw {
+
+/// A variable resolved by name. `get` answers false when it has no value; `set` is null when it cannot be changed.
+struct VarDef {
+  std::string name;        ///< lower case; for a family, what follows the prefix
+  int32_t slot = -1;       ///< of `set` variables: index into Request::vars
+  bool (*get)(Request *r, const VarDef &def, Str &out) = nullptr;
+  bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
+};
+
+struct VarTable {
+  std::vector<VarDef> defs;  ///< by index of Plan::variables
+};
+
+/// Resolves every name of the plan. Null with `error` for an unknown one.
+std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &error);
+/// Resolves one name (lower case, no '$'), declared in `plan` or built in. False when there is no such variable.
+bool variable_resolve(const Plan &plan, Str name, VarDef &def);
+
+/// The value of plan variable `index`; empty when it has none.
+Str variable_value(Request *r, int32_t index);
+void variable_set(Request *r, int32_t index, Str value);
+/// Evaluates a value with variables into the arena (constants are not copied).
+Str complex_value(Request *r, const ComplexValue &value);
+/// $n of the last regex match; empty when unset.
+Str variable_capture(const Request *r, int32_t n);
+
+}  // namespace mw
