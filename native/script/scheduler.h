@@ -30,6 +30,11 @@ inline bool sched_is_waiting(const Waiter &w) { return w.thread != nullptr; }
 /// The running light thread wants its request's handler to end with `rc` (ngx.exit and relatives); takes effect when it
 /// yields through abi.await(), which does not return.
 void sched_exit(int32_t rc);
+/// Runs `task` as soon as the running light thread has yielded (or at once after it ends), before the loop's turn goes on.
+/// For what must run Lua and is asked for from an FFI call, under which no Lua can run.
+void sched_run_soon(Task *task);
+/// The running light thread goes behind everything that is ready (the Lua side then calls abi.await()).
+void sched_yield_self();
 /// The request of the running light thread, or null.
 Request *sched_request();
 

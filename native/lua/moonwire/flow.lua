@@ -1,0 +1,78 @@
+-- SPDX-License-Identifier: MIT
+-- Where a handler leads: ngx.exit, ngx.redirect, ngx.exec. Each ends the handler at an await that does not return.
+local abi = require "moonwire.abi"
+local args_module = require "moonwire.args"
+local resp = require "moonwire.resp"
+
+local C, W, await = abi.C, abi.W, abi.await
+local type, tonumber, tostring, error, find, sub = type, tonumber, tostring, error, string.find, string.sub
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+return function(ngx)
+  --- Ends the handler: status 0 goes on with the next phase, an HTTP status answers with it.
+  function ngx.exit(status)
+    local rc = tonumber(status)
+    if not rc then
+      error("bad argument #1 to 'exit' (number expected, got " .. (status == nil and "nil" or type(status)) .. ")", 2)
+    end
+    local r = W.req
+    if r ~= nil and r.header_sent ~= 0 and rc >= 300 and W.phase ~= C.MW_PHASE_HEADER_FILTER then
+      ngx.log(ngx.ERR, "attempt to set status ", rc, " via ngx.exit after sending out the response status ", ngx.status)
+      rc = 0
+    end
+    C.mw_thread_exit(rc)
+    await()
+  end
+
+  --- Answers with a redirect to `uri`; the handler ends.
+  function ngx.redirect(uri, status)
+    local r = resp.writer()
+    if type(uri) ~= "string" then
+      error("bad argument #1 to 'redirect' (string expected, got " .. type(uri) .. ")", 2)
+    end
+    if status == nil then
+      status = 302
+    elseif not REDIRECTS[status] then
+      error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and"
+        .. " ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
+    end
+    if r.header_sent ~= 0 then
+      error("attempt to call ngx.redirect after sending out the headers", 2)
+    end
+    if find(uri, "[%z\1-\31\127]") then
+      error("unsafe byte in redirect uri", 2)
+    end
+    C.mw_resp_redirect(r, uri, #uri, status)
+    C.mw_thread_exit(status)
+    await()
+  end
+
+  --- Goes to another location inside: a path with arguments, or "@name".
+  function ngx.exec(uri, args)
+    local r = resp.writer()
+    if type(uri) ~= "string" then
+      error("bad argument #1 to 'exec' (string expected, got " .. type(uri) .. ")", 2)
+    end
+    if uri == "" then
+      error("The uri argument is empty", 2)
+    end
+    if r.header_sent ~= 0 then
+      error("attempt to call ngx.exec after sending out response headers", 2)
+    end
+    local query = ""
+    if sub(uri, 1, 1) ~= "@" then
+      local mark = find(uri, "?", 1, true)
+      if mark then
+        query = sub(uri, mark + 1)
+        uri = sub(uri, 1, mark - 1)
+      end
+    end
+    if args ~= nil then
+      local more = type(args) == "table" and args_module.encode(args) or tostring(args)
+      query = query == "" and more or query .. "&" .. more
+    end
+    C.mw_req_exec(r, uri, #uri, query, #query)
+    await()
+  end
+end

@@ -1,0 +1,35 @@
+-- SPDX-License-Identifier: MIT
+-- The write guard of the globals: code of a request that creates a global variable is warned of in the error log, once per
+-- place, in lua-nginx-module's words. init_by_lua may write freely.
+local abi = require "moonwire.abi"
+
+local C, W = abi.C, abi.W
+local rawset, tostring = rawset, tostring
+local getinfo, traceback = debug.getinfo, debug.traceback
+
+return function(ngx)
+  local INIT = C.MW_PHASE_INIT
+  local seen = {}
+  setmetatable(_G, {
+    __newindex = function(globals, key, value)
+      rawset(globals, key, value)
+      if W.phase == INIT then
+        return
+      end
+      local info = getinfo(2, "Sl")
+      local where = info and (info.source .. ":" .. info.currentline) or "?"
+      if seen[where] then
+        return
+      end
+      seen[where] = true
+      if ngx.WARN > C.mw_log_level() then
+        return
+      end
+      local text = "[lua] " .. (info and info.short_src or "?") .. ":" .. (info and info.currentline or 0)
+        .. ": __newindex(): writing a global Lua variable ('" .. tostring(key)
+        .. "') which may lead to race conditions between concurrent requests, so prefer the use of 'local' variables\n"
+        .. traceback("", 2)
+      C.mw_log_write(ngx.WARN, text, #text)
+    end,
+  })
+end

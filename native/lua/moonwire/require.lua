@@ -1,0 +1,87 @@
+-- SPDX-License-Identifier: MIT
+-- `require` in Lua, so that a module may wait while it loads (no C frame stands between), the package paths of the
+-- configuration, and the embedded modules as the last place to look.
+local package = package
+local loaded = package.loaded
+local type, error, tostring, concat = type, error, tostring, table.concat
+local gsub, find = string.gsub, string.find
+
+local DEFAULT_PATH = "./?.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua"
+  .. ";/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
+local DEFAULT_CPATH = "./?.so;/usr/local/lib/lua/5.1/?.so;/usr/lib/x86_64-linux-gnu/lua/5.1/?.so"
+  .. ";/usr/lib/aarch64-linux-gnu/lua/5.1/?.so;/usr/lib/lua/5.1/?.so"
+
+--- `$prefix` becomes the server prefix; an empty element (";;") the default.
+local function expand(path, default, prefix)
+  if path == "" then
+    path = ";;"
+  end
+  path = gsub(path, "%$prefix", (gsub(gsub(prefix, "/$", ""), "%%", "%%%%")))
+  if find(path, ";;", 1, true) then
+    path = gsub(path, ";;", ";\1;", 1)
+    path = gsub(path, "\1", (gsub(default, "%%", "%%%%")))
+    path = gsub(gsub(path, "^;", ""), ";$", "")
+  end
+  return path
+end
+
+local sentinel = {} -- in package.loaded while a module loads
+
+local function load_module(name)
+  local loaders = package.loaders
+  if type(loaders) ~= "table" then
+    error("'package.loaders' must be a table", 3)
+  end
+  local tried = {}
+  for i = 1, #loaders do
+    local chunk = loaders[i](name)
+    if type(chunk) == "function" then
+      return chunk
+    elseif type(chunk) == "string" then
+      tried[#tried + 1] = chunk
+    end
+  end
+  error("module '" .. name .. "' not found:" .. concat(tried), 3)
+end
+
+return function(_, host)
+  local prefix = host.prefix
+  local own = prefix .. "lua_modules/share/lua/5.1/?.lua;" .. prefix .. "lua_modules/share/lua/5.1/?/init.lua;"
+  local own_c = prefix .. "lua_modules/lib/lua/5.1/?.so;"
+  package.path = expand(host.package_path, own .. (os.getenv "LUA_PATH" or DEFAULT_PATH), prefix)
+  package.cpath = expand(host.package_cpath, own_c .. (os.getenv "LUA_CPATH" or DEFAULT_CPATH), prefix)
+
+  package.loaders[#package.loaders + 1] = function(name)
+    return host.embedded(name) or ("\n\tno bundled module '" .. name .. "'")
+  end
+
+  function require(name)
+    if type(name) == "number" then
+      name = tostring(name)
+    end
+    if type(name) ~= "string" then
+      error("bad argument #1 to 'require' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")", 2)
+    end
+    local module = loaded[name]
+    if module == sentinel then
+      error("loop or previous error loading module '" .. name .. "'", 2)
+    end
+    if module then
+      return module
+    end
+    local chunk = load_module(name)
+    loaded[name] = sentinel
+    local ok, result = pcall(chunk, name)
+    if not ok then
+      loaded[name] = nil
+      error(result, 0)
+    end
+    if result ~= nil then
+      loaded[name] = result
+    end
+    if loaded[name] == sentinel then
+      loaded[name] = true
+    end
+    return loaded[name]
+  end
+end

@@ -1,0 +1,45 @@
+-- SPDX-License-Identifier: MIT
+-- ngx.worker and ngx.config: which worker this is, and how it was built and started.
+local ffi = require "ffi"
+local abi = require "moonwire.abi"
+
+local W = abi.W
+
+return function(ngx, host)
+  ngx.worker = {
+    exiting = function()
+      return W.exiting ~= 0
+    end,
+    pid = function()
+      return W.pid
+    end,
+    -- Workers are threads of one process.
+    pids = function()
+      local pids = {}
+      for i = 1, W.worker_count do
+        pids[i] = W.pid
+      end
+      return pids
+    end,
+    count = function()
+      return W.worker_count
+    end,
+    id = function()
+      return W.worker_id
+    end,
+  }
+
+  local prefix = host.prefix
+  ngx.config = {
+    subsystem = "http",
+    debug = false,
+    nginx_version = 1029002,
+    ngx_lua_version = 10029,
+    prefix = function()
+      return prefix
+    end,
+    nginx_configure = function()
+      return " --with-moonwire --arch=" .. ffi.arch
+    end,
+  }
+end

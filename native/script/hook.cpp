@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+// Puts Lua into http's phase table: a phase handler is a run whose entry thread executes the location's chunk.
+#include "http/phase.h"
+#include "script/vm_inner.h"
+
+namespace mw {
+
+static constexpr uint32_t kPhaseBits[] = {MW_PHASE_SERVER_REWRITE, MW_PHASE_REWRITE, MW_PHASE_ACCESS, MW_PHASE_PRECONTENT,
+                                          MW_PHASE_CONTENT, MW_PHASE_HEADER_FILTER, MW_PHASE_BODY_FILTER, MW_PHASE_LOG};
+
+static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
+  Vm *vm = vm_current;
+  Run *run = sched_run_new(vm, r, kPhaseBits[static_cast<size_t>(phase)]);
+  run->lua_phase = phase;
+  LightThread *t = sched_thread_new(vm, run);
+  run->entry = t;
+  t->is_entry = true;
+  Rc rc = vm_push_script(vm, r, script, t->co);
+  if (rc != kOk) {
+    sched_run_drop(run);
+    return rc;
+  }
+  return sched_run_start(run, 0);
+}
+
+static void hook_release(Request *r, bool keep_ctx) {
+  Vm *vm = vm_current;
+  for (Run *run = static_cast<Run *>(r->lua), *next; run; run = next) {
+    next = run->next;
+    sched_run_drop(run);
+  }
+  if (r->abi.ctx_ref == 0 || keep_ctx) return;
+  lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
+  luaL_unref(vm->L, -1, r->abi.ctx_ref);
+  lua_pop(vm->L, 1);
+  r->abi.ctx_ref = 0;
+}
+
+extern const LuaHook script_hook;
+const LuaHook script_hook = {hook_run, hook_release};
+
+}  // namespace mw

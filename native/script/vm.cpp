@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// See vm.h: making the state, the boot (native/lua/boot.lua), runs without a request, and the end.
+#include "script/vm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "script/embed.h"
+#include "script/json.h"
+#include "script/value_lua.h"
+#include "script/vm_inner.h"
+
+namespace mw {
+
+extern const LuaHook script_hook;
+
+// --- boot ------------------------------------------------------------------------------------------------------------
+
+/// loader(name) -> function | nil: the embedded module of that name.
+static int embedded_loader(lua_State *L) {
+  const EmbeddedLua *file = embedded_lua(luaL_checkstring(L, 1));
+  if (!file) return 0;
+  char chunk[128] = "=[moonwire]/";  // a fixed buffer: lua_error() runs no destructors
+  size_t at = strlen(chunk);
+  for (const char *c = file->name; *c && at < sizeof chunk - 5; ++c) chunk[at++] = *c == '.' ? '/' : *c;
+  memcpy(chunk + at, ".lua", 5);
+  if (luaL_loadbuffer(L, file->data, file->size, chunk) != 0) return lua_error(L);
+  return 1;
+}
+
+static void set_field(lua_State *L, const char *name, const std::string &value) {
+  lua_pushlstring(L, value.data(), value.size());
+  lua_setfield(L, -2, name);
+}
+
+/// The table that boot.lua gets: what C++ knows and Lua needs.
+static void push_host(lua_State *L, Vm *vm) {
+  const Plan &plan = *vm->core->p;
+  lua_newtable(L);
+  const EmbeddedLua *cdef = embedded_lua("mw_abi.h");
+  lua_pushlstring(L, cdef->data, cdef->size);
+  lua_setfield(L, -2, "cdef");
+  lua_pushlightuserdata(L, vm->abi);
+  lua_setfield(L, -2, "worker");
+  lua_pushlightuserdata(L, &kAwaitMark);
+  lua_setfield(L, -2, "await_mark");
+  lua_pushcfunction(L, embedded_loader);
+  lua_setfield(L, -2, "embedded");
+  set_field(L, "prefix", plan.prefix);
+  set_field(L, "package_path", plan.lua_package_path);
+  set_field(L, "package_cpath", plan.lua_package_cpath);
+  lua_pushinteger(L, plan.lua_regex_cache_max_entries);
+  lua_setfield(L, -2, "regex_cache_max_entries");
+  lua_pushinteger(L, plan.lua_regex_match_limit);
+  lua_setfield(L, -2, "regex_match_limit");
+  lua_pushboolean(L, vm->host.is_cli);
+  lua_setfield(L, -2, "is_cli");
+  lua_newtable(L);
+  for (size_t i = 0; i < vm->host.dicts.size(); ++i) {
+    lua_createtable(L, 2, 0);
+    lua_pushlstring(L, vm->host.dicts[i].first.data(), vm->host.dicts[i].first.size());
+    lua_rawseti(L, -2, 1);
+    lua_pushlightuserdata(L, vm->host.dicts[i].second);
+    lua_rawseti(L, -2, 2);
+    lua_rawseti(L, -2, static_cast<int>(i) + 1);
+  }
+  lua_setfield(L, -2, "dicts");
+  lua_newtable(L);
+  lua_pushvalue(L, -1);
+  vm->ctx_table = luaL_ref(L, LUA_REGISTRYINDEX);
+  lua_setfield(L, -2, "ctxs");
+  thread_lib_open(L);
+  lua_setfield(L, -2, "thread");
+  timer_lib_open(L);
+  lua_setfield(L, -2, "timer");
+}
+
+static int boot(lua_State *L) {
+  Vm *vm = static_cast<Vm *>(lua_touserdata(L, 1));
+  luaL_openlibs(L);
+  json_preload(L);
+  lua_pushcfunction(L, embedded_loader);
+  lua_pushliteral(L, "boot");
+  lua_call(L, 1, 1);
+  push_host(L, vm);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+Vm *vm_create(const VmHost &host, std::string &error) {
+  Vm *vm = new Vm();
+  vm->host = host;
+  vm->core = host.core;
+  vm->abi = host.core->abi;
+  vm->script_refs.assign(host.core->p->scripts.size(), LUA_NOREF);
+  vm->L = luaL_newstate();
+  if (!vm->L) {
+    error = "cannot create the Lua VM: out of memory";
+    delete vm;
+    return nullptr;
+  }
+  vm_current = vm;
+  lua_hook = &script_hook;
+  vm->abi->phase = MW_PHASE_INIT;
+  if (lua_cpcall(vm->L, boot, vm) != 0) {
+    const char *text = lua_tostring(vm->L, -1);
+    error = std::string("cannot boot the Lua VM: ") + (text ? text : "unknown error");
+    vm_destroy(vm);
+    return nullptr;
+  }
+  return vm;
+}
+
+void vm_destroy(Vm *vm) {
+  vm->is_closing = true;
+  timer_cancel_all(vm);
+  while (vm->runs) sched_run_drop(vm->runs);
+  lua_close(vm->L);
+  while (LightThread *t = vm->free_threads) {
+    vm->free_threads = t->next;
+    delete t;
+  }
+  while (Run *run = vm->free_runs) {
+    vm->free_runs = run->next;
+    free(run);
+  }
+  vm_current = nullptr;
+  lua_hook = nullptr;
+  delete vm;
+}
+
+lua_State *vm_state(Vm *vm) { return vm->L; }
+
+uint64_t vm_memory(Vm *vm) {
+  return static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNT, 0)) * 1024 + static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNTB, 0));
+}
+
+bool vm_is_idle(Vm *vm) { return !vm->runs && !vm->timers; }
+
+// --- runs without a request ------------------------------------------------------------------------------------------
+
+struct ScriptRun {
+  RunReport report;
+  std::function<void(std::string)> done;
+};
+
+static void script_run_done(Run *run) {
+  ScriptRun *s = static_cast<ScriptRun *>(run->done_arg);
+  std::string error;
+  if (run->rc != kOk) error = s->report.message + "\n" + s->report.traceback;
+  s->done(error);
+  delete s;
+}
+
+static Run *new_run(Vm *vm, uint32_t phase, void (*done)(Run *), void *arg, RunReport *report) {
+  Run *run = sched_run_new(vm, nullptr, phase);
+  run->done = done;
+  run->done_arg = arg;
+  run->report = report;
+  LightThread *t = sched_thread_new(vm, run);
+  run->entry = t;
+  t->is_entry = true;
+  return run;
+}
+
+void vm_run_script(Vm *vm, int32_t script, uint32_t phase, std::function<void(std::string)> done) {
+  ScriptRun *s = new ScriptRun{{}, std::move(done)};
+  Run *run = new_run(vm, phase, script_run_done, s, &s->report);
+  Rc rc = vm_push_script(vm, nullptr, script, run->entry->co);
+  if (rc != kOk) {
+    s->done("failed to load Lua code");
+    delete s;
+    return sched_run_drop(run);
+  }
+  sched_run_start(run, 0);
+}
+
+struct CallRun {
+  RunReport report;
+  std::function<void(VmResult)> done;
+};
+
+static void call_run_done(Run *run) {
+  CallRun *c = static_cast<CallRun *>(run->done_arg);
+  VmResult result;
+  result.ok = run->rc == kOk;
+  if (result.ok) {
+    lua_State *co = run->entry->co;
+    Value values;
+    values.tag = Value::array;
+    const char *why = nullptr;
+    int n = lua_gettop(co);
+    values.items.resize(static_cast<size_t>(n));
+    for (int i = 1; i <= n && result.ok; ++i) result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why);
+    if (result.ok) value_encode(result.values, values);
+    else result.error = why;
+  } else {
+    result.error = c->report.message;
+    result.traceback = c->report.traceback;
+  }
+  c->done(std::move(result));
+  delete c;
+}
+
+struct CallStart {
+  bool is_code;
+  const std::string *text, *chunkname;
+  const Value *args;
+};
+
+/// Protected: leaves function and arguments on the stack.
+static int push_call(lua_State *L) {
+  const CallStart *s = static_cast<const CallStart *>(lua_touserdata(L, 1));
+  lua_settop(L, 0);
+  if (s->is_code) {
+    if (luaL_loadbuffer(L, s->text->data(), s->text->size(), s->chunkname->c_str()) != 0) return lua_error(L);
+  } else {
+    lua_pushvalue(L, LUA_GLOBALSINDEX);
+    size_t from = 0;
+    for (;;) {
+      size_t dot = s->text->find('.', from);
+      std::string_view part = std::string_view(*s->text).substr(from, dot == std::string::npos ? dot : dot - from);
+      if (!lua_istable(L, -1)) break;
+      lua_pushlstring(L, part.data(), part.size());
+      lua_gettable(L, -2);
+      lua_remove(L, -2);
+      if (dot == std::string::npos) break;
+      from = dot + 1;
+    }
+    if (!lua_isfunction(L, -1)) return luaL_error(L, "no global function \"%s\"", s->text->c_str());
+  }
+  for (const Value &v : s->args->items) value_push(L, v);
+  return lua_gettop(L);
+}
+
+void vm_call(Vm *vm, bool is_code, const std::string &text, const std::string &chunkname, const std::string &args,
+             std::function<void(VmResult)> done) {
+  Value values;
+  if (!value_decode(values, args)) return done({false, {}, "arguments cannot be decoded", {}});
+  CallStart start{is_code, &text, &chunkname, &values};
+  lua_State *L = vm->L;
+  lua_pushcfunction(L, push_call);
+  lua_pushlightuserdata(L, &start);
+  int base = lua_gettop(L) - 2;
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != 0) {
+    const char *message = lua_tostring(L, -1);
+    std::string error = message ? message : "unknown error";
+    lua_settop(L, base);
+    return done({false, {}, error, {}});
+  }
+  CallRun *c = new CallRun{{}, std::move(done)};
+  Run *run = new_run(vm, MW_PHASE_TIMER, call_run_done, c, &c->report);
+  int n = lua_gettop(L) - base;
+  lua_checkstack(run->entry->co, n);
+  lua_xmove(L, run->entry->co, n);
+  sched_run_start(run, n - 1);
+}
+
+}  // namespace mw
