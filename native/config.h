@@ -183,6 +183,7 @@ struct Plan {
   bool access_by_lua_no_postpone = false;
   bool precontent_by_lua_no_postpone = false;
   bool lua_strict_phases = false;
+  bool is_cli = false;              ///< `moonwire run` and LuaVm: print goes to standard output
   std::vector<std::string> env;     ///< NAME or NAME=value
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;

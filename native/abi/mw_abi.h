@@ -53,6 +53,7 @@ typedef struct {
   int32_t result;
   uint32_t phase;   /* enum mw_phase of the code it runs */
   int64_t ticket;   /* unique per light thread, never reused */
+  int32_t *ctx_slot; /* where the slot of its ngx.ctx is kept: the request's, or its own run's */
 } mw_thread_t;
 
 /* The part of a request that Lua reads directly. */
@@ -215,14 +216,84 @@ int64_t mw_shdict_capacity(mw_shdict_t *dict);
 int64_t mw_shdict_free_space(mw_shdict_t *dict);
 
 /* ---- log: native/abi/log.cpp ---- */
+/* The most talkative level that is written: 0 stderr ... 8 debug. */
+int32_t mw_log_level(void);
+void mw_log_write(int32_t level, const char *text, size_t size);
 
-/* ---- thread: native/abi/thread.cpp (sleep, spawn, wait, kill, timers, semaphores) ---- */
+/* ---- thread: native/abi/thread.cpp (spawn, wait, kill and timers move Lua values: script/thread_lib.cpp, timer_lib.cpp) ---- */
+/* Parks the running light thread; 0 seconds lets everything else that is ready run first. */
+int32_t mw_thread_sleep(double seconds);
+int32_t mw_thread_yield(void);
+/* The handler of the running light thread ends with `rc` at the await that follows. */
+void mw_thread_exit(int32_t rc);
+
+typedef struct mw_semaphore mw_semaphore_t;   /* owned by Lua: freed by its finalizer */
+mw_semaphore_t *mw_semaphore_new(int32_t n);
+void mw_semaphore_free(mw_semaphore_t *s);
+int32_t mw_semaphore_post(mw_semaphore_t *s, int32_t n);
+/* MW_OK at once, MW_TIMEOUT, or MW_AGAIN: parked. */
+int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds);
+/* Resources, or minus the number of waiting light threads. */
+int32_t mw_semaphore_count(mw_semaphore_t *s);
 
 /* ---- req: native/abi/req.cpp ---- */
+void mw_req_method(mw_req_t *r, mw_str *out);
+uint32_t mw_req_method_id(mw_req_t *r);
+int32_t mw_req_set_method(mw_req_t *r, uint32_t id);
+/* The head as received; with no_line the request line is left out. */
+void mw_req_raw_header(mw_req_t *r, int32_t no_line, mw_str *out);
+double mw_req_start_time(mw_req_t *r);
+/* Fills pairs (name, value) up to `max` pairs; returns how many headers there are. Names in lower case unless raw. */
+int32_t mw_req_headers(mw_req_t *r, mw_str *pairs, int32_t max, int32_t raw);
+/* Sets (append = 0: replacing all of that name) or adds a request header. */
+int32_t mw_req_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len, int32_t append);
+void mw_req_clear_header(mw_req_t *r, const char *name, size_t name_len);
+void mw_req_args(mw_req_t *r, mw_str *out);
+void mw_req_set_args(mw_req_t *r, const char *args, size_t len);
+/* With jump, locations are searched anew after the handler, which ends (await does not return). */
+int32_t mw_req_set_uri(mw_req_t *r, const char *uri, size_t len, int32_t jump);
+/* MW_OK: the body is there; MW_AGAIN: parked, await() answers MW_OK, MW_CLOSED or a status >= 400, which ends the handler. */
+int32_t mw_req_read_body(mw_req_t *r);
+int32_t mw_req_discard_body(mw_req_t *r);
+int32_t mw_req_body_data(mw_req_t *r, mw_str *out);
+int32_t mw_req_body_file(mw_req_t *r, mw_str *out);
+void mw_req_set_body_data(mw_req_t *r, const char *data, size_t len);
+int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after);
+/* ngx.exec: goes to `uri` (or "@name") when the handler ends (await does not return). */
+int32_t mw_req_exec(mw_req_t *r, const char *uri, size_t len, const char *args, size_t args_len);
+/* The server prefix and others of ngx.config. */
+void mw_config_prefix(mw_str *out);
 
 /* ---- resp: native/abi/resp.cpp ---- */
+int32_t mw_resp_status(mw_req_t *r);
+int32_t mw_resp_set_status(mw_req_t *r, int32_t status);
+/* Adds output, with a newline when `newline`. MW_OK, MW_AGAIN (parked), MW_DONE (after eof), MW_CLOSED (client gone). */
+int32_t mw_resp_print(mw_req_t *r, const char *data, size_t len, int32_t newline);
+/* Sends what there is; with `wait` parks until the socket took it. */
+int32_t mw_resp_flush(mw_req_t *r, int32_t wait);
+int32_t mw_resp_eof(mw_req_t *r);
+int32_t mw_resp_send_headers(mw_req_t *r);
+int32_t mw_resp_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len, int32_t append);
+int32_t mw_resp_clear_header(mw_req_t *r, const char *name, size_t name_len);
+/* The i-th value of a header: MW_OK or MW_NOT_FOUND. */
+int32_t mw_resp_header(mw_req_t *r, const char *name, size_t name_len, int32_t i, mw_str *out);
+/* Fills pairs as mw_req_headers. */
+int32_t mw_resp_headers(mw_req_t *r, mw_str *pairs, int32_t max, int32_t raw);
+void mw_resp_redirect(mw_req_t *r, const char *uri, size_t len, int32_t status);
+/* ngx.arg of a body filter. */
+void mw_resp_chunk(mw_req_t *r, mw_str *out);
+int32_t mw_resp_chunk_eof(mw_req_t *r);
+void mw_resp_set_chunk(mw_req_t *r, const char *data, size_t len);
+void mw_resp_set_chunk_eof(mw_req_t *r, int32_t eof);
 
 /* ---- var: native/abi/var.cpp ---- */
+/* A number for a variable's name, for this worker, or -1 when there is no such variable. */
+int32_t mw_var_id(const char *name, size_t len);
+int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out);
+/* $1 ... of the last regex of the router. */
+int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out);
+/* MW_OK, or MW_BAD_ARG when the variable cannot be changed. */
+int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len);
 
 /* ---- process: native/abi/process.cpp ---- */
 

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// ngx.log and print: lines into the error log of the running request's location.
+#include "abi/abi.h"
+#include "script/vm_inner.h"
+
+using namespace mw;
+
+extern "C" MW_EXPORT int32_t mw_log_level(void) { return vm_current->core->log->level; }
+
+extern "C" MW_EXPORT void mw_log_write(int32_t level, const char *text, size_t size) {
+  Request *r = sched_request();
+  const Log &log = r ? r->log() : *vm_current->core->log;
+  log_text(log, static_cast<LogLevelId>(level), 0, r ? &r->log_ctx : nullptr, {text, size});
+}

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+// The response as Lua writes it: status, headers, output. Where a Lua filter stands in the way the output is queued, the
+// writer parks, and the filters run right after it has yielded: under an FFI call no Lua can run.
+#include "abi/abi.h"
+#include "http/output.h"
+#include "http/phase.h"
+#include "script/scheduler.h"
+
+using namespace mw;
+
+static Request *of(mw_req_t *r) { return reinterpret_cast<Request *>(r); }
+
+// --- parking on the output chain -------------------------------------------------------------------------------------
+
+struct OutputWait {
+  OutWaiter out;
+  Waiter waiter;
+  Request *r = nullptr;
+};
+
+static void on_output(OutWaiter *w, Rc rc) {
+  OutputWait *wait = reinterpret_cast<OutputWait *>(w);
+  sched_wake(&wait->waiter, rc == kOk ? MW_OK : MW_CLOSED);
+}
+
+static void cancel_output(Waiter *w) {
+  OutputWait *wait = reinterpret_cast<OutputWait *>(reinterpret_cast<char *>(w) - offsetof(OutputWait, waiter));
+  output_unwait(wait->r, &wait->out);
+}
+
+static int32_t park(Request *r, bool until_sent) {
+  OutputWait *wait = r->arena.make<OutputWait>();
+  wait->r = r;
+  wait->out.done = on_output;
+  output_wait(r, &wait->out, until_sent);
+  sched_park(&wait->waiter, cancel_output);
+  return MW_AGAIN;
+}
+
+static void run_pump(Task *t) {
+  output_pump(reinterpret_cast<Request *>(reinterpret_cast<char *>(t) - offsetof(Request, pump_task)));
+}
+
+/// Lets the filters run as soon as the writer has yielded.
+static int32_t pump_and_park(Request *r, bool until_sent) {
+  r->pump_task.run = run_pump;
+  sched_run_soon(&r->pump_task);
+  return park(r, until_sent);
+}
+
+// --- output ----------------------------------------------------------------------------------------------------------
+
+extern "C" MW_EXPORT int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
+  Request *r = of(req);
+  if (r->out.is_last_queued) return MW_DONE;
+  if (r->conn->is_closed) return MW_CLOSED;
+  if (output_is_direct(r)) {
+    if (len + 1 <= 4096) {
+      char *to = output_reserve(r, len + 1);
+      memcpy(to, data, len);
+      if (newline) to[len++] = '\n';
+      output_advance(r, len);
+    } else {
+      output_append(r, {data, len});
+      if (newline) output_append(r, "\n");
+    }
+    return r->conn->is_closed ? MW_CLOSED : MW_OK;
+  }
+  if (newline) {
+    char *copy = static_cast<char *>(r->arena.alloc(len + 1));
+    memcpy(copy, data, len);
+    copy[len] = '\n';
+    output_queue_owned(r, {copy, len + 1}, false, false);
+  } else {
+    output_queue(r, {data, len}, false, false);
+  }
+  return pump_and_park(r, false);
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
+  Request *r = of(req);
+  if (r->out.is_last_queued) return MW_DONE;
+  if (r->conn->is_closed) return MW_CLOSED;
+  if (r->abi.http_minor == 0 && r->conf->lua_http10_buffering) return MW_BUSY;
+  if (!output_is_direct(r)) {
+    output_queue(r, {}, true, false);
+    return pump_and_park(r, wait != 0);
+  }
+  output_flush_from_handler(r);
+  if (r->conn->is_closed) return MW_CLOSED;
+  return wait && !r->conn->out.is_empty() ? park(r, true) : MW_OK;
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_eof(mw_req_t *req) {
+  Request *r = of(req);
+  if (r->out.is_last_queued) return MW_DONE;
+  if (r->conn->is_closed) return MW_CLOSED;
+  if (output_is_direct(r)) {
+    output_end(r);
+    return MW_OK;
+  }
+  output_queue(r, {}, false, true);
+  return pump_and_park(r, false);
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_send_headers(mw_req_t *req) {
+  Request *r = of(req);
+  if (r->abi.header_sent) return MW_OK;
+  if (output_header_is_direct(r)) {
+    output_send_header(r);
+    return MW_OK;
+  }
+  return pump_and_park(r, false);
+}
+
+// --- status and headers ----------------------------------------------------------------------------------------------
+
+extern "C" MW_EXPORT int32_t mw_resp_status(mw_req_t *req) {
+  Request *r = of(req);
+  return r->err_status ? r->err_status : r->abi.status;
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_set_status(mw_req_t *req, int32_t status) {
+  Request *r = of(req);
+  bool late = r->abi.header_sent && r->out.header_state != kHeaderFiltering;
+  if (late) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "attempt to set ngx.status after sending out response headers");
+    return MW_HEADER_SENT;
+  }
+  r->abi.status = status;
+  r->err_status = 0;
+  r->resp.status_line = {};
+  return MW_OK;
+}
+
+static bool is_late(const Request *r) { return r->abi.header_sent && r->out.header_state != kHeaderFiltering; }
+
+extern "C" MW_EXPORT int32_t mw_resp_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value,
+                                                size_t value_len, int32_t append) {
+  Request *r = of(req);
+  if (is_late(r)) return MW_HEADER_SENT;
+  if (append) response_add_header(r, {name, name_len}, {value, value_len});
+  else response_set_header(r, {name, name_len}, {value, value_len});
+  return MW_OK;
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_clear_header(mw_req_t *req, const char *name, size_t name_len) {
+  Request *r = of(req);
+  if (is_late(r)) return MW_HEADER_SENT;
+  response_clear_header(r, {name, name_len});
+  return MW_OK;
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_header(mw_req_t *req, const char *name, size_t name_len, int32_t i, mw_str *out) {
+  Str value;
+  if (!response_header_at(of(req), {name, name_len}, static_cast<uint32_t>(i), value)) return MW_NOT_FOUND;
+  *out = {value.data(), value.size()};
+  return MW_OK;
+}
+
+static Str lower(Request *r, Str s) {
+  char *to = static_cast<char *>(r->arena.alloc(s.size()));
+  for (size_t i = 0; i < s.size(); ++i) to[i] = static_cast<char>(str_lower(static_cast<unsigned char>(s[i])));
+  return {to, s.size()};
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) {
+  Request *r = of(req);
+  int32_t n = 0;
+  auto put = [&](Str name, Str value) {
+    if (n < max) {
+      Str shown = raw ? name : lower(r, name);
+      pairs[2 * n] = {shown.data(), shown.size()};
+      pairs[2 * n + 1] = {value.data(), value.size()};
+    }
+    ++n;
+  };
+  Str value;
+  for (const char *name : {"Content-Type", "Content-Length", "Location"})
+    if (response_header_at(r, name, 0, value)) put(name, value);
+  if (!r->resp.has_connection) put("Connection", r->keepalive ? Str("keep-alive") : Str("close"));
+  for (const RespHeader &h : r->resp.headers) put(h.name, h.value);
+  return n;
+}
+
+extern "C" MW_EXPORT void mw_resp_redirect(mw_req_t *req, const char *uri, size_t len, int32_t status) {
+  http_redirect(of(req), {uri, len}, status);
+}
+
+// --- ngx.arg ---------------------------------------------------------------------------------------------------------
+
+extern "C" MW_EXPORT void mw_resp_chunk(mw_req_t *req, mw_str *out) {
+  Str data = of(req)->out.filter_data;
+  *out = {data.data(), data.size()};
+}
+
+extern "C" MW_EXPORT int32_t mw_resp_chunk_eof(mw_req_t *req) { return of(req)->out.filter_last; }
+
+extern "C" MW_EXPORT void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
+  Request *r = of(req);
+  r->out.filter_data = r->arena.dup({data, len});
+}
+
+extern "C" MW_EXPORT void mw_resp_set_chunk_eof(mw_req_t *req, int32_t eof) { of(req)->out.filter_last = eof != 0; }

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Sleep, giving way, ending a handler, semaphores: what Lua waits on that is no socket. The worker's thread; a wait lives in
+// its light thread (sleep) or on the heap until it ends (semaphore).
+#include "abi/abi.h"
+#include "script/vm_inner.h"
+
+using namespace mw;
+
+// --- sleep -----------------------------------------------------------------------------------------------------------
+
+static void on_slept(Timer *t) {
+  LightThread *thread = reinterpret_cast<LightThread *>(reinterpret_cast<char *>(t) - offsetof(LightThread, sleep_timer));
+  sched_wake(&thread->sleep_waiter, MW_OK);
+}
+
+static void cancel_sleep(Waiter *w) {
+  LightThread *thread = reinterpret_cast<LightThread *>(reinterpret_cast<char *>(w) - offsetof(LightThread, sleep_waiter));
+  thread->vm->core->loop->disarm(&thread->sleep_timer);
+}
+
+extern "C" MW_EXPORT int32_t mw_thread_sleep(double seconds) {
+  LightThread *t = vm_current->current;
+  uint64_t ms = static_cast<uint64_t>(seconds * 1000 + 0.5);
+  if (ms == 0) {
+    sched_yield_self();
+    return MW_AGAIN;
+  }
+  t->sleep_timer.fire = on_slept;
+  sched_park(&t->sleep_waiter, cancel_sleep);
+  vm_current->core->loop->arm(&t->sleep_timer, ms);
+  return MW_AGAIN;
+}
+
+extern "C" MW_EXPORT int32_t mw_thread_yield(void) {
+  sched_yield_self();
+  return MW_AGAIN;
+}
+
+extern "C" MW_EXPORT void mw_thread_exit(int32_t rc) { sched_exit(rc); }
+
+// --- semaphores ------------------------------------------------------------------------------------------------------
+
+struct SemaphoreWait {
+  Waiter waiter;
+  Timer timer;
+  mw_semaphore_t *sem = nullptr;
+  SemaphoreWait *next = nullptr, *prev = nullptr;
+};
+
+struct mw_semaphore {
+  int32_t resources = 0;
+  int32_t waiting = 0;
+  SemaphoreWait *first = nullptr, *last = nullptr;
+  Task task{};  ///< hands resources out from the loop, in order of waiting
+};
+
+static void unlink_wait(SemaphoreWait *w) {
+  mw_semaphore_t *s = w->sem;
+  if (w->prev) w->prev->next = w->next;
+  else s->first = w->next;
+  if (w->next) w->next->prev = w->prev;
+  else s->last = w->prev;
+  --s->waiting;
+  vm_current->core->loop->disarm(&w->timer);
+}
+
+static void end_wait(SemaphoreWait *w, int32_t result) {
+  unlink_wait(w);
+  sched_wake(&w->waiter, result);
+  delete w;
+}
+
+static void cancel_wait(Waiter *waiter) {
+  SemaphoreWait *w = reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(waiter) - offsetof(SemaphoreWait, waiter));
+  unlink_wait(w);
+  delete w;
+}
+
+static void on_wait_timeout(Timer *t) {
+  end_wait(reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(t) - offsetof(SemaphoreWait, timer)), MW_TIMEOUT);
+}
+
+static void hand_out(Task *task) {
+  mw_semaphore_t *s = reinterpret_cast<mw_semaphore_t *>(reinterpret_cast<char *>(task) - offsetof(mw_semaphore, task));
+  while (s->resources > 0 && s->first) {
+    --s->resources;
+    end_wait(s->first, MW_OK);
+  }
+}
+
+extern "C" MW_EXPORT mw_semaphore_t *mw_semaphore_new(int32_t n) {
+  mw_semaphore_t *s = new mw_semaphore();
+  s->resources = n;
+  s->task.run = hand_out;
+  return s;
+}
+
+extern "C" MW_EXPORT void mw_semaphore_free(mw_semaphore_t *s) {
+  // Collected: nobody holds it, so nobody can be waiting but threads that died with the VM.
+  while (s->first) cancel_wait(&s->first->waiter);
+  if (vm_current) vm_current->core->loop->unpost(&s->task);
+  delete s;
+}
+
+extern "C" MW_EXPORT int32_t mw_semaphore_post(mw_semaphore_t *s, int32_t n) {
+  s->resources += n;
+  if (s->first) vm_current->core->loop->post(&s->task);
+  return MW_OK;
+}
+
+extern "C" MW_EXPORT int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds) {
+  if (s->resources > 0 && !s->first) {
+    --s->resources;
+    return MW_OK;
+  }
+  if (seconds <= 0) return MW_TIMEOUT;
+  SemaphoreWait *w = new SemaphoreWait();
+  w->sem = s;
+  w->prev = s->last;
+  if (s->last) s->last->next = w;
+  else s->first = w;
+  s->last = w;
+  ++s->waiting;
+  w->timer.fire = on_wait_timeout;
+  sched_park(&w->waiter, cancel_wait);
+  vm_current->core->loop->arm(&w->timer, static_cast<uint64_t>(seconds * 1000 + 0.5));
+  return MW_AGAIN;
+}
+
+extern "C" MW_EXPORT int32_t mw_semaphore_count(mw_semaphore_t *s) { return s->resources - s->waiting; }

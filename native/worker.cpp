@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT
+// See worker.h. A worker's life: boot, init, init_worker, accept; then quit: drain, timers run out, exit_worker, end.
+#include "worker.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "http/phase.h"
+#include "script/vm.h"
+
+namespace mw {
+
+static constexpr size_t kScratch = 65536;
+static constexpr uint64_t kPublishMs = 1000;
+
+Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<int> fds, Events events)
+    : generation_(std::move(generation)), id_(id), fds_(std::move(fds)), events_(std::move(events)) {
+  kill_timer_.worker = publish_timer_.worker = this;
+}
+
+Worker::~Worker() { join(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { main(); });
+}
+
+void Worker::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
+// --- start -----------------------------------------------------------------------------------------------------------
+
+static void on_tick(Loop *, void *arg) { core_tick(static_cast<HttpCore *>(arg)); }
+
+bool Worker::boot(std::string &error) {
+  if (!loop_.open()) {
+    error = std::string("epoll_create() failed (") + std::to_string(errno) + ": " + strerror(errno) + ")";
+    return false;
+  }
+  const Plan &plan = *generation_->plan;
+  core_.loop = &loop_;
+  core_.plan = generation_->plan;
+  core_.p = generation_->plan.get();
+  core_.router = generation_->router;
+  core_.vars = generation_->vars;
+  core_.files = generation_->files;
+  core_.log = &generation_->files->main;
+  core_.abi = &abi_;
+  core_.net.loop = &loop_;
+  core_.net.log = core_.log;
+  core_.net.recv_buf = static_cast<char *>(malloc(NetCore::kRecvSize));
+  if (!core_.net.recv_buf) return error = "out of memory", false;
+  scratch_.resize(kScratch);
+  abi_.buf = scratch_.data();
+  abi_.buf_size = scratch_.size();
+  abi_.worker_id = static_cast<int32_t>(id_);
+  abi_.worker_count = static_cast<int32_t>(plan.worker_processes);
+  abi_.pid = getpid();
+  abi_.is_strict_phases = plan.lua_strict_phases;
+  abi_worker = &abi_;
+  loop_.on_tick = on_tick;
+  loop_.on_tick_arg = &core_;
+  core_tick(&core_);
+  VmHost host;
+  host.core = &core_;
+  host.is_cli = generation_->is_cli;
+  for (const ShmDictRef &dict : generation_->dicts)
+    host.dicts.emplace_back(std::string(shm_dict_name(*dict)), dict.get());
+  vm_ = vm_create(host, error);
+  return vm_ != nullptr;
+}
+
+void Worker::run_init(std::function<void(std::string)> then) {
+  const Plan &plan = *generation_->plan;
+  auto init_worker = [this, &plan, then](std::string error) {
+    if (!error.empty()) return then("init_by_lua error: " + error);
+    if (plan.init_worker_script < 0) return then("");
+    vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, then](std::string failure) {
+      // nginx starts all the same when init_worker fails; the log says why.
+      if (!failure.empty()) log_write(*core_.log, kLogError, 0, nullptr, "init_worker_by_lua error: %s", failure.c_str());
+      then("");
+    });
+  };
+  if (plan.init_script < 0) return init_worker("");
+  vm_run_script(vm_, plan.init_script, MW_PHASE_INIT, init_worker);
+}
+
+void Worker::main() {
+  pthread_setname_np(pthread_self(), ("mw-worker-" + std::to_string(id_)).substr(0, 15).c_str());
+  sigset_t all;  // signals belong to the control thread
+  sigfillset(&all);
+  pthread_sigmask(SIG_BLOCK, &all, nullptr);
+  std::string error;
+  if (!boot(error)) {
+    events_.ready(this, error);
+  } else {
+    publish_timer_.fire = [](Timer *t) {
+      Worker *w = of(t);
+      w->publish();
+      w->loop_.arm(t, kPublishMs);
+    };
+    loop_.arm(&publish_timer_, kPublishMs);
+    run_init([this](std::string failure) {
+      bool ok = failure.empty();
+      events_.ready(this, std::move(failure));
+      if (!ok) loop_.stop();
+    });
+    loop_.run();
+  }
+  if (vm_) vm_destroy(vm_);
+  vm_ = nullptr;
+  while (core_.net.connections) connection_close(core_.net.connections);
+  abi_worker = nullptr;
+  events_.ended(this);
+}
+
+// --- connections -----------------------------------------------------------------------------------------------------
+
+void Worker::on_accept(Listener *l, int fd, const sockaddr *peer, socklen_t len) {
+  Worker *w = static_cast<Accepting *>(l)->worker;
+  http_accept(&w->core_, fd, l, peer, len);
+}
+
+void Worker::begin_accepting() {
+  if (is_quitting_ || is_accepting_) return;
+  is_accepting_ = true;
+  for (size_t i = 0; i < fds_.size(); ++i) {
+    auto l = std::make_unique<Accepting>();
+    l->worker = this;
+    l->fd = fds_[i];
+    l->index = static_cast<int32_t>(i);
+    l->tcp_nodelay = generation_->plan->listens[i].tcp_nodelay;
+    l->loop = &loop_;
+    l->accepted = on_accept;
+    if (!listener_start(l.get())) log_write(*core_.log, kLogEmerg, errno, nullptr, "epoll_ctl() of a listening socket failed");
+    listeners_.push_back(std::move(l));
+  }
+}
+
+void Worker::stop_accepting() {
+  if (!is_accepting_) return;
+  is_accepting_ = false;
+  for (auto &l : listeners_) listener_stop(l.get());  // the objects stay: connections name them
+}
+
+// --- counters --------------------------------------------------------------------------------------------------------
+
+void Worker::publish() {
+  constexpr auto relaxed = std::memory_order_relaxed;
+  counters_.connections_active.store(core_.net.active, relaxed);
+  counters_.connections_accepted.store(core_.net.accepted, relaxed);
+  counters_.requests.store(core_.requests_total, relaxed);
+  if (!vm_) return;
+  counters_.lua_memory.store(vm_memory(vm_), relaxed);
+  counters_.timers_pending.store(vm_timers_pending(vm_), relaxed);
+  counters_.timers_running.store(vm_timers_running(vm_), relaxed);
+}
+
+// --- end -------------------------------------------------------------------------------------------------------------
+
+void Worker::quit(uint64_t drain_ms) {
+  loop_.send([this, drain_ms] {
+    if (is_quitting_ && drain_ms > 0) return;
+    is_quitting_ = true;
+    abi_.exiting = 1;
+    stop_accepting();
+    if (drain_ms == 0 || !vm_) return end_now();
+    kill_timer_.fire = [](Timer *t) {
+      Worker *w = of(t);
+      w->end_now();
+    };
+    loop_.arm(&kill_timer_, drain_ms);
+    core_.on_drained = [](HttpCore *, void *arg) { static_cast<Worker *>(arg)->begin_exit(); };
+    core_.on_drained_arg = this;
+    http_drain(&core_);
+  });
+}
+
+void Worker::begin_exit() {
+  if (is_exiting_) return;
+  is_exiting_ = true;
+  vm_begin_exit(vm_);
+  int32_t script = generation_->plan->exit_worker_script;
+  // Not from here: the last connection is still being closed above us.
+  loop_.send([this, script] {
+    auto done = [this](std::string error) {
+      if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "exit_worker_by_lua error: %s", error.c_str());
+      exit_script_done_ = true;
+      maybe_end();
+    };
+    if (script < 0) return done("");
+    vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, done);
+  });
+}
+
+void Worker::maybe_end() {
+  if (!exit_script_done_) return;
+  if (core_.requests_active == 0 && vm_is_idle(vm_)) return end_now();
+  // Detached log handlers and premature timers may still wait on something; look again until the kill timer.
+  publish_timer_.fire = [](Timer *t) {
+    of(t)->maybe_end();
+  };
+  loop_.arm(&publish_timer_, 10);
+}
+
+void Worker::end_now() { loop_.stop(); }
+
+}  // namespace mw

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// A worker: one native thread with its loop, its VM, its share of the listening sockets. Made and stopped by the server on
+// the control thread; everything else happens on its own thread. Dies when its thread has been joined.
+#pragma once
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "http/core.h"
+#include "http/modules/access_log.h"
+#include "net/listener.h"
+#include "server.h"
+#include "shm/dict.h"
+
+namespace mw {
+
+struct Vm;
+
+/// What all workers of one generation share, immutable.
+struct Generation {
+  uint32_t number = 0;
+  PlanRef plan;
+  std::shared_ptr<const Router> router;
+  std::shared_ptr<const VarTable> vars;
+  std::shared_ptr<LogFiles> files;
+  std::vector<ShmDictRef> dicts;
+  bool is_cli = false;
+};
+
+/// A worker's counters, written by it alone, on cache lines of its own; read by the control thread.
+struct alignas(64) WorkerCounters {
+  std::atomic<uint64_t> connections_active{0}, connections_accepted{0}, requests{0}, lua_memory{0}, timers_pending{0},
+      timers_running{0};
+};
+
+class Worker {
+ public:
+  struct Events {
+    std::function<void(Worker *, std::string error)> ready;  ///< on its thread: boot, init and init_worker are through
+    std::function<void(Worker *)> ended;                     ///< on its thread, as its last act
+  };
+  Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<int> fds, Events events);
+  ~Worker();
+  Worker(const Worker &) = delete;
+  Worker &operator=(const Worker &) = delete;
+  void start();
+  /// Begins to accept connections (every worker of its generation is ready).
+  void accept() { loop_.send([this] { begin_accepting(); }); }
+  /// Stops accepting; ends when the requests under way have, or after drain_ms.
+  void quit(uint64_t drain_ms);
+  /// Runs `fn` on its thread.
+  void send(std::function<void()> fn) { loop_.send(std::move(fn)); }
+  void join();
+  uint32_t id() const { return id_; }
+  uint32_t generation() const { return generation_->number; }
+  const WorkerCounters &counters() const { return counters_; }
+  Vm *vm() { return vm_; }
+
+ private:
+  struct Accepting : Listener {
+    Worker *worker = nullptr;
+  };
+  struct OwnTimer : Timer {
+    Worker *worker = nullptr;
+  };
+  static Worker *of(Timer *t) { return static_cast<OwnTimer *>(t)->worker; }
+  void main();
+  bool boot(std::string &error);
+  void run_init(std::function<void(std::string)> then);
+  void begin_accepting();
+  void stop_accepting();
+  void begin_exit();
+  void maybe_end();
+  void end_now();
+  void publish();
+  static void on_accept(Listener *l, int fd, const sockaddr *peer, socklen_t len);
+
+  std::shared_ptr<const Generation> generation_;
+  uint32_t id_;
+  std::vector<int> fds_;
+  Events events_;
+  Loop loop_;
+  HttpCore core_;
+  mw_worker_t abi_{};
+  Vm *vm_ = nullptr;
+  std::vector<std::unique_ptr<Accepting>> listeners_;
+  WorkerCounters counters_;
+  std::thread thread_;
+  OwnTimer kill_timer_, publish_timer_;
+  bool is_accepting_ = false, is_quitting_ = false, is_exiting_ = false, exit_script_done_ = false;
+  std::vector<char> scratch_;
+};
+
+}  // namespace mw
