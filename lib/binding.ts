@@ -4,6 +4,7 @@
 import { createRequire } from "node:module";
 import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { MoonwireError } from "./errors.js";
 
 const require = createRequire(import.meta.url);
 const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -13,15 +14,19 @@ export type Addon = Record<string, unknown>;
 
 let loaded: Addon | undefined;
 
-/** The loaded addon. Throws an Error that names the reason when no binary fits this machine. */
+/** The loaded addon. Throws a MoonwireError that names the reason when no binary fits this machine. */
 export function binding(): Addon {
-  if (loaded) return loaded;
-  const override = process.env["MOONWIRE_BINARY"];
-  if (override) {
-    loaded = require(override) as Addon;
-  } else {
-    const nodeGypBuild = require("node-gyp-build") as (dir: string) => Addon;
-    loaded = nodeGypBuild(packageRoot);
+  try {
+    return (loaded ??= load());
+  } catch (e) {
+    const reason = e instanceof Error ? (e.message.split("\n")[0] ?? "") : String(e);
+    throw new MoonwireError("ADDON_MISSING", `${process.platform}-${process.arch}`, reason);
   }
-  return loaded;
+}
+
+function load(): Addon {
+  const override = process.env["MOONWIRE_BINARY"];
+  if (override) return require(override) as Addon;
+  const nodeGypBuild = require("node-gyp-build") as (dir: string) => Addon;
+  return nodeGypBuild(packageRoot);
 }

@@ -1,6 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The public names of the package; nothing else.
-export { LuaError, MoonwireError, type ErrorCode } from "./errors.js";
+export {
+  defineConfig,
+  lua,
+  luaFile,
+  type Block,
+  type Config,
+  LuaFile,
+  LuaSource,
+  type LoadOptions,
+  type Overrides,
+} from "./conf/index.js";
+export { ConfigError, LuaError, MoonwireError, type ConfigProblem, type ErrorCode } from "./errors.js";
 export {
   CData,
   ffi,
@@ -12,3 +23,6 @@ export {
   type FfiMemory,
   type FfiResult,
 } from "./ffi.js";
+export { serve, type CloseOptions, type ServeOptions, type Server, type ServerEvents } from "./server.js";
+export { LuaVm, type LuaArgument, type LuaValue, type LuaVmOptions } from "./vm.js";
+export type { WorkerExit, WorkerStats } from "./worker-host.js";

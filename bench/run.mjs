@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: MIT
+// npm run bench: CPU time per request of Moonwire, nginx with lua-nginx-module, and the bare epoll program of limit.c, in
+// interleaved rounds. The scenarios are the files of bench/scenarios; README.md here tells how to read the result.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { availableParallelism, cpus } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { verify } from "./lib/client.mjs";
+import { Stage, defaultMoonwire, findMoonwire, findNginx, root } from "./lib/contenders.mjs";
+import { runWrk, wrkMissing } from "./lib/load.mjs";
+import { coreBusy, cpu, cpuBetween } from "./lib/proc.mjs";
+import { ratios, scenarioText, summarize } from "./lib/report.mjs";
+import { scenarios } from "./lib/scenario.mjs";
+
+const usage = `npm run bench -- [options]
+  --only NAME          this scenario alone (may be given again)
+  --rounds N           rounds per contender (5)
+  --seconds N          seconds per round (2)
+  --quick              2 rounds of 1 second: a look, not a measurement
+  --contenders A,B     of nginx,moonwire,limit (all)
+  --moonwire COMMAND   how to start Moonwire ("${defaultMoonwire.replace(`${root}/`, "")}")
+  --nginx PATH         which nginx (nginx)
+  --json FILE          where the result goes (bench/results/TIME.json)`;
+
+const { values: args } = parseArgs({
+  options: {
+    only: { type: "string", multiple: true },
+    rounds: { type: "string" },
+    seconds: { type: "string" },
+    quick: { type: "boolean" },
+    contenders: { type: "string", default: "nginx,moonwire,limit" },
+    moonwire: { type: "string" },
+    nginx: { type: "string" },
+    json: { type: "string" },
+    help: { type: "boolean", short: "h" },
+  },
+});
+if (args.help) {
+  console.log(usage);
+  process.exit(0);
+}
+const rounds = Number(args.rounds ?? (args.quick ? 2 : 5));
+const seconds = Number(args.seconds ?? (args.quick ? 1 : 2));
+const missing = wrkMissing();
+if (missing) {
+  console.error(missing);
+  process.exit(2);
+}
+
+const options = { nginx: findNginx(args.nginx), moonwire: findMoonwire(args.moonwire) };
+const pinned = availableParallelism() > 1;
+if (pinned) options.core = 0;
+else console.log("one core only: server and load share it, latencies mean little");
+const loadCore = pinned ? 1 : undefined;
+const wanted = args.contenders.split(",").filter((name) => {
+  const why = options[name]?.missing;
+  if (why) console.log(`without ${name}: ${why}`);
+  return !why;
+});
+
+/// One round of one contender: wrk's figures and the CPU time the server's processes took meanwhile.
+async function round(contender, scenario, secs) {
+  const before = cpu(contender.pid);
+  const busyBefore = pinned ? coreBusy(0) : 0;
+  const started = process.hrtime.bigint();
+  const load = await runWrk({ dir: contender.dir, port: contender.port, scenario, seconds: secs, core: loadCore });
+  const wall = Number(process.hrtime.bigint() - started) / 1000;
+  const used = cpuBetween(before, cpu(contender.pid));
+  const foreign = pinned ? Math.max(0, (coreBusy(0) - busyBefore - used.total) / wall) : 0;
+  return { ...load, ...used, foreign };
+}
+
+/// Starts the contenders of a scenario and keeps those that answer as they should.
+async function startAll(stage, scenario) {
+  const ready = [];
+  for (const name of wanted) {
+    try {
+      const contender = await stage.start(name, scenario);
+      await verify(contender.port, scenario);
+      ready.push(contender);
+    } catch (e) {
+      console.log(`${scenario.name}: without ${name}: ${e.message}`);
+      failed = true;
+    }
+  }
+  return ready;
+}
+
+async function measure(scenario) {
+  const stage = new Stage(options);
+  try {
+    const ready = await startAll(stage, scenario);
+    const results = Object.fromEntries(ready.map((c) => [c.name, []]));
+    for (const c of ready) await round(c, scenario, 1); // compiles traces, fills caches
+    for (let i = 0; i < rounds; i++) {
+      for (const c of ready) results[c.name].push(await round(c, scenario, seconds));
+    }
+    const figures = Object.fromEntries(ready.map((c) => [c.name, summarize(results[c.name])]));
+    console.log(scenarioText(scenario.title, figures));
+    return { figures, ratios: ratios(figures), rounds: results };
+  } finally {
+    await stage.close();
+  }
+}
+
+let failed = false;
+const result = { time: new Date().toISOString(), cpu: cpus()[0]?.model, rounds, seconds, scenarios: {} };
+try {
+  for (const scenario of await scenarios(args.only)) result.scenarios[scenario.name] = await measure(scenario);
+} catch (e) {
+  console.error(e.message);
+  failed = true;
+}
+const file = args.json ?? join(root, "bench/results", `${result.time.replace(/[:.]/g, "-")}.json`);
+mkdirSync(join(file, ".."), { recursive: true });
+writeFileSync(file, `${JSON.stringify(result, null, 2)}\n`);
+console.log(`\nwritten to ${file.replace(`${root}/`, "")}`);
+process.exitCode = failed ? 1 : 0;

@@ -1,0 +1,92 @@
+#!/usr/bin/env node
+// SPDX-License-Identifier: MIT
+// The command `moonwire`: says what can be typed and hands over. Every command is loaded when it is asked for, since the
+// server must be up 150 ms after the process starts.
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { exitCode } from "./exit-code.js";
+import type { RunCommandOptions } from "./run.js";
+import type { ServeCommandOptions } from "./serve.js";
+import { version } from "./version.js";
+
+const epilogue = `
+FILE is a configuration module (.ts .mts .js .mjs .json) or an nginx.conf. Without it, the first of
+moonwire.config.ts, .mts, .js, .mjs, .json and nginx.conf in the working directory is taken.
+
+Signals: HUP reloads, QUIT finishes requests and stops, TERM and INT stop at once, USR1 reopens the logs.
+
+Exit codes:
+  0  all is well
+  1  the configuration, the script or the system does not allow it; the message says where
+  2  the command line is wrong
+`;
+
+function integer(low: number, high: number) {
+  return (text: string): number => {
+    const n = Number(text);
+    if (!/^\d+$/.test(text) || n < low || n > high)
+      throw new InvalidArgumentError(`expected a number from ${low} to ${high}.`);
+    return n;
+  };
+}
+
+function workers(text: string): number | "auto" {
+  return text === "auto" ? text : integer(1, 512)(text);
+}
+
+const program = new Command("moonwire")
+  .description("Serves OpenResty applications: nginx's phases in Lua on LuaJIT.")
+  .version(version(), "-v, --version", "print the version")
+  .helpOption("-h, --help", "print this")
+  .helpCommand(false)
+  .configureHelp({ showGlobalOptions: true })
+  .addHelpText("after", epilogue)
+  .enablePositionalOptions()
+  .exitOverride();
+
+program
+  .command("serve")
+  .description("serve a configuration")
+  .argument("[FILE]", "configuration file")
+  .option("-p, --port <n>", "listen on this port, whatever the configuration says", integer(0, 65535))
+  .option("-H, --host <address>", "listen on this address, whatever the configuration says")
+  .option("-w, --workers <n>", 'worker threads, or "auto" for one per core', workers)
+  .option("--watch", "reload when the configuration or a Lua file changes")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .action(async (file: string | undefined, options: ServeCommandOptions) =>
+    (await import("./serve.js")).serveCommand(file, options),
+  );
+
+program
+  .command("check")
+  .description("report every mistake of a configuration")
+  .argument("[FILE]", "configuration file")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .action(async (file: string | undefined, options: { prefix?: string }) =>
+    (await import("./check.js")).checkCommand(file, options),
+  );
+
+program
+  .command("run")
+  .description("run a Lua script with the whole non-blocking API; wait for its light threads and timers")
+  .argument("[FILE.lua]", "script; its arguments follow")
+  .argument("[args...]", "arguments, in the script's table arg")
+  .addOption(new Option("-e, --execute <code>", "run this code instead of a file"))
+  .option("--prefix <dir>", "folder that relative paths start from (default: the working directory)")
+  .option(
+    "--shdict <name size>",
+    "shared dictionary, as lua_shared_dict declares it (repeatable)",
+    (v: string, all: string[]) => [...all, v],
+    [],
+  )
+  .passThroughOptions()
+  .action(async (file: string | undefined, args: string[], options: RunCommandOptions) =>
+    (await import("./run.js")).runCommand(file, args, options),
+  );
+
+try {
+  if (process.argv.length <= 2) program.help({ error: true });
+  await program.parseAsync();
+} catch (e) {
+  if (!(e instanceof CommanderError)) throw e;
+  process.exitCode = e.exitCode === 0 ? exitCode.ok : exitCode.usage;
+}

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// `moonwire serve`: starts the server, prints where it listens, and lives by signals until it is told to stop.
+import type { ServeOptions, Server } from "../server.js";
+import { drainForever } from "../worker-host.js";
+import { exitCode } from "./exit-code.js";
+import { findConfig } from "./find-config.js";
+import { complain, report } from "./report.js";
+
+/** What the command line gives. */
+export interface ServeCommandOptions {
+  port?: number;
+  host?: string;
+  workers?: number | "auto";
+  watch?: boolean;
+  prefix?: string;
+}
+
+/** Runs until the server has stopped; the exit code is set. */
+export async function serveCommand(file: string | undefined, options: ServeCommandOptions): Promise<void> {
+  const { serve } = await import("../server.js");
+  let server: Server;
+  try {
+    server = await serve(findConfig(file), serveOptions(options));
+  } catch (e) {
+    report(e);
+    process.exitCode = exitCode.failed;
+    return;
+  }
+  onSignals(server);
+  for (const address of server.addresses) console.log(`moonwire: listening on ${url(address)}`);
+  if (options.watch) {
+    const { watch } = await import("./watch.js");
+    await watch(server, options.prefix, (changed) => reload(server, `${changed} changed`));
+  }
+}
+
+function serveOptions(options: ServeCommandOptions): ServeOptions {
+  const overrides: NonNullable<ServeOptions["overrides"]> = {};
+  if (options.port !== undefined) overrides.port = options.port;
+  if (options.host !== undefined) overrides.host = options.host;
+  if (options.workers !== undefined) overrides.workers = options.workers;
+  return options.prefix === undefined ? { overrides } : { overrides, prefix: options.prefix };
+}
+
+function url(address: string): string {
+  if (address.startsWith("unix:")) return address;
+  return `http://${address.replace(/^(0\.0\.0\.0|\[::\]):/, "localhost:")}`;
+}
+
+/** Reloads; a failure is printed and the old generation serves on. */
+async function reload(server: Server, why: string): Promise<void> {
+  try {
+    await server.reload();
+    complain(`moonwire: ${why}, configuration reloaded`);
+  } catch (e) {
+    report(e);
+    complain(`moonwire: ${why}, reload failed, the configuration before it still serves`);
+  }
+}
+
+function onSignals(server: Server): void {
+  const stop = (drainMs: number) => () => {
+    // A failure to stop must not leave a process that nobody can end.
+    server.close({ drainMs }).then(
+      () => process.exit(exitCode.ok),
+      (e: unknown) => {
+        report(e);
+        process.exit(exitCode.failed);
+      },
+    );
+  };
+  process.on("SIGHUP", () => void reload(server, "SIGHUP"));
+  process.on("SIGUSR1", () => server.reopenLogs());
+  process.on("SIGQUIT", stop(drainForever));
+  process.on("SIGTERM", stop(0));
+  process.on("SIGINT", stop(0));
+}

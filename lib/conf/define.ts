@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// What a configuration module is written with: `defineConfig`, `lua`, `luaFile`, and the type of the object, which is worked
+// out from the directive table.
+import type { Context, directives, DirectiveName, Spec } from "./directives.js";
+
+// A brand and not the class alone: a configuration may have been written with another copy of this package.
+const brand = Symbol.for("moonwire.lua");
+
+/** Lua source, as the template tag `lua` makes it; knows where it stood, for error messages. */
+export class LuaSource {
+  readonly [brand] = "source";
+  constructor(
+    readonly source: string,
+    readonly file = "",
+    readonly line = 0,
+  ) {}
+}
+
+/** The name of a Lua file, as `luaFile` makes it. */
+export class LuaFile {
+  readonly [brand] = "file";
+  constructor(readonly path: string) {}
+}
+
+/** True for what `lua` makes. */
+export function isLuaSource(v: unknown): v is LuaSource {
+  return (v as Partial<LuaSource> | null | undefined)?.[brand] === "source";
+}
+
+/** True for what `luaFile` makes. */
+export function isLuaFile(v: unknown): v is LuaFile {
+  return (v as Partial<LuaFile> | null | undefined)?.[brand] === "file";
+}
+
+/** Lua source in a template: lua`ngx.say("hello")`. Substitutions are put in as they are, backslashes stay. */
+export function lua(strings: TemplateStringsArray, ...values: unknown[]): LuaSource {
+  const source = String.raw({ raw: strings.raw }, ...values);
+  const frame = new Error().stack?.split("\n")[2] ?? "";
+  const at = /(?:\(|at )(?:file:\/\/)?(\/[^?()]*?)(?:\?[^:]*)?:(\d+):\d+\)?$/.exec(frame);
+  return at ? new LuaSource(source, at[1], Number(at[2])) : new LuaSource(source);
+}
+
+/** A Lua file, relative to the prefix; its name may hold variables. */
+export function luaFile(path: string): LuaFile {
+  return new LuaFile(path);
+}
+
+type Script = string | LuaSource | LuaFile;
+type Words = string | readonly string[];
+type Text = string | number;
+
+type ValueOf<N extends DirectiveName, S extends Spec> = N extends "server"
+  ? readonly Block<"server">[] | Block<"server">
+  : N extends "location"
+    ? { readonly [match: string]: Block<"location"> }
+    : N extends "types"
+      ? { readonly [mime: string]: Words }
+      : N extends "http" | "events"
+        ? Block<N>
+        : N extends "internal"
+          ? boolean
+          : N extends "worker_processes"
+            ? number | "auto"
+            : S["kind"] extends "script"
+              ? Script
+              : S["kind"] extends "flag"
+                ? boolean | "on" | "off"
+                : S["kind"] extends "number"
+                  ? number
+                  : S["kind"] extends "size" | "offset" | "time"
+                    ? Text
+                    : S extends { values: infer V }
+                      ? (keyof V & string) | boolean
+                      : S["kind"] extends "string" | "complex"
+                        ? string
+                        : S["kind"] extends "map"
+                          ? { readonly [name: string]: Text }
+                          : S["kind"] extends "ignored"
+                            ? Text | boolean
+                            : Words | number | { readonly [name: string]: Text | readonly Text[] };
+
+type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
+type Table = typeof directives;
+type In<C extends Context> = {
+  [N in DirectiveName]: C extends Table[N]["in"][number] ? N : never;
+}[DirectiveName];
+
+/** The directives of one kind of block, in camelCase. */
+export type Block<C extends Context> = { readonly [N in In<C> as Camel<N>]?: ValueOf<N, Table[N]> };
+
+/** A whole configuration. A property is a directive's name in camelCase, nested as nginx nests it. */
+export type Config = Block<"main">;
+
+/** Returns the configuration as it is, and gives its type to the editor. */
+export function defineConfig(config: Config): Config {
+  return config;
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// The plan as TypeScript builds it: the structs of native/config.h by their members' names. What is left out keeps the
+// default that config.h gives.
+
+/** A text with variables: a constant, or its parts. */
+export type ComplexValue = string | (string | { var: number } | { capture: number })[];
+
+export interface Script {
+  chunkname: string;
+  source?: string;
+  path?: ComplexValue;
+  is_file: boolean;
+  pos: { file: string; line: number };
+}
+
+export interface ErrorLog {
+  path: string;
+  level: number;
+}
+
+/** Members of LocationConf that something reads back; the rest goes through by name. */
+export interface LocationConf {
+  [member: string]: unknown;
+  scripts: number[];
+  rewrite?: object[];
+}
+
+export interface Location {
+  match: number;
+  name: string;
+  conf: LocationConf;
+  children: Location[];
+  pos: { file: string; line: number };
+}
+
+export interface ServerConf {
+  [member: string]: unknown;
+  names: { kind: number; name: string }[];
+  primary_name: string;
+  conf: LocationConf;
+  locations: Location[];
+}
+
+export interface Listen {
+  [member: string]: unknown;
+  address: string;
+  servers: number[];
+  default_server: number;
+}
+
+export interface Plan {
+  [member: string]: unknown;
+  conf_file: string;
+  prefix: string;
+  variables: string[];
+  user_variables: number[];
+  scripts: Script[];
+  types: Record<string, string>[];
+  log_formats: { name: string; format: ComplexValue; escape: number }[];
+  shared_dicts: { name: string; size: number }[];
+  error_logs: ErrorLog[];
+  env: string[];
+  servers: ServerConf[];
+  listens: Listen[];
+}
+
+/** LuaPhase of config.h: the index of a location's scripts. */
+export const phases = [
+  "server_rewrite",
+  "rewrite",
+  "access",
+  "precontent",
+  "content",
+  "header_filter",
+  "body_filter",
+  "log",
+];
+/** Location::Match of config.h. */
+export const match = { "=": 0, "": 1, "^~": 2, "~": 3, "~*": 4, "@": 5 };
+/** LogLevel of config.h. */
+export const logLevels = ["stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+/** ServerName::Kind of config.h. */
+export const nameKind = { exact: 0, wildcardStart: 1, wildcardEnd: 2, regex: 3 };
+
+/** nginx's own default of `types`. */
+export const defaultTypes: Record<string, string> = { html: "text/html", gif: "image/gif", jpg: "image/jpeg" };
+/** nginx's log format "combined". */
+export const combined =
+  '$remote_addr - $remote_user [$time_local] "$request" $status $body_bytes_sent "$http_referer" "$http_user_agent"';

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+// The variables that the native side knows (native/http/variable.cpp), so that a misspelt one is found with its line.
+const builtin = new Set(
+  (
+    "args query_string is_args uri document_uri request_uri request_method request scheme https server_name host hostname " +
+    "server_protocol remote_addr remote_port binary_remote_addr server_addr server_port connection connection_requests " +
+    "document_root realpath_root request_filename status body_bytes_sent bytes_sent request_time request_length " +
+    "request_completion request_body request_body_file request_id content_length content_type limit_rate remote_user " +
+    "nginx_version pid msec time_local time_iso8601"
+  ).split(" "),
+);
+const families = ["arg_", "http_", "cookie_", "sent_http_"];
+
+/** True for a variable that exists without a `set`. */
+export function isBuiltinVariable(name: string): boolean {
+  return builtin.has(name) || families.some((f) => name.startsWith(f) && name.length > f.length);
+}

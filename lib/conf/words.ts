@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+// What single words mean: sizes, times, numbers, texts with variables, addresses to listen on. Each returns undefined where
+// the word means nothing; the caller says so in nginx's words.
+
+/** Bytes: `512`, `8k`, `1m`, and `1g` where `large`. */
+export function parseSize(text: string, large = false): number | undefined {
+  const m = /^(\d+)([kKmMgG]?)$/.exec(text);
+  const unit = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 }[m?.[2]?.toLowerCase() ?? ""] ?? 1;
+  if (!m || (unit === 1024 ** 3 && !large)) return undefined;
+  const n = Number(m[1]) * unit;
+  return n <= Number.MAX_SAFE_INTEGER ? n : undefined;
+}
+
+const timeUnits: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  "": 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+  w: 604_800_000,
+  M: 2_592_000_000,
+  y: 31_536_000_000,
+};
+
+/** Milliseconds: `10` and `10s` are seconds, `500ms`, `1m`, `1h 30m`. */
+export function parseTime(text: string): number | undefined {
+  if (!/^(\d+(ms|[smhdwMy]?)\s*)+$/.test(text) || text === "") return undefined;
+  let total = 0;
+  for (const [, n, unit] of text.matchAll(/(\d+)(ms|[smhdwMy]?)/g)) total += Number(n) * (timeUnits[unit!] ?? 0);
+  return total <= Number.MAX_SAFE_INTEGER ? total : undefined;
+}
+
+/** A part of a text with variables. */
+export type TextPart = string | { variable: string } | { capture: number };
+
+/** Splits at `$name`, `${name}` and `$1`. A string is what is wrong with it. */
+export function parseText(text: string): TextPart[] | string {
+  const parts: TextPart[] = [];
+  let literal = "";
+  for (let i = 0; i < text.length;) {
+    if (text[i] !== "$") {
+      literal += text[i++];
+      continue;
+    }
+    const m = /^\$(?:([1-9])|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))/.exec(text.slice(i));
+    if (!m) return text[i + 1] === "{" ? 'the closing bracket in "" variable is missing' : "invalid variable name";
+    if (literal !== "") parts.push(literal);
+    literal = "";
+    const name = (m[2] ?? m[3] ?? "").toLowerCase();
+    parts.push(m[1] === undefined ? { variable: name } : { capture: Number(m[1]) });
+    i += m[0].length;
+  }
+  if (literal !== "" || parts.length === 0) parts.push(literal);
+  return parts;
+}
+
+/** The address of `listen`, normalised: "ip:port", "[ip6]:port", "unix:/path". A string with `error` is what is wrong. */
+export function parseAddress(text: string, defaultPort: number): { address: string } | { error: string } {
+  if (text.startsWith("unix:")) {
+    return text.length > 5 ? { address: text } : { error: `no path in the unix domain socket "${text}"` };
+  }
+  const m = /^(?:(\[[0-9a-fA-F:.]+\])|([^:[\]]*))(?::(\d+))?$/.exec(text);
+  if (!m) return { error: `invalid host in "${text}" of the "listen" directive` };
+  let host = m[1] ?? m[2] ?? "";
+  let port = m[3];
+  if (m[1] === undefined && port === undefined && /^\d+$/.test(host)) [host, port] = ["*", host];
+  const number = port === undefined ? defaultPort : Number(port);
+  if (number > 65535) return { error: `invalid port in "${text}" of the "listen" directive` };
+  if (host === "*" || host === "") host = "0.0.0.0";
+  if (host === "localhost") host = "127.0.0.1";
+  if (!m[1] && !/^\d{1,3}(\.\d{1,3}){3}$/.test(host))
+    return { error: `host not found in "${text}" of the "listen" directive` };
+  return { address: `${host}:${number}` };
+}

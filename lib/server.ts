@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// `serve` and the Server it resolves with: a configuration, the worker generations that serve it, and its reloads.
+import { EventEmitter } from "node:events";
+import { loadConfig, type Config, type LoadOptions } from "./conf/index.js";
+import { ConfigError } from "./errors.js";
+import { WorkerHost, type WorkerExit, type WorkerStats } from "./worker-host.js";
+
+/** How to read a configuration. */
+export type ServeOptions = LoadOptions;
+
+/** How to close. */
+export interface CloseOptions {
+  /** Milliseconds that requests under way may still take; 0, the default, ends them at once. */
+  readonly drainMs?: number;
+}
+
+/** The events of a Server and their arguments. */
+export interface ServerEvents {
+  /** A new generation of workers serves a reloaded configuration. */
+  reload: [generation: number];
+  /** A worker thread ended: after a reload, on close, or by a fault. */
+  workerExit: [exit: WorkerExit];
+}
+
+/** A running server. */
+export class Server extends EventEmitter<ServerEvents> {
+  readonly #host: WorkerHost;
+  readonly #options: ServeOptions;
+  #config: string | Config;
+  #files: readonly string[] = [];
+  #reloading: Promise<unknown> = Promise.resolve();
+
+  private constructor(config: string | Config, options: ServeOptions) {
+    super();
+    this.#config = config;
+    this.#options = options;
+    this.#host = new WorkerHost((exit) => this.emit("workerExit", exit));
+  }
+
+  /** @internal */
+  static async start(config: string | Config, options: ServeOptions): Promise<Server> {
+    const plan = await compile(config, options); // before a native server exists: a mistake costs nothing
+    const server = new Server(config, options);
+    server.#files = plan.files;
+    await server.#host.start(plan.plan);
+    return server;
+  }
+
+  /** The addresses it listens on, `127.0.0.1:8080` or `unix:/path`, with real ports in place of 0. */
+  get addresses(): readonly string[] {
+    return this.#host.addresses();
+  }
+
+  /** The files that the configuration was read from: the file itself and what it includes. */
+  get configFiles(): readonly string[] {
+    return this.#files;
+  }
+
+  /** Counters of every worker, those of a generation that is draining included. */
+  stats(): WorkerStats[] {
+    return this.#host.isClosing ? [] : this.#host.stats();
+  }
+
+  /**
+   * Reads the configuration again (or takes a new one) and starts a new generation of workers on the same sockets; the old
+   * one finishes its requests. When it rejects, nothing has changed and the old generation serves on.
+   */
+  reload(config: string | Config = this.#config): Promise<void> {
+    const next = this.#reloading.then(async () => {
+      const plan = await compile(config, this.#options);
+      const generation = await this.#host.start(plan.plan);
+      this.#config = config;
+      this.#files = plan.files;
+      this.emit("reload", generation);
+    });
+    this.#reloading = next.catch(() => {});
+    return next;
+  }
+
+  /** Opens the log files anew, after a log rotation has moved them. */
+  reopenLogs(): void {
+    if (!this.#host.isClosing) this.#host.reopenLogs();
+  }
+
+  /** Stops accepting, lets requests finish, and resolves when every worker has ended. */
+  close(options: CloseOptions = {}): Promise<void> {
+    return this.#host.close(options.drainMs ?? 0);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+async function compile(
+  config: string | Config,
+  options: ServeOptions,
+): Promise<{ plan: Buffer; files: readonly string[] }> {
+  const { plan, problems, files } = await loadConfig(config, options);
+  if (plan === null || problems.length > 0) throw new ConfigError(problems);
+  return { plan, files };
+}
+
+/**
+ * Starts a server and resolves once every worker accepts connections.
+ * @param config a configuration object, or the path of a configuration file (.ts .mts .js .mjs .json, or an nginx.conf)
+ */
+export function serve(config: string | Config, options: ServeOptions = {}): Promise<Server> {
+  return Server.start(config, options);
+}

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// The command line's words and exit codes: 0 well, 1 the user's files or the system, 2 the command line itself.
+import { readFileSync } from "node:fs";
+import test from "ava";
+import { makePrefix, removePrefix, runMoonwire } from "../helpers/index.js";
+
+const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url)));
+
+function folder(t, files) {
+  const prefix = makePrefix(files);
+  t.teardown(() => removePrefix(prefix));
+  return prefix;
+}
+
+test("--version prints the package's version", async (t) => {
+  const r = await runMoonwire(["--version"]);
+  t.is(r.stdout, `${manifest.version}\n`);
+  t.is(r.code, 0);
+});
+
+test("--help names every command, the signals and the exit codes", async (t) => {
+  const r = await runMoonwire(["--help"]);
+  t.is(r.code, 0);
+  for (const word of ["serve", "check", "run", "HUP", "QUIT", "Exit codes"]) t.true(r.stdout.includes(word), word);
+});
+
+for (const [title, args, message] of [
+  ["no command", [], /Usage: moonwire/],
+  ["an unknown command", ["bogus"], /unknown command 'bogus'/],
+  ["an unknown option", ["serve", "--bogus"], /unknown option '--bogus'/],
+  ["a port that is none", ["serve", "--port", "70000"], /expected a number from 0 to 65535/],
+  ["workers that are no number", ["serve", "--workers", "many"], /expected a number from 1 to 512/],
+  ["run without a script", ["run"], /missing argument/],
+])
+  test(`${title} is a usage error`, async (t) => {
+    const r = await runMoonwire(args);
+    t.is(r.code, 2);
+    t.regex(r.stderr, message);
+    t.is(r.stdout, "");
+  });
+
+test("without a configuration the default names are listed", async (t) => {
+  const r = await runMoonwire(["serve"], { cwd: folder(t, {}) });
+  t.is(r.code, 1);
+  t.regex(
+    r.stderr,
+    /^moonwire: no configuration found in .*moonwire\.config\.\{ts,mts,js,mjs,json\} or nginx\.conf\n$/,
+  );
+});
+
+test("a configuration file that is not there is named", async (t) => {
+  const r = await runMoonwire(["check", "nope.conf"], { cwd: folder(t, {}) });
+  t.is(r.code, 1);
+  t.is(r.stderr, "moonwire: cannot read nope.conf: no such file\n");
+});

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// The public types, checked by `npm run typecheck`: what must compile, and what must not.
+import {
+  CData,
+  ConfigError,
+  ffi,
+  LuaError,
+  LuaVm,
+  MoonwireError,
+  serve,
+  type ConfigProblem,
+  type ErrorCode,
+  type Server,
+  type WorkerExit,
+  type WorkerStats,
+} from "moonwire";
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const is = <T extends true>(): T | undefined => undefined;
+
+export async function servers(): Promise<void> {
+  const server = await serve("nginx.conf", { prefix: "/srv", overrides: { port: 0, host: "::1", workers: "auto" } });
+  is<Same<typeof server, Server>>();
+  is<Same<typeof server.addresses, readonly string[]>>();
+  is<Same<ReturnType<typeof server.stats>, WorkerStats[]>>();
+  server.on("reload", (generation) => is<Same<typeof generation, number>>());
+  server.on("workerExit", (exit) => is<Same<typeof exit, WorkerExit>>());
+  // @ts-expect-error there is no such event
+  server.on("bogus", () => {});
+  // @ts-expect-error counters cannot be written
+  server.stats()[0]!.requests = 1;
+  // @ts-expect-error workers are a number or "auto"
+  await serve("nginx.conf", { overrides: { workers: "many" } });
+  await server.reload({ http: {} });
+  await server.close({ drainMs: 10 });
+  await using _second = await serve({ http: {} });
+}
+
+export async function vms(): Promise<void> {
+  await using vm = await LuaVm.create({ encoding: "buffer", multiple: true, luaSharedDict: { d: "1m" } });
+  const typed = await vm.run<{ ok: boolean }>("return { ok = true }", 1, "x", null, undefined, [1n], {
+    a: new Uint8Array(),
+  });
+  is<Same<typeof typed, { ok: boolean }>>();
+  const sum = await vm.call<number>("add", 1, 2);
+  is<Same<typeof sum, number>>();
+  // @ts-expect-error functions do not cross
+  await vm.run("return ...", () => 1);
+  // @ts-expect-error no such encoding
+  new LuaVm({ encoding: "latin1" });
+}
+
+export function foreign(): void {
+  const C = ffi.cdef<{ abs(n: number): number }>("int abs(int);");
+  is<Same<ReturnType<typeof C.abs>, number>>();
+  // @ts-expect-error the caller said number
+  C.abs("x");
+  const data = ffi.new("int[?]", 3, [1, 2, 3]);
+  is<Same<typeof data, CData>>();
+  is<Same<typeof data.address, bigint>>();
+  ffi.C["strlen"](Buffer.alloc(1), data, null);
+  // @ts-expect-error C has no symbols
+  ffi.cast("int", Symbol("x"));
+}
+
+export function errors(e: unknown): ErrorCode | undefined {
+  if (e instanceof ConfigError) is<Same<typeof e.problems, readonly ConfigProblem[]>>();
+  if (e instanceof LuaError) is<Same<typeof e.luaTraceback, string>>();
+  return e instanceof MoonwireError ? e.code : undefined;
+}
