@@ -27,11 +27,12 @@ export async function serveCommand(file: string | undefined, options: ServeComma
     return;
   }
   onSignals(server);
-  for (const address of server.addresses) console.log(`moonwire: listening on ${url(address)}`);
   if (options.watch) {
+    // Before the line that says it listens: whoever waits for that may save a file at once.
     const { watch } = await import("./watch.js");
     await watch(server, options.prefix, (changed) => reload(server, `${changed} changed`));
   }
+  for (const address of server.addresses) console.log(`moonwire: listening on ${url(address)}`);
 }
 
 function serveOptions(options: ServeCommandOptions): ServeOptions {

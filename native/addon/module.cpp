@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The addon's entry: what `require` of the binary returns. Runs on the JavaScript thread of each environment that loads it.
-// With ffi_handle.cpp the only code that knows Node-API.
+// With server_handle.cpp and ffi_handle.cpp the only code that knows Node-API.
 #include <dlfcn.h>
 
 extern "C" {
@@ -25,8 +25,10 @@ void promote_to_global() {
 
 static Napi::Object addon_init(Napi::Env env, Napi::Object exports) {
   promote_to_global();
-  exports.Set("version", MW_VERSION);
+  exit_guard_install();
+  exports.Set("Server", server_handle_define(env));
   exports.Set("ffi", ffi_handle_define(env));
+  exports.Set("version", MW_VERSION);
   exports.Set("luajitVersion", Napi::String::New(env, LUAJIT_VERSION));
   return exports;
 }
