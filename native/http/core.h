@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/log.h"
 #include "config.h"
+#include "http/parser.h"
 #include "loop/loop.h"
 #include "net/connection.h"
 
@@ -30,6 +31,7 @@ struct HttpCore {
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;                ///< main level
   ArenaPool arenas;
+  HttpHeader head_room[kMaxHeaders]; ///< where a head's fields stand until its request exists
   Request *free_requests = nullptr;
   Request *requests = nullptr;       ///< all live main requests, for the end of the worker
   uint64_t requests_total = 0;

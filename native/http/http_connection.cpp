@@ -160,11 +160,11 @@ static ParseLimits limits_of(const ServerConf &s) {
 static bool handle_heads(Connection *c) {
   const ServerConf &server = default_server(c);
   ParseLimits limits = limits_of(server);
-  HttpHeader space[kMaxHeaders];
+  HttpHeader *room = core_of(c)->head_room;
   while (c->in_size() > 0) {
     if (c->out.bytes() > kMaxQueued) return false;
     RequestHead head;
-    head.headers.use(space, kMaxHeaders);
+    head.headers.use(room, kMaxHeaders);
     ParseResult result = parser_parse_head(head, c->in_pos, c->in_size(), limits);
     if (result.kind == ParseResult::incomplete) {
       if (c->state == kIdle) {

@@ -30,15 +30,17 @@ void sched_log_failure(LightThread *t) {
   const char *trace = ok ? lua_tostring(L, -1) : nullptr;
   // "stack traceback:" belongs to us; what follows is the coroutine's.
   const char *frames = trace ? strstr(trace, "stack traceback:") : nullptr;
-  frames = frames ? frames + sizeof("stack traceback:") - 1 : "";
+  std::string frames_text = frames ? frames + sizeof("stack traceback:") - 1 : "";
+  size_t wrapper = frames_text.find("\n\thandler:1: in function <handler:1>");
+  if (wrapper != std::string::npos) frames_text.resize(wrapper);
   if (run->report && t->is_entry) {
     run->report->message.assign(message, size ? size : strlen(message));
-    run->report->traceback = std::string("stack traceback:") + frames;
+    run->report->traceback = std::string("stack traceback:") + frames_text;
   } else {
     const LogContext *ctx;
     const Log &log = run_log(run, &ctx);
     log_write(log, kLogError, 0, ctx, "lua %s thread aborted: runtime error: %s\nstack traceback:\ncoroutine 0:%s",
-              t->is_entry ? "entry" : "user", message, frames);
+              t->is_entry ? "entry" : "user", message, frames_text.c_str());
   }
   lua_pop(L, 1);
 }

@@ -13,7 +13,10 @@ namespace mw {
 thread_local Vm *vm_current = nullptr;
 char kAwaitMark;
 
-LightThread *sched_of(lua_State *co) { return static_cast<LightThread *>(lua_getexdata(co)); }
+LightThread *sched_of(lua_State *co) {
+  LightThread *t = static_cast<LightThread *>(lua_getexdata(co));
+  return t && t->co == co ? t : nullptr;  // a user coroutine inherits its maker's
+}
 
 // --- objects ---------------------------------------------------------------------------------------------------------
 
@@ -32,9 +35,9 @@ LightThread *sched_thread_new(Vm *vm, Run *run) {
     t->vm = vm;
     t->co = lua_newthread(vm->L);
     t->ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
-    lua_setexdata(t->co, t);
     t->task.run = on_ready;
   }
+  lua_setexdata(t->co, t);  // lua_resetthread clears it
   t->abi.ticket = vm->next_ticket++;
   t->abi.phase = run->phase;
   t->abi.ctx_slot = run->r ? &run->r->abi.ctx_ref : &run->ctx_ref;
@@ -178,7 +181,6 @@ void sched_kill(LightThread *t) {
   for (LightThread *o = t->run->threads; o; o = o->next)
     if (o->waited_by == t) o->waited_by = nullptr;
   if (t->state != LightThread::zombie) --t->run->live;
-  t->end = LightThread::none;
   sched_thread_free(t);
 }
 

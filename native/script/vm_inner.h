@@ -111,6 +111,9 @@ int sched_collect(LightThread *zombie, lua_State *to);
 /// Pushes the function of plan script `script` onto `co`. kOk, or an HTTP status with the reason logged.
 Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co);
 
+/// Chunk name of the wrapper around each handler; tracebacks leave its frame out.
+extern const char kWrapperChunk[];
+
 // thread_lib.cpp, timer_lib.cpp
 int thread_lib_open(lua_State *L);
 int timer_lib_open(lua_State *L);

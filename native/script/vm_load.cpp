@@ -10,6 +10,7 @@
 
 namespace mw {
 
+const char kWrapperChunk[] = "=handler";
 static const char kFilesKey = 0;  ///< registry key of the table path -> function
 
 static const char *load_error(lua_State *L) {
@@ -19,6 +20,17 @@ static const char *load_error(lua_State *L) {
 
 static void log_load(Vm *vm, Request *r, const char *format, const char *name, const char *why) {
   log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, format, name, why);
+}
+
+/// Replaces the chunk on the top of vm->L by a function of fixed arity that calls it. A chunk is a vararg function, at
+/// which LuaJIT starts no trace; each wrapper is a prototype of its own, so that each handler gets a trace of its own. (A
+/// tail call would not do: a trace cannot return from a vararg frame to C.)
+static void wrap_chunk(lua_State *L) {
+  static const char kWrapper[] = "local handler = ... return function() handler() end";
+  if (luaL_loadbuffer(L, kWrapper, sizeof kWrapper - 1, kWrapperChunk) != 0) return lua_pop(L, 1);
+  lua_pushvalue(L, -2);
+  if (lua_pcall(L, 1, 1, 0) != 0) return lua_pop(L, 1);
+  lua_replace(L, -2);
 }
 
 /// Loads inline text. Leaves the function, or nothing, on vm->L.
@@ -86,6 +98,7 @@ Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co) {
   else rc = s.is_file ? load_file(vm, r, s.path.constant().c_str()) : load_inline(vm, r, s);
   if (rc != kOk) return rc;
   if (cache && !computed) {
+    wrap_chunk(vm->L);
     lua_pushvalue(vm->L, -1);
     ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
   }
