@@ -6,8 +6,9 @@ import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { verify } from "./lib/client.mjs";
-import { Stage, defaultMoonwire, findMoonwire, findNginx, root } from "./lib/contenders.mjs";
-import { runWrk, wrkMissing } from "./lib/load.mjs";
+import { Stage, chooseContenders, contenderOptions, defaultMoonwire, root } from "./lib/contenders.mjs";
+import { runLoad } from "./lib/load.mjs";
+import { runWrk, wrkMissing } from "./lib/wrk.mjs";
 import { coreBusy, cpu, cpuBetween } from "./lib/proc.mjs";
 import { ratios, scenarioText, summarize } from "./lib/report.mjs";
 import { scenarios } from "./lib/scenario.mjs";
@@ -19,6 +20,7 @@ const usage = `npm run bench -- [options]
   --quick              2 rounds of 1 second: a look, not a measurement
   --contenders A,B     of nginx,moonwire,limit (all)
   --moonwire COMMAND   how to start Moonwire ("${defaultMoonwire.replace(`${root}/`, "")}")
+  --wrk                wrk makes the load instead of load.c
   --nginx PATH         which nginx (nginx)
   --json FILE          where the result goes (bench/results/TIME.json)`;
 
@@ -28,9 +30,8 @@ const { values: args } = parseArgs({
     rounds: { type: "string" },
     seconds: { type: "string" },
     quick: { type: "boolean" },
-    contenders: { type: "string", default: "nginx,moonwire,limit" },
-    moonwire: { type: "string" },
-    nginx: { type: "string" },
+    wrk: { type: "boolean" },
+    ...contenderOptions,
     json: { type: "string" },
     help: { type: "boolean", short: "h" },
   },
@@ -40,30 +41,24 @@ if (args.help) {
   process.exit(0);
 }
 const rounds = Number(args.rounds ?? (args.quick ? 2 : 5));
+const generate = args.wrk ? runWrk : runLoad;
 const seconds = Number(args.seconds ?? (args.quick ? 1 : 2));
-const missing = wrkMissing();
-if (missing) {
-  console.error(missing);
+
+const options = chooseContenders(args, ["nginx", "moonwire", "limit"]);
+if (args.wrk && wrkMissing()) {
+  console.error(wrkMissing());
   process.exit(2);
 }
-
-const options = { nginx: findNginx(args.nginx), moonwire: findMoonwire(args.moonwire) };
 const pinned = availableParallelism() > 1;
 if (pinned) options.core = 0;
 else console.log("one core only: server and load share it, latencies mean little");
 const loadCore = pinned ? 1 : undefined;
-const wanted = args.contenders.split(",").filter((name) => {
-  const why = options[name]?.missing;
-  if (why) console.log(`without ${name}: ${why}`);
-  return !why;
-});
-
 /// One round of one contender: wrk's figures and the CPU time the server's processes took meanwhile.
 async function round(contender, scenario, secs) {
   const before = cpu(contender.pid);
   const busyBefore = pinned ? coreBusy(0) : 0;
   const started = process.hrtime.bigint();
-  const load = await runWrk({ dir: contender.dir, port: contender.port, scenario, seconds: secs, core: loadCore });
+  const load = await generate({ dir: contender.dir, port: contender.port, scenario, seconds: secs, core: loadCore });
   const wall = Number(process.hrtime.bigint() - started) / 1000;
   const used = cpuBetween(before, cpu(contender.pid));
   const foreign = pinned ? Math.max(0, (coreBusy(0) - busyBefore - used.total) / wall) : 0;
@@ -73,7 +68,7 @@ async function round(contender, scenario, secs) {
 /// Starts the contenders of a scenario and keeps those that answer as they should.
 async function startAll(stage, scenario) {
   const ready = [];
-  for (const name of wanted) {
+  for (const name of options.names) {
     try {
       const contender = await stage.start(name, scenario);
       await verify(contender.port, scenario);

@@ -56,7 +56,7 @@ ${text.replace("http {\n", `http {\n${temp.join("\n")}\n`)}`;
 }
 
 /// Where nginx and its Lua module are, or why they cannot be used.
-export function findNginx(path = "nginx") {
+function findNginx(path = "nginx") {
   const told = spawnSync(path, ["-V"], { encoding: "utf8" });
   if (told.error) return { missing: "nginx is not installed (apt-get install nginx libnginx-mod-http-lua)" };
   const modules = /--modules-path=(\S+)/.exec(told.stderr)?.[1] ?? "/usr/lib/nginx/modules";
@@ -67,11 +67,30 @@ export function findNginx(path = "nginx") {
 }
 
 /// Where Moonwire is, or why it cannot be used. command is a program with arguments, such as "node dist/cli/main.js".
-export function findMoonwire(command = defaultMoonwire) {
+function findMoonwire(command = defaultMoonwire) {
   const argv = command.split(/\s+/).filter(Boolean);
   const script = argv.find((a) => /\.[cm]?js$/.test(a));
   if (script && !existsSync(script)) return { missing: `Moonwire is not built: no ${script} (npm run build)` };
   return { argv };
+}
+
+/// The options that every benchmark takes for its contenders, for node's parseArgs.
+export const contenderOptions = {
+  contenders: { type: "string" },
+  moonwire: { type: "string" },
+  nginx: { type: "string" },
+};
+
+/// Looks for the contenders that were asked for; says which are missing. Resolves to what Stage takes, and their names.
+export function chooseContenders(args, names) {
+  const found = { nginx: findNginx(args.nginx), moonwire: findMoonwire(args.moonwire) };
+  const wanted = (args.contenders?.split(",") ?? names).filter((name) => {
+    if (!names.includes(name)) throw new Error(`no contender ${name}; there are ${names.join(", ")}`);
+    const why = found[name]?.missing;
+    if (why) console.log(`without ${name}: ${why}`);
+    return !why;
+  });
+  return { ...found, names: wanted };
 }
 
 /// Compiles a C file of bench/ with cc -O2 when its program is older; returns the program's path.
@@ -99,18 +118,19 @@ async function listening(port, child, host = "127.0.0.1") {
   throw new Error("did not start listening");
 }
 
-/// Runs the contenders of one benchmark. options: { nginx, moonwire, core } as findNginx and findMoonwire gave them.
+/// Runs the contenders of one benchmark. options: what chooseContenders gave, and the core to pin to.
 export class Stage {
   constructor(options) {
     this.options = options;
     this.dir = mkdtempSync(join(tmpdir(), "mw-bench-"));
     this.running = [];
+    this.started = 0;
   }
 
   /// Starts "nginx", "moonwire" or "limit"; resolves to { name, pid, port, dir } once it listens, rejects with its words.
   async start(name, setup) {
     const port = await freePort();
-    const dir = join(this.dir, `${name}-${this.running.length}`);
+    const dir = join(this.dir, `${name}-${++this.started}`);
     mkdirSync(dir);
     const argv = this.#argv(name, setup, port, dir);
     if (this.options.core !== undefined) argv.unshift("taskset", "-c", String(this.options.core));
