@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // `moonwire serve`: starts the server, prints where it listens, and lives by signals until it is told to stop.
+import { writeSync } from "node:fs";
 import type { ServeOptions, Server } from "../server.js";
 import { drainForever } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
@@ -32,7 +33,16 @@ export async function serveCommand(file: string | undefined, options: ServeComma
     const { watch } = await import("./watch.js");
     await watch(server, options.prefix, (changed) => reload(server, `${changed} changed`));
   }
-  for (const address of server.addresses) console.log(`moonwire: listening on ${url(address)}`);
+  announce(server.addresses.map((address) => `moonwire: listening on ${url(address)}\n`).join(""));
+}
+
+// Written at once and without process.stdout, whose making takes milliseconds of the start.
+function announce(text: string): void {
+  try {
+    writeSync(1, text);
+  } catch {
+    // nobody reads standard output
+  }
 }
 
 function serveOptions(options: ServeCommandOptions): ServeOptions {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
 // loadConfig: a configuration, as an object or a file of any kind, becomes an encoded plan, or a list of every mistake.
-import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, extname, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -63,7 +62,7 @@ async function readTree(path: string, problems: Problems): Promise<{ tree: Direc
     const found = await readModule(path, text);
     return { tree: readObject(found, problems, file, text), files: [path] };
   } catch (e) {
-    problems.add(placeOf(e, path, file), messageOf(e, path));
+    problems.add(await placeOf(e, path, file), messageOf(e, path));
     return { tree: null, files: [path] };
   }
 }
@@ -86,9 +85,10 @@ async function readModule(path: string, text: string): Promise<unknown> {
 }
 
 // Where in the file an error of the module itself stands: its own stack says so.
-function placeOf(e: unknown, path: string, file: string) {
+async function placeOf(e: unknown, path: string, file: string) {
   let stack = e instanceof Error ? (e.stack ?? "") : "";
   // Node tells where a module does not parse only when it prints the error itself.
+  const { spawnSync } = await import("node:child_process"); // loaded for this alone
   if (e instanceof SyntaxError && !stack.includes(path) && /\.[cm]?js$/.test(path))
     stack = spawnSync(process.execPath, ["--check", path], { encoding: "utf8" }).stderr;
   const name = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
