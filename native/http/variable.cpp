@@ -104,9 +104,9 @@ static bool get_remote_port(Request *r, const VarDef &, Str &out) {
 static bool get_binary_remote_addr(Request *r, const VarDef &, Str &out) {
   const Connection *c = r->conn;
   if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    out = r->arena.dup({reinterpret_cast<const char *>(&reinterpret_cast<const sockaddr_in *>(c->peer.space)->sin_addr), 4});
+    out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in.sin_addr), 4});
   else if (c->peer_len)
-    out = r->arena.dup({reinterpret_cast<const char *>(&reinterpret_cast<const sockaddr_in6 *>(c->peer.space)->sin6_addr), 16});
+    out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in6.sin6_addr), 16});
   else out = "unix:";
   return true;
 }

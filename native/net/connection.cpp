@@ -147,8 +147,8 @@ Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *p
   c->fd = fd;
   c->timer.fire = on_timer;
   c->number = serial.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (peer_len <= sizeof c->peer.space) {
-    memcpy(c->peer.space, peer, peer_len);
+  if (peer_len <= sizeof c->peer) {
+    memcpy(&c->peer, peer, peer_len);
     c->peer_len = static_cast<uint8_t>(peer_len);
   }
   if (!net->loop->watch(fd, &c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
@@ -303,9 +303,9 @@ void connection_clear_timeout(Connection *c) {
 size_t connection_peer_text(const Connection *c, char *buf) {
   const void *addr;
   if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    addr = &reinterpret_cast<const sockaddr_in *>(c->peer.space)->sin_addr;
+    addr = &c->peer.in.sin_addr;
   else if (c->peer_len && c->peer.sa.sa_family == AF_INET6)
-    addr = &reinterpret_cast<const sockaddr_in6 *>(c->peer.space)->sin6_addr;
+    addr = &c->peer.in6.sin6_addr;
   else {
     memcpy(buf, "unix:", 5);
     return 5;
@@ -316,9 +316,9 @@ size_t connection_peer_text(const Connection *c, char *buf) {
 
 uint16_t connection_peer_port(const Connection *c) {
   if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    return ntohs(reinterpret_cast<const sockaddr_in *>(c->peer.space)->sin_port);
+    return ntohs(c->peer.in.sin_port);
   if (c->peer_len && c->peer.sa.sa_family == AF_INET6)
-    return ntohs(reinterpret_cast<const sockaddr_in6 *>(c->peer.space)->sin6_port);
+    return ntohs(c->peer.in6.sin6_port);
   return 0;
 }
 

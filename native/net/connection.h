@@ -2,6 +2,7 @@
 // A client connection without its protocol: the descriptor, unread input, the output chain and one timer. A worker's
 // thread owns it; it is freed when it is closed and nobody holds a reference. An idle one holds no buffer.
 #pragma once
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -78,8 +79,9 @@ struct Connection {
   uint8_t peer_len;
   union {
     sockaddr sa;
-    char space[28];    ///< sockaddr_in or sockaddr_in6; unix peers have no name
-  } peer;
+    sockaddr_in in;
+    sockaddr_in6 in6;
+  } peer;              ///< unix peers have no name
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };
