@@ -137,7 +137,10 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
     r->expects_continue = false;
   }
   choose_server(r);
-  if (r->head.is_connect) return http_finalize(r, 405);
+  if (r->head.is_connect) {
+    r->keepalive = false;
+    return http_finalize(r, 405);
+  }
   if (!set_target(r)) {
     log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client sent invalid request target");
     return http_finalize(r, 400);

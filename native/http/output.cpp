@@ -4,6 +4,7 @@
 // Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
+#include "http/body.h"
 #include "http/lua_hook.h"
 #include "http/phase.h"
 
@@ -259,6 +260,8 @@ void output_finish(Request *r) {
   Output &o = r->out;
   if (o.is_finished) return;
   o.is_finished = true;
+  // What is left of the request body decides whether the connection can stay: find out before the header says so.
+  if (!o.is_serialized && r->keepalive && !r->conn->is_closed) body_discard(r);
   if (!o.is_last_queued && !output_is_direct(r)) output_queue(r, {}, false, true);
   o.is_last_queued = true;
   if (!output_is_direct(r)) {

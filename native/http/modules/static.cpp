@@ -150,7 +150,17 @@ static Rc run_index(Request *r) {
   return 403;
 }
 
+/// OPTIONS * asks about the server as a whole (RFC 9110 section 9.3.7).
+static Rc answer_server_options(Request *r) {
+  response_set_header(r, "Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH");
+  r->resp.has_content_type = true;
+  r->abi.status = 200;
+  output_finish(r);
+  return kDone;
+}
+
 Rc static_run(Request *r) {
+  if (r->uri == "*") return answer_server_options(r);
   if (!(r->method_id & (kMethodGet | kMethodHead))) {
     if (r->method_id == kMethodPost || r->uri.empty() || r->uri.back() != '/') return 405;
   }
