@@ -80,7 +80,8 @@ static size_t chunked_size(const char *p, const char *end) {
 static size_t answer_size(const char *p, size_t n) {
   static char last[4096];
   static size_t last_head, last_body;
-  if (last_head && n >= last_head && !memcmp(p, last, last_head)) return n < last_head + last_body ? 0 : last_head + last_body;
+  if (last_head && n >= last_head && !memcmp(p, last, last_head))
+    return n < last_head + last_body ? 0 : last_head + last_body;
   const char *blank = memmem(p, n, "\r\n\r\n", 4);
   if (!blank) return 0;
   size_t head = (size_t)(blank + 4 - p), body = 0;
@@ -181,7 +182,7 @@ int main(int argc, char **argv) {
   }
   double seconds = (double)(now - start) / 1e6;
   printf("{\"requests\":%llu,\"rate\":%.1f,\"p50\":%u,\"p99\":%u,\"max\":%u,\"errors\":%llu,\"badStatus\":%llu}\n",
-         (unsigned long long)answers, (double)answers / seconds, percentile(0.5), percentile(0.99), percentile(1 - 1e-9),
-         (unsigned long long)(errors + (uint64_t)active), (unsigned long long)bad_status);
+         (unsigned long long)answers, (double)answers / seconds, percentile(0.5), percentile(0.99),
+         percentile(1 - 1e-9), (unsigned long long)(errors + (uint64_t)active), (unsigned long long)bad_status);
   return 0;
 }

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 // node bench/soak.mjs [--minutes 10]: mixed load against two workers, resident memory and open files sampled meanwhile.
 // Fails when an answer was wrong, when files are open at the end that were not before, or when memory still grows after
-// the warm-up (the first quarter) faster than --slope KiB a minute.
+// the warm-up (the first quarter) faster than --slope KiB a minute. --keep FILE saves the server's error log,
+// --only ACTOR (again and again) takes some of the actors of lib/mix.mjs alone.
+import { copyFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { Stage, chooseContenders, contenderOptions } from "./lib/contenders.mjs";
-import { actors, setup } from "./lib/mix.mjs";
+import { actors as allActors, setup } from "./lib/mix.mjs";
 import { fds, memory } from "./lib/proc.mjs";
 
 const { values: args } = parseArgs({
@@ -13,11 +16,14 @@ const { values: args } = parseArgs({
     minutes: { type: "string", default: "10" },
     slope: { type: "string", default: "512" },
     every: { type: "string", default: "5" },
+    keep: { type: "string" },
+    only: { type: "string", multiple: true },
     verbose: { type: "boolean", short: "v" },
     ...contenderOptions,
   },
 });
 const minutes = Number(args.minutes);
+const actors = allActors.filter((a) => !args.only || args.only.includes(a.name));
 const kib = (bytes) => Math.round(bytes / 1024);
 
 /// Runs every actor until told to stop. counts: turns by actor; wrong: the first words of each actor's failures.
@@ -73,6 +79,7 @@ async function soak(stage, name) {
   const after = fds(server.pid);
   const warm = samples.filter((s) => s.x > minutes / 4);
   const alive = server.child.exitCode === null && server.child.signalCode === null;
+  if (args.keep) copyFileSync(join(server.dir, "error.log"), args.keep);
   await stage.stop(server);
   return { state, quiet, after, samples, warm, alive, growth: slope(warm) };
 }

@@ -68,14 +68,14 @@ export function coreBusy(core) {
   return (user + nice + system + irq + softirq + steal) * TICK_MS * 1000;
 }
 
-/// Resident and private anonymous memory of the tree, in bytes.
+/// Resident and anonymous memory of the tree, in bytes. smaps_rollup counts pages; VmRSS lags behind by some hundred KiB.
 export function memory(pid) {
   let rss = 0;
   let anon = 0;
   for (const p of tree(pid)) {
-    const status = read(`/proc/${p}/status`);
-    rss += Number(/VmRSS:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
-    anon += Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) * 1024;
+    const maps = read(`/proc/${p}/smaps_rollup`);
+    rss += Number(/^Rss:\s+(\d+)/m.exec(maps)?.[1] ?? 0) * 1024;
+    anon += Number(/^Anonymous:\s+(\d+)/m.exec(maps)?.[1] ?? 0) * 1024;
   }
   return { rss, anon };
 }

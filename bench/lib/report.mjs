@@ -7,9 +7,14 @@ export const median = (values) => {
   return v.length % 2 ? v[half] : (v[half - 1] + v[half]) / 2;
 };
 
+/// Rounds in which other programs took more than this share of the server's core are left out, if three quiet ones remain.
+const disturbed = 0.05;
+
 /// A contender's figures: medians over the rounds. User and kernel are the median total, shared out by the tick samples of
 /// all rounds together, since one round has too few ticks for a share of its own.
-export function summarize(rounds) {
+export function summarize(all) {
+  const quiet = all.filter((r) => r.foreign <= disturbed);
+  const rounds = quiet.length >= 3 ? quiet : all;
   const total = median(rounds.map((r) => r.total / r.requests));
   const user = rounds.reduce((sum, r) => sum + r.user, 0);
   const kernel = rounds.reduce((sum, r) => sum + r.kernel, 0);
@@ -21,6 +26,8 @@ export function summarize(rounds) {
     kernel: total * (1 - share),
     low: Math.min(...per),
     high: Math.max(...per),
+    rounds: rounds.length,
+    ticks: Math.round((user + kernel) / 10000),
     rate: median(rounds.map((r) => r.rate)),
     p50: median(rounds.map((r) => r.p50)),
     p99: median(rounds.map((r) => r.p99)),
@@ -61,7 +68,7 @@ export function ratios(figures) {
 
 /// A scenario's table and ratios as text.
 export function scenarioText(title, figures) {
-  const f = (n) => n.toFixed(2);
+  const f = (n) => (Number.isFinite(n) ? n.toFixed(2) : "-");
   const rows = [["", "us/req", "user", "kernel", "low..high", "req/s", "p50 us", "p99 us"]];
   for (const [name, s] of Object.entries(figures)) {
     const range = `${f(s.low)}..${f(s.high)}`;
@@ -74,9 +81,11 @@ export function scenarioText(title, figures) {
   }
   for (const [name, s] of Object.entries(figures)) {
     if (s.errors) lines.push(`warning: ${names[name]}: ${s.errors} requests failed`);
-    if (s.foreign > 0.05) {
+    if (s.foreign > disturbed) {
       lines.push(`warning: ${names[name]}: others took up to ${Math.round(s.foreign * 100)} % of the server's core`);
     }
   }
+  const few = Object.values(figures).some((s) => s.ticks < 200);
+  if (few) lines.push("warning: too little CPU time for a sound user share; measure longer");
   return lines.join("\n");
 }
