@@ -93,6 +93,7 @@ void Worker::main() {
   pthread_setname_np(pthread_self(), ("mw-worker-" + std::to_string(id_)).substr(0, 15).c_str());
   sigset_t all;  // signals belong to the control thread
   sigfillset(&all);
+  for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
   std::string error;
   if (!boot(error)) {
@@ -111,9 +112,9 @@ void Worker::main() {
     });
     loop_.run();
   }
+  core_shutdown(&core_);
   if (vm_) vm_destroy(vm_);
   vm_ = nullptr;
-  while (core_.net.connections) connection_close(core_.net.connections);
   abi_worker = nullptr;
   events_.ended(this);
 }

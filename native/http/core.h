@@ -49,10 +49,14 @@ struct HttpCore {
   /// Called when the last connection of a draining worker is gone (may be null).
   void (*on_drained)(HttpCore *, void *) = nullptr;
   void *on_drained_arg = nullptr;
+  ~HttpCore();
 };
 
 /// Refreshes the clock texts when the second changed, and the clocks that Lua sees.
 void core_tick(HttpCore *core);
+
+/// The worker ends now: closes every connection and frees every request. Before the VM goes.
+void core_shutdown(HttpCore *core);
 
 /// The product token of the Server header and error pages.
 extern const char kServerToken[];

@@ -341,6 +341,12 @@ void http_connection_await_discard(Connection *c) {
   if (!c->is_closed) connection_set_timeout(c, request_of(c)->conf->lingering_timeout);
 }
 
+void core_shutdown(HttpCore *core) {
+  core->on_drained = nullptr;
+  while (core->net.connections) connection_close(core->net.connections);
+  while (core->requests) request_free(core->requests);
+}
+
 void http_drain(HttpCore *core) {
   core->is_draining = true;
   Connection *next;

@@ -55,6 +55,13 @@ void request_free(Request *r) {
   core->free_requests = r;
 }
 
+HttpCore::~HttpCore() {
+  while (Request *r = free_requests) {
+    free_requests = r->next_free;
+    free(r);
+  }
+}
+
 void request_set_status(Request *r, int32_t status) {
   if (r->abi.header_sent) {
     log_write(r->log(), kLogError, 0, &r->log_ctx,

@@ -45,6 +45,7 @@ LightThread *sched_thread_new(Vm *vm, Run *run) {
   t->state = LightThread::idle;
   t->end = LightThread::none;
   t->is_exiting = false;
+  t->is_entry = false;
   t->parent = nullptr;
   t->waited_by = nullptr;
   t->nargs = 0;
