@@ -25,6 +25,8 @@ Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::v
 Worker::~Worker() { join(); }
 
 void Worker::start() {
+  // Here and not on the thread: what is sent to it before it runs, a quit above all, needs the wake-up to exist.
+  if (!loop_.open()) open_errno_ = errno;
   thread_ = std::thread([this] { main(); });
 }
 
@@ -37,8 +39,8 @@ void Worker::join() {
 static void on_tick(Loop *, void *arg) { core_tick(static_cast<HttpCore *>(arg)); }
 
 bool Worker::boot(std::string &error) {
-  if (!loop_.open()) {
-    error = std::string("epoll_create() failed (") + std::to_string(errno) + ": " + strerror(errno) + ")";
+  if (open_errno_ != 0) {
+    error = std::string("epoll_create() failed (") + std::to_string(open_errno_) + ": " + strerror(open_errno_) + ")";
     return false;
   }
   const Plan &plan = *generation_->plan;

@@ -90,6 +90,7 @@ class Worker {
   WorkerCounters counters_;
   std::thread thread_;
   OwnTimer kill_timer_, publish_timer_;
+  int open_errno_ = 0;  ///< why the loop could not be opened
   bool is_accepting_ = false, is_quitting_ = false, is_exiting_ = false, exit_script_done_ = false;
   std::vector<char> scratch_;
 };

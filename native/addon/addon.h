@@ -3,6 +3,8 @@
 // one Node environment; several environments (node Workers) may load the addon at once, so nothing here is global but the
 // exit guard, which knows every running server of the process.
 #pragma once
+// A node Worker that is being terminated runs no JavaScript: what cannot be thrown into it is dropped, not fatal.
+#define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
 #include "server.h"

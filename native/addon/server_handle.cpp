@@ -89,11 +89,15 @@ Napi::Object event_object(Napi::Env env, const Event &e) {
   return o;
 }
 
+// Plain Node-API calls: the wrappers end the process when the environment is terminated while JavaScript runs in here. What
+// the listener throws stays pending, and Node makes it an uncaught exception.
 void Channel::deliver(Napi::Env env, Napi::Function on_event, Event *raw) {
   std::unique_ptr<Event> event(raw);
   if (env == nullptr || on_event.IsEmpty()) return;  // the environment is going down
   Napi::HandleScope scope(env);
-  on_event.Call({event_object(env, *event)});
+  napi_value receiver = nullptr, argument = event_object(env, *event), result = nullptr;
+  if (argument == nullptr || napi_get_undefined(env, &receiver) != napi_ok) return;
+  napi_call_function(env, receiver, on_event, 1, &argument, &result);
 }
 
 ServerEvents events_of(std::shared_ptr<Channel> channel) {

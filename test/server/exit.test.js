@@ -63,3 +63,22 @@ test("servers and ffi in node Workers, each ended from outside", async (t) => {
   t.is(r.stdout, "done\n", r.stderr);
   t.is(r.code, 0, r.stderr);
 });
+
+test("an environment that ends while workers are starting takes them with it", async (t) => {
+  const worker = `import("moonwire").then(async ({ LuaVm }) => {
+    const { parentPort } = await import("node:worker_threads");
+    for (let i = 0; ; i++) {
+      await LuaVm.create();
+      if (i === 2) parentPort.postMessage("now");
+    }
+  });`;
+  const r = await node(`
+    for (let i = 0; i < 10; i++) {
+      const w = new Worker(${JSON.stringify(worker)}, { eval: true });
+      await new Promise((resolve, reject) => w.on("message", resolve).on("error", reject));
+      await w.terminate();
+    }
+    console.log("done");`);
+  t.is(r.stdout, "done\n", r.stderr);
+  t.is(r.code, 0, r.stderr);
+});
