@@ -183,8 +183,8 @@ void request_finish(Request *r) {
   uint64_t idle = r->conf->keepalive_timeout;
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::log)];
   if (script >= 0 && lua_hook && lua_hook->run(r, LuaPhase::log, script) == kAgain) {
+    if (!r->is_detached) connection_ref(c);
     r->is_detached = true;
-    connection_ref(c);
   } else {
     end_request(r);
   }

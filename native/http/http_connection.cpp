@@ -299,6 +299,10 @@ void http_connection_failed(Connection *c) {
   shut(c);
   if (!r || r->is_logging) return;
   r->is_aborted = true;
+  if (!r->is_detached) {  // whatever of it waits must not find another client's connection in this one's place
+    r->is_detached = true;
+    connection_ref(c);
+  }
   if (r->lua_running) return;  // on the stack: its end comes here again
   if (r->body.state == BodyState::reading) return body_aborted(r);
   output_drained(r);

@@ -144,7 +144,7 @@ struct Request {
   bool uri_changed = false;
   bool keepalive = false;
   bool is_error_page = false; ///< an error_page redirect is being served
-  bool is_detached = false;   ///< outlived its turn on the connection (log phase parked)
+  bool is_detached = false;   ///< holds a reference to its connection, which it outlives
   bool is_logging = false;
   bool is_aborted = false;    ///< the client is gone
   bool expects_continue = false;
