@@ -20,7 +20,7 @@ static void cancel_sleep(Waiter *w) {
 
 extern "C" MW_EXPORT int32_t mw_thread_sleep(double seconds) {
   LightThread *t = vm_current->current;
-  uint64_t ms = static_cast<uint64_t>(seconds * 1000 + 0.5);
+  uint64_t ms = sched_ms(seconds);
   if (ms == 0) {
     sched_yield_self();
     return MW_AGAIN;
@@ -36,7 +36,10 @@ extern "C" MW_EXPORT int32_t mw_thread_yield(void) {
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT void mw_thread_exit(int32_t rc) { sched_exit(rc); }
+extern "C" MW_EXPORT void mw_thread_exit(int32_t rc) {
+  // These two have a meaning between us and http, which a handler's own code must not reach.
+  sched_exit(rc == kAgain || rc == kDone ? static_cast<int32_t>(kOk) : rc);
+}
 
 // --- semaphores ------------------------------------------------------------------------------------------------------
 
@@ -123,7 +126,7 @@ extern "C" MW_EXPORT int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds
   ++s->waiting;
   w->timer.fire = on_wait_timeout;
   sched_park(&w->waiter, cancel_wait);
-  vm_current->core->loop->arm(&w->timer, static_cast<uint64_t>(seconds * 1000 + 0.5));
+  vm_current->core->loop->arm(&w->timer, sched_ms(seconds));
   return MW_AGAIN;
 }
 

@@ -12,9 +12,7 @@ static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
   Vm *vm = vm_current;
   Run *run = sched_run_new(vm, r, kPhaseBits[static_cast<size_t>(phase)]);
   run->lua_phase = phase;
-  LightThread *t = sched_thread_new(vm, run);
-  run->entry = t;
-  t->is_entry = true;
+  LightThread *t = sched_entry_new(run);
   Rc rc = vm_push_script(vm, r, script, t->co);
   if (rc != kOk) {
     sched_run_drop(run);

@@ -12,10 +12,14 @@ namespace mw {
 
 thread_local Vm *vm_current = nullptr;
 char kAwaitMark;
+char kDeadMark;
 
-LightThread *sched_of(lua_State *co) {
-  LightThread *t = static_cast<LightThread *>(lua_getexdata(co));
-  return t && t->co == co ? t : nullptr;  // a user coroutine inherits its maker's
+LightThread *sched_of(lua_State *co, bool *was_one) {
+  void *data = lua_getexdata(co);  // inherited from its maker where `co` is a user's coroutine
+  if (was_one) *was_one = data == &kDeadMark;
+  if (!data || data == &kDeadMark) return nullptr;
+  LightThread *t = static_cast<LightThread *>(data);
+  return t->co == co ? t : nullptr;
 }
 
 // --- objects ---------------------------------------------------------------------------------------------------------
@@ -25,60 +29,89 @@ static void on_ready(Task *task) {
   sched_resume(t, t->nargs);
 }
 
-LightThread *sched_thread_new(Vm *vm, Run *run) {
-  LightThread *t = vm->free_threads;
-  if (t) {
+static void give_coroutine(LightThread *t) {
+  lua_State *L = t->vm->L;
+  t->co = lua_newthread(L);
+  lua_setexdata(t->co, t);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->refused_table);
+  lua_pushvalue(L, -2);
+  lua_pushboolean(L, 1);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+  t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void take_coroutine(LightThread *t) {
+  lua_setexdata(t->co, &kDeadMark);
+  luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
+  t->co = nullptr;
+  t->ref = LUA_NOREF;
+}
+
+/// An idle struct: an entry thread's comes with a coroutine where one is free.
+static LightThread *take_idle(Vm *vm, bool is_entry) {
+  if (is_entry && vm->free_threads) {
+    LightThread *t = vm->free_threads;
     vm->free_threads = t->next;
     --vm->free_count;
+    return t;
+  }
+  LightThread *t = vm->bare_threads;
+  if (t) {
+    vm->bare_threads = t->next;
   } else {
     t = new LightThread();
     t->vm = vm;
-    t->co = lua_newthread(vm->L);
-    t->ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
     t->task.run = on_ready;
   }
-  lua_setexdata(t->co, t);  // lua_resetthread clears it
+  give_coroutine(t);
+  return t;
+}
+
+LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
+  LightThread *t = take_idle(vm, is_entry);
   t->abi.ticket = vm->next_ticket++;
   t->abi.phase = run->phase;
   t->abi.ctx_slot = run->r ? &run->r->abi.ctx_ref : &run->ctx_ref;
   t->run = run;
   t->state = LightThread::idle;
   t->end = LightThread::none;
+  t->is_entry = is_entry;
   t->is_exiting = false;
-  t->is_entry = false;
   t->parent = nullptr;
   t->waited_by = nullptr;
+  t->wait_epoch = 0;
+  t->waiter = nullptr;
   t->nargs = 0;
+  t->prev = nullptr;
   t->next = run->threads;
+  if (run->threads) run->threads->prev = t;
   run->threads = t;
   ++run->live;
   return t;
 }
 
-static void unlink_from_run(LightThread *t) {
-  for (LightThread **at = &t->run->threads; *at; at = &(*at)->next)
-    if (*at == t) {
-      *at = t->next;
-      return;
-    }
-}
+LightThread *sched_entry_new(Run *run) { return run->entry = sched_thread_new(run->vm, run, true); }
 
 void sched_thread_free(LightThread *t) {
   Vm *vm = t->vm;
-  unlink_from_run(t);
-  if (vm->free_count >= vm->core->p->lua_thread_cache_max_entries) {
-    lua_setexdata(t->co, nullptr);
-    luaL_unref(vm->L, LUA_REGISTRYINDEX, t->ref);
-    delete t;
-    return;
-  }
-  if (t->end == LightThread::finished && lua_status(t->co) == 0) lua_settop(t->co, 0);
-  else lua_resetthread(vm->L, t->co);
+  if (t->prev) t->prev->next = t->next;
+  else t->run->threads = t->next;
+  if (t->next) t->next->prev = t->prev;
   t->run = nullptr;
   t->state = LightThread::idle;
-  t->next = vm->free_threads;
-  vm->free_threads = t;
-  ++vm->free_count;
+  if (t->end == LightThread::finished && lua_status(t->co) == 0) lua_settop(t->co, 0);
+  else lua_resetthread(vm->L, t->co);
+  lua_setexdata(t->co, t);  // lua_resetthread clears it
+  if (t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries) {
+    t->next = vm->free_threads;
+    vm->free_threads = t;
+    ++vm->free_count;
+    return;
+  }
+  take_coroutine(t);
+  t->next = vm->bare_threads;
+  vm->bare_threads = t;
 }
 
 Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
@@ -90,18 +123,19 @@ Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
   run->vm = vm;
   run->r = r;
   run->phase = phase;
+  Run **list = r ? reinterpret_cast<Run **>(&r->lua) : &vm->runs;
+  run->next = *list;
+  if (*list) (*list)->prev = run;
+  *list = run;
   return run;
 }
 
-static Run **list_of(Run *run) { return run->r ? reinterpret_cast<Run **>(&run->r->lua) : &run->vm->runs; }
-
 static void free_run(Run *run) {
   Vm *vm = run->vm;
-  for (Run **at = list_of(run); *at; at = &(*at)->next)
-    if (*at == run) {
-      *at = run->next;
-      break;
-    }
+  if (run->prev) run->prev->next = run->next;
+  else if (run->r) run->r->lua = run->next;
+  else vm->runs = run->next;
+  if (run->next) run->next->prev = run->prev;
   if (run->ctx_ref) {
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
     luaL_unref(vm->L, -1, run->ctx_ref);
@@ -113,17 +147,42 @@ static void free_run(Run *run) {
 
 // --- parking and waking ----------------------------------------------------------------------------------------------
 
+/// Ends what `t` waits for, the operation being told.
+static void drop_wait(LightThread *t) {
+  t->wait_epoch = 0;
+  if (Waiter *w = t->waiter) {
+    t->waiter = nullptr;
+    w->thread = nullptr;
+    if (w->cancel) w->cancel(w);
+  }
+  t->vm->core->loop->unpost(&t->task);
+}
+
+/// A wait begins. One may be left over: where Lua cannot yield (a sort's comparison, a gsub's callback) the await after a
+/// park raises an error, and code that catches it goes on; that wait must not wake the next one.
+static void begin_wait(LightThread *t) {
+  if (t->waiter || t->wait_epoch || t->task.is_queued) drop_wait(t);
+  t->state = LightThread::running;
+}
+
 void sched_park(Waiter *w, void (*cancel)(Waiter *)) {
   LightThread *t = vm_current->current;
+  begin_wait(t);
   w->thread = t;
   w->cancel = cancel;
   t->waiter = w;
-  t->state = LightThread::parked;
 }
 
-static void make_ready(LightThread *t, int nargs) {
+uint64_t sched_park_for_threads() {
+  LightThread *t = vm_current->current;
+  begin_wait(t);
+  return t->wait_epoch = vm_current->next_epoch++;
+}
+
+void sched_make_ready(LightThread *t, int nargs) {
   t->nargs = nargs;
   t->waiter = nullptr;
+  t->wait_epoch = 0;
   t->state = LightThread::ready;
   if (t != t->vm->leaving) t->vm->core->loop->post(&t->task);
 }
@@ -133,7 +192,7 @@ void sched_wake(Waiter *w, int32_t result) {
   w->thread = nullptr;
   if (!t) return;
   t->abi.result = result;
-  make_ready(t, 0);
+  sched_make_ready(t, 0);
 }
 
 void sched_exit(int32_t rc) {
@@ -150,6 +209,7 @@ Request *sched_request() {
 void sched_run_soon(Task *task) {
   Vm *vm = vm_current;
   if (task->is_queued) return;
+  if (!vm->current) return vm->core->loop->post(task);  // nobody is about to yield
   task->is_queued = true;
   task->next = nullptr;
   if (vm->soon) vm->soon_last->next = task;
@@ -167,20 +227,13 @@ static void drain_soon(Vm *vm) {
 
 void sched_yield_self() {
   LightThread *t = vm_current->current;
+  begin_wait(t);
   t->abi.result = MW_OK;
-  make_ready(t, 0);
+  sched_make_ready(t, 0);
 }
 
 void sched_kill(LightThread *t) {
-  if (t->state == LightThread::parked && t->waiter) {
-    Waiter *w = t->waiter;
-    t->waiter = nullptr;
-    w->thread = nullptr;
-    if (w->cancel) w->cancel(w);
-  }
-  t->vm->core->loop->unpost(&t->task);
-  for (LightThread *o = t->run->threads; o; o = o->next)
-    if (o->waited_by == t) o->waited_by = nullptr;
+  drop_wait(t);
   if (t->state != LightThread::zombie) --t->run->live;
   sched_thread_free(t);
 }
@@ -209,6 +262,10 @@ void sched_run_drop(Run *run) {
     run->is_dropped = true;
     return;
   }
+  if (run->done) {
+    run->is_dropped = true;
+    run->done(run);
+  }
   kill_all(run);
   free_run(run);
 }
@@ -233,21 +290,21 @@ static void complete(Run *run) {
 /// A light thread returned or failed. It may be freed.
 static void on_end(LightThread *t, int status) {
   Run *run = t->run;
+  if (t->waiter || t->wait_epoch || t->task.is_queued) drop_wait(t);  // left over, see begin_wait
   --run->live;
   t->state = LightThread::zombie;
   t->end = status == 0 ? LightThread::finished : LightThread::failed;
+  if (t->is_exiting) run->has_exited = true;
   if (status != 0) {
     sched_log_failure(t);
     if (t->is_entry) {
       run->rc = run->r ? 500 : kError;
-      run->has_exited = true;
+      run->has_exited = run->has_failed = true;
     }
   }
   LightThread *waiter = t->waited_by;
-  if (!waiter) return;  // a zombie until somebody waits for it, or the run ends
-  for (LightThread *o = run->threads; o; o = o->next)
-    if (o->waited_by == waiter) o->waited_by = nullptr;
-  make_ready(waiter, sched_collect(t, waiter->co));
+  if (!waiter || waiter->wait_epoch != t->waited_epoch) return;  // a zombie until somebody waits for it, or the run ends
+  sched_make_ready(waiter, sched_collect(t, waiter->co));
 }
 
 /// A light thread yielded. True when it is parked on something.
@@ -256,7 +313,8 @@ static bool on_yield(LightThread *t) {
   lua_settop(t->co, 0);  // the await mark
   if (t->is_exiting) run->has_exited = true;
   if (run->has_exited) return false;
-  if (t->state == LightThread::running) make_ready(t, 0);  // a bare yield that reached us: a reschedule
+  if (t->waiter || t->wait_epoch) t->state = LightThread::parked;
+  else if (t->state == LightThread::running) sched_make_ready(t, 0);  // coroutine.yield() of a light thread: a reschedule
   return t->state == LightThread::parked;
 }
 
@@ -310,6 +368,7 @@ void sched_resume(LightThread *t, int nargs) {
   }
   if (--run->depth > 0) return;
   if (run->is_dropped) {
+    if (run->done) run->done(run);
     kill_all(run);
     free_run(run);
   } else if (is_over(run)) {
@@ -318,15 +377,12 @@ void sched_resume(LightThread *t, int nargs) {
 }
 
 Rc sched_run_start(Run *run, int nargs) {
-  Run **list = list_of(run);
-  run->next = *list;
-  *list = run;
   ++run->depth;  // whatever happens in there, the end is handled here
   sched_resume(run->entry, nargs);
   --run->depth;
   if (!run->is_dropped && !is_over(run)) return kAgain;
-  Rc rc = run->is_dropped ? kDone : run->rc;
-  if (!run->is_dropped && !run->r) run->done(run);
+  Rc rc = run->is_dropped ? static_cast<Rc>(kDone) : run->rc;
+  if (run->done) run->done(run);
   kill_all(run);
   free_run(run);
   return rc;

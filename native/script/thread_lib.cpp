@@ -12,21 +12,30 @@ static int yield_await(lua_State *L) {
   return lua_yield(L, 1);
 }
 
+/// Spawns nest on the C stack, each child running inside its parent's call; from this depth on a child starts from the loop.
+static constexpr uint32_t kMaxSpawnDepth = 100;
+
 /// spawn(f, ...) -> coroutine. Runs f until it first waits.
 static int thread_spawn(lua_State *L) {
   Vm *vm = vm_current;
-  luaL_checktype(L, 1, LUA_TFUNCTION);
+  luaL_argcheck(L, lua_isfunction(L, 1), 1, "Lua function expected");
   if (!vm->current) return luaL_error(L, "API disabled in the current context");
   Run *run = vm->current->run;
-  LightThread *t = sched_thread_new(vm, run);
+  LightThread *t = sched_thread_new(vm, run, false);
   t->parent = L;
   int n = lua_gettop(L);
-  if (!lua_checkstack(t->co, n)) return luaL_error(L, "too many arguments");
+  lua_checkstack(t->co, n + 1);  // n fits L's stack, so it fits this one
   lua_xmove(L, t->co, n);
   lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
+  if (vm->spawn_depth >= kMaxSpawnDepth) {
+    sched_make_ready(t, n - 1);
+    return 1;
+  }
+  ++vm->spawn_depth;
   ++run->depth;  // the spawner is on the stack: the run cannot end under it
   sched_resume(t, n - 1);
   --run->depth;
+  --vm->spawn_depth;
   if (run->has_exited || run->is_dropped) {
     vm->current->is_exiting = true;
     return yield_await(L);
@@ -34,75 +43,99 @@ static int thread_spawn(lua_State *L) {
   return 1;
 }
 
-/// The light thread of argument `i`; throws for anything else.
-static LightThread *check_thread(lua_State *L, int i, const char *verb) {
+/// What argument `i` is: a light thread, or one that has ended, or a coroutine that never was one.
+struct Handle {
+  LightThread *thread = nullptr;
+  bool was_one = false;
+};
+
+static Handle check_handle(lua_State *L, int i) {
   lua_State *co = lua_tothread(L, i);
-  if (!co) luaL_error(L, "bad argument #%d to '%s' (coroutine expected, got %s)", i, verb, luaL_typename(L, i));
-  return sched_of(co);
+  luaL_argcheck(L, co, i, "lua thread expected");
+  Handle h;
+  h.thread = sched_of(co, &h.was_one);
+  if (h.thread && (!h.thread->run || h.thread->is_entry)) h.thread = nullptr;
+  return h;
+}
+
+static int refuse(lua_State *L, const char *why) {
+  lua_pushnil(L);
+  lua_pushstring(L, why);
+  return 2;
 }
 
 /// wait(co...) -> true, results... | false, err | nil, why. Waits for the first that ends.
 static int thread_wait(lua_State *L) {
-  LightThread *self = vm_current->current;
   int n = lua_gettop(L);
   if (n == 0) return luaL_error(L, "at least one coroutine should be specified");
+  if (!vm_current->current) return luaL_error(L, "API disabled in the current context");
   bool any = false;
   for (int i = 1; i <= n; ++i) {
-    LightThread *t = check_thread(L, i, "wait");
-    if (!t || t->state == LightThread::idle || !t->run) {
-      if (n > 1) continue;
-      lua_pushnil(L);
-      lua_pushliteral(L, "already waited or killed");
-      return 2;
-    }
-    if (t->is_entry) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
-    if (t->parent != L) return luaL_error(L, "only the parent coroutine can wait on the thread");
-    if (t->state == LightThread::zombie) return sched_collect(t, L);
+    Handle h = check_handle(L, i);
+    if (h.was_one) continue;
+    if (!h.thread) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
+    if (h.thread->parent != L) return luaL_error(L, "only the parent coroutine can wait on the thread");
+    if (h.thread->state == LightThread::zombie) return sched_collect(h.thread, L);
     any = true;
   }
-  if (!any) {
-    lua_pushnil(L);
-    lua_pushliteral(L, "already waited or killed");
-    return 2;
+  if (!any) return refuse(L, "already waited or killed");
+  if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
+  uint64_t epoch = sched_park_for_threads();
+  for (int i = 1; i <= n; ++i) {
+    Handle h = check_handle(L, i);
+    if (!h.thread) continue;
+    h.thread->waited_by = vm_current->current;
+    h.thread->waited_epoch = epoch;
   }
-  for (int i = 1; i <= n; ++i)
-    if (LightThread *t = check_thread(L, i, "wait"); t && t->run) t->waited_by = self;
-  self->state = LightThread::parked;
-  self->waiter = nullptr;
   return yield_await(L);
 }
 
 /// kill(co) -> 1 | nil, why.
 static int thread_kill(lua_State *L) {
-  if (lua_gettop(L) != 1) return luaL_error(L, "expecting one argument, but got %d", lua_gettop(L));
-  LightThread *t = check_thread(L, 1, "kill");
-  const char *why = nullptr;
-  if (!t || !t->run) why = "already waited or killed";
-  else if (t->is_entry) return luaL_error(L, "only the parent coroutine can kill the thread");
-  else if (t->parent != L) why = "killer not parent";
-  else if (t->state == LightThread::zombie) why = "already terminated";
-  else if (t->state == LightThread::running) why = "thread is running";
-  if (why) {
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-  }
-  sched_kill(t);
+  if (!vm_current->current) return luaL_error(L, "API disabled in the current context");
+  Handle h = check_handle(L, 1);
+  if (h.was_one) return refuse(L, "already waited or killed");
+  if (!h.thread) return refuse(L, "not user thread");
+  if (h.thread->parent != L) return refuse(L, "killer not parent");
+  bool is_zombie = h.thread->state == LightThread::zombie;
+  sched_kill(h.thread);
+  if (is_zombie) return refuse(L, "already terminated");
   lua_pushinteger(L, 1);
   return 1;
 }
 
-/// is_light(co): true when the coroutine is a light thread.
-static int thread_is_light(lua_State *L) {
+/// state_of(co) -> "zombie" | "dead" | nil: what the coroutine itself cannot tell of a light thread.
+static int thread_state_of(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   LightThread *t = co ? sched_of(co) : nullptr;
-  lua_pushboolean(L, t && t->run);
+  if (!t) return 0;
+  if (!t->run) lua_pushliteral(L, "dead");
+  else if (t->state == LightThread::zombie) lua_pushliteral(L, "zombie");
+  else return 0;
   return 1;
+}
+
+/// is_alive(co, ticket): whether that light thread still lives.
+static int thread_is_alive(lua_State *L) {
+  lua_State *co = lua_tothread(L, 1);
+  LightThread *t = co ? sched_of(co) : nullptr;
+  lua_pushboolean(L, t && t->run && t->state != LightThread::zombie && t->abi.ticket == static_cast<int64_t>(lua_tonumber(L, 2)));
+  return 1;
+}
+
+/// self() -> coroutine, ticket of the running light thread, whatever user coroutine calls.
+static int thread_self(lua_State *L) {
+  LightThread *t = vm_current->current;
+  if (!t) return 0;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
+  lua_pushnumber(L, static_cast<lua_Number>(t->abi.ticket));
+  return 2;
 }
 
 int thread_lib_open(lua_State *L) {
   static const luaL_Reg functions[] = {{"spawn", thread_spawn}, {"wait", thread_wait}, {"kill", thread_kill},
-                                       {"is_light", thread_is_light}, {nullptr, nullptr}};
+                                       {"state_of", thread_state_of}, {"is_alive", thread_is_alive}, {"self", thread_self},
+                                       {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
   return 1;

@@ -11,7 +11,8 @@ struct TimerEntry {
   Task start_task{};
   TimerEntry *next = nullptr, *prev = nullptr;
   Vm *vm = nullptr;
-  int ref = LUA_NOREF;     ///< {f, args...}, n in field "n"
+  int ref = LUA_NOREF;     ///< {f, args...}
+  int count = 0;           ///< of the values in there
   uint64_t interval = 0;   ///< of every; 0 = once
   bool premature = false;
 };
@@ -40,14 +41,10 @@ static void run_entry(TimerEntry *e) {
   }
   Run *run = sched_run_new(vm, nullptr, MW_PHASE_TIMER);
   run->done = timer_run_done;
-  LightThread *t = sched_thread_new(vm, run);
-  run->entry = t;
-  t->is_entry = true;
+  LightThread *t = sched_entry_new(run);
   lua_rawgeti(t->co, LUA_REGISTRYINDEX, e->ref);
-  lua_getfield(t->co, 1, "n");
-  int n = static_cast<int>(lua_tointeger(t->co, -1));
-  lua_pop(t->co, 1);
-  lua_checkstack(t->co, n + 2);
+  int n = e->count;
+  lua_checkstack(t->co, n + 3);
   lua_rawgeti(t->co, 1, 1);
   lua_pushboolean(t->co, e->premature);
   for (int i = 2; i <= n; ++i) lua_rawgeti(t->co, 1, i);
@@ -79,30 +76,29 @@ static int timer_add(lua_State *L) {
   Vm *vm = vm_current;
   lua_Number delay = luaL_checknumber(L, 1);
   bool repeat = lua_toboolean(L, 3);
-  if (delay < 0 || delay != delay) return luaL_error(L, "delay must be non-negative");
+  if (!(delay >= 0)) return luaL_error(L, "delay must be non-negative");
   if (vm->is_exiting && delay > 0) return refuse(L, "process exiting");
   if (vm->timers_pending >= vm->core->p->lua_max_pending_timers) return refuse(L, "too many pending timers");
   int n = lua_gettop(L) - 2;  // f and its arguments
-  lua_createtable(L, n, 1);
+  lua_createtable(L, n, 0);
   lua_pushvalue(L, 2);
   lua_rawseti(L, -2, 1);
   for (int i = 2; i <= n; ++i) {
     lua_pushvalue(L, i + 2);
     lua_rawseti(L, -2, i);
   }
-  lua_pushinteger(L, n);
-  lua_setfield(L, -2, "n");
   int ref = luaL_ref(L, LUA_REGISTRYINDEX);
   TimerEntry *e = new TimerEntry();
   e->vm = vm;
   e->ref = ref;
+  e->count = n;
   e->timer.fire = on_fire;
   e->start_task.run = on_start;
   e->next = vm->timers;
   if (vm->timers) vm->timers->prev = e;
   vm->timers = e;
   ++vm->timers_pending;
-  uint64_t ms = static_cast<uint64_t>(delay * 1000 + 0.5);
+  uint64_t ms = sched_ms(delay);
   if (repeat) e->interval = ms ? ms : 1;
   if (ms == 0) vm->core->loop->post(&e->start_task);
   else vm->core->loop->arm(&e->timer, ms);

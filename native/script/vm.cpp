@@ -69,6 +69,8 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_pushvalue(L, -1);
   vm->ctx_table = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_setfield(L, -2, "ctxs");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->refused_table);
+  lua_setfield(L, -2, "refused");
   thread_lib_open(L);
   lua_setfield(L, -2, "thread");
   timer_lib_open(L);
@@ -79,6 +81,12 @@ static int boot(lua_State *L) {
   Vm *vm = static_cast<Vm *>(lua_touserdata(L, 1));
   luaL_openlibs(L);
   json_preload(L);
+  lua_newtable(L);
+  lua_newtable(L);
+  lua_pushliteral(L, "k");
+  lua_setfield(L, -2, "__mode");
+  lua_setmetatable(L, -2);
+  vm->refused_table = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushcfunction(L, embedded_loader);
   lua_pushliteral(L, "boot");
   lua_call(L, 1, 1);
@@ -115,11 +123,13 @@ void vm_destroy(Vm *vm) {
   vm->is_closing = true;
   timer_cancel_all(vm);
   while (vm->runs) sched_run_drop(vm->runs);
+  for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, false);
   lua_close(vm->L);
-  while (LightThread *t = vm->free_threads) {
-    vm->free_threads = t->next;
-    delete t;
-  }
+  for (LightThread *list : {vm->free_threads, vm->bare_threads})
+    while (LightThread *t = list) {
+      list = t->next;
+      delete t;
+    }
   while (Run *run = vm->free_runs) {
     vm->free_runs = run->next;
     free(run);
@@ -147,8 +157,8 @@ struct ScriptRun {
 static void script_run_done(Run *run) {
   ScriptRun *s = static_cast<ScriptRun *>(run->done_arg);
   std::string error;
-  if (run->rc != kOk) error = s->report.message + "\n" + s->report.traceback;
-  s->done(error);
+  if (run->has_failed) error = s->report.message + "\n" + s->report.traceback;
+  if (!run->is_dropped) s->done(error);
   delete s;
 }
 
@@ -157,22 +167,20 @@ static Run *new_run(Vm *vm, uint32_t phase, void (*done)(Run *), void *arg, RunR
   run->done = done;
   run->done_arg = arg;
   run->report = report;
-  LightThread *t = sched_thread_new(vm, run);
-  run->entry = t;
-  t->is_entry = true;
+  sched_entry_new(run);
   return run;
 }
 
 void vm_run_script(Vm *vm, int32_t script, uint32_t phase, std::function<void(std::string)> done) {
   ScriptRun *s = new ScriptRun{{}, std::move(done)};
   Run *run = new_run(vm, phase, script_run_done, s, &s->report);
-  Rc rc = vm_push_script(vm, nullptr, script, run->entry->co);
-  if (rc != kOk) {
-    s->done("failed to load Lua code");
-    delete s;
-    return sched_run_drop(run);
+  std::string why;
+  if (vm_push_script(vm, nullptr, script, run->entry->co, &why) == kOk) {
+    sched_run_start(run, 0);
+    return;
   }
-  sched_run_start(run, 0);
+  s->done(why);
+  sched_run_drop(run);
 }
 
 struct CallRun {
@@ -182,8 +190,12 @@ struct CallRun {
 
 static void call_run_done(Run *run) {
   CallRun *c = static_cast<CallRun *>(run->done_arg);
+  if (run->is_dropped) {
+    delete c;
+    return;
+  }
   VmResult result;
-  result.ok = run->rc == kOk;
+  result.ok = !run->has_failed;
   if (result.ok) {
     lua_State *co = run->entry->co;
     Value values;

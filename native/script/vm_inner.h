@@ -20,7 +20,9 @@ struct RunReport {
   std::string message, traceback;
 };
 
-/// A coroutine that the loop resumes. Pooled with its lua_State, which is reset between uses.
+/// A coroutine that the loop resumes. Structs live as long as the VM, because a coroutine that user code made inherits the
+/// exdata that names one. An entry thread keeps its lua_State for the next use; a spawned one gives it up, because its handle
+/// is in user code's hands and must never come to mean another thread.
 struct LightThread {
   mw_thread_t abi{};              ///< first
   enum State : uint8_t { idle, running, parked, ready, zombie } state = idle;
@@ -29,11 +31,13 @@ struct LightThread {
   bool is_exiting = false;        ///< sched_exit was called: ends its run at the next yield
   Vm *vm = nullptr;
   lua_State *co = nullptr;
-  int ref = 0;                    ///< keeps `co` alive, in the registry
+  int ref = LUA_NOREF;            ///< keeps `co` alive, in the registry
   Run *run = nullptr;
-  LightThread *next = nullptr;    ///< in its run, or the free list
+  LightThread *next = nullptr, *prev = nullptr;  ///< in its run; `next` in a free list
   lua_State *parent = nullptr;    ///< the coroutine that spawned it
-  LightThread *waited_by = nullptr;  ///< the light thread in ngx.thread.wait for it
+  LightThread *waited_by = nullptr;  ///< the light thread in ngx.thread.wait for it, while that still is in wait `waited_epoch`
+  uint64_t waited_epoch = 0;
+  uint64_t wait_epoch = 0;        ///< the ngx.thread.wait it is in; 0 = none
   Waiter *waiter = nullptr;       ///< what it is parked on
   Task task;                      ///< queued to be resumed
   int nargs = 0;                  ///< values on its stack for the next resume
@@ -44,6 +48,7 @@ struct LightThread {
 /// A handler under way: an entry thread and what it spawned. Ends when all have ended, or one of them exits.
 struct Run {
   Run *next = nullptr;            ///< of the same request (Request::lua), of the VM's requestless ones, or free
+  Run *prev = nullptr;
   Request *r = nullptr;
   Vm *vm = nullptr;
   LightThread *threads = nullptr;
@@ -53,6 +58,7 @@ struct Run {
   LuaPhase lua_phase{};
   bool has_exited = false;
   bool is_dropped = false;        ///< released while on the stack
+  bool has_failed = false;        ///< the entry thread raised an error
   uint32_t depth = 0;             ///< resumes of its threads on the stack
   Rc rc = kOk;
   int32_t ctx_ref = 0;            ///< ngx.ctx of a run without request
@@ -69,8 +75,12 @@ struct Vm {
   std::vector<int> script_refs;   ///< by plan script; LUA_NOREF = not loaded yet
   int ctx_table = LUA_NOREF;      ///< array of ngx.ctx tables
   int message_handler = LUA_NOREF;
-  LightThread *free_threads = nullptr;
+  int refused_table = LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
+  LightThread *free_threads = nullptr;  ///< idle, with a clean coroutine
   uint32_t free_count = 0;
+  LightThread *bare_threads = nullptr;  ///< idle, without a coroutine
+  uint64_t next_epoch = 1;
+  uint32_t spawn_depth = 0;       ///< ngx.thread.spawn calls on the C stack
   Run *free_runs = nullptr;
   Run *runs = nullptr;            ///< requestless ones that are parked
   LightThread *current = nullptr;
@@ -89,27 +99,43 @@ struct Vm {
 extern thread_local Vm *vm_current;
 /// The unique value that abi.await yields.
 extern char kAwaitMark;
+/// exdata of a coroutine that was a light thread.
+extern char kDeadMark;
 
 // scheduler.cpp
-LightThread *sched_thread_new(Vm *vm, Run *run);
+/// A light thread of `run`, with an empty stack; `is_entry` decides which pool it comes from and goes to.
+LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry);
 void sched_thread_free(LightThread *t);
 Run *sched_run_new(Vm *vm, Request *r, uint32_t phase);
+/// The entry thread of a new run.
+LightThread *sched_entry_new(Run *run);
 /// Starts a run whose entry thread has a function and `nargs` arguments on its stack. kAgain when it parked.
 Rc sched_run_start(Run *run, int nargs);
 /// Kills what is left of a run and frees it; nothing is reported.
 void sched_run_drop(Run *run);
 /// Resumes `t` now, from C code that no FFI call is under.
 void sched_resume(LightThread *t, int nargs);
-/// The light thread of a coroutine, or null.
-LightThread *sched_of(lua_State *co);
+/// The light thread whose coroutine `co` is, or null; `was_one` tells whether it used to be one.
+LightThread *sched_of(lua_State *co, bool *was_one = nullptr);
+/// Parks the running light thread until one of the threads that carry the returned epoch ends.
+uint64_t sched_park_for_threads();
+/// Queues a light thread to be resumed with the `nargs` values on its stack.
+void sched_make_ready(LightThread *t, int nargs);
 /// Ends a thread that is not running: cancels its wait. It becomes a zombie without results, or is freed.
 void sched_kill(LightThread *t);
 /// Pushes `status, values...` of a zombie onto `to`; returns how many, and frees the zombie.
 int sched_collect(LightThread *zombie, lua_State *to);
 
 // vm_load.cpp
-/// Pushes the function of plan script `script` onto `co`. kOk, or an HTTP status with the reason logged.
-Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co);
+/// Pushes the function of plan script `script` onto `co`. kOk, or an HTTP status with the reason logged, or in `why`.
+Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string *why = nullptr);
+
+/// Seconds as Lua gives them (>= 0, infinite too) in the loop's milliseconds.
+inline uint64_t sched_ms(double seconds) {
+  constexpr double kMax = 4e12;  // past a century
+  double ms = seconds * 1000 + 0.5;
+  return ms < kMax ? static_cast<uint64_t>(ms) : static_cast<uint64_t>(kMax);
+}
 
 /// Chunk name of the wrapper around each handler; tracebacks leave its frame out.
 extern const char kWrapperChunk[];

@@ -13,13 +13,18 @@ namespace mw {
 const char kWrapperChunk[] = "=handler";
 static const char kFilesKey = 0;  ///< registry key of the table path -> function
 
-static const char *load_error(lua_State *L) {
-  const char *text = lua_tostring(L, -1);
-  return text ? text : "unknown error";
+/// Says why a chunk did not load: into `why` where the caller tells it, else into the log.
+static void report(Vm *vm, Request *r, std::string *why, const std::string &text) {
+  if (why) *why = text;
+  else log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, "%s", text.c_str());
 }
 
-static void log_load(Vm *vm, Request *r, const char *format, const char *name, const char *why) {
-  log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, format, name, why);
+/// Takes the compiler's message off the stack.
+static std::string pop_error(lua_State *L) {
+  const char *text = lua_tostring(L, -1);
+  std::string copy = text ? text : "unknown error";
+  lua_pop(L, 1);
+  return copy;
 }
 
 /// Replaces the chunk on the top of vm->L by a function of fixed arity that calls it. A chunk is a vararg function, at
@@ -34,22 +39,22 @@ static void wrap_chunk(lua_State *L) {
 }
 
 /// Loads inline text. Leaves the function, or nothing, on vm->L.
-static Rc load_inline(Vm *vm, Request *r, const Script &s) {
+static Rc load_inline(Vm *vm, Request *r, const Script &s, std::string *why) {
   if (luaL_loadbuffer(vm->L, s.source.data(), s.source.size(), s.chunkname.c_str()) == 0) return kOk;
-  log_load(vm, r, "failed to load inlined Lua code: %s%s", load_error(vm->L), "");
-  lua_pop(vm->L, 1);
+  report(vm, r, why, "failed to load inlined Lua code: " + pop_error(vm->L));
   return 500;
 }
 
-static Rc load_file(Vm *vm, Request *r, const char *path) {
+static Rc load_file(Vm *vm, Request *r, const char *path, std::string *why) {
+  std::string subject = std::string("failed to load external Lua file \"") + path + "\": ";
   struct stat st;
   if (stat(path, &st) < 0) {
-    log_load(vm, r, "failed to load external Lua file \"%s\": cannot open %s", path, (std::string(path) + ": " + strerror(errno)).c_str());
-    return errno == ENOENT || errno == ENOTDIR ? 404 : 500;
+    int error = errno;
+    report(vm, r, why, subject + "cannot open " + path + ": " + strerror(error));
+    return error == ENOENT || error == ENOTDIR ? 404 : 500;
   }
   if (luaL_loadfile(vm->L, path) == 0) return kOk;
-  log_load(vm, r, "failed to load external Lua file \"%s\": %s", path, load_error(vm->L));
-  lua_pop(vm->L, 1);
+  report(vm, r, why, subject + pop_error(vm->L));
   return 500;
 }
 
@@ -71,7 +76,7 @@ static Rc push_computed_file(Vm *vm, Request *r, const Script &s, bool cache) {
   lua_getfield(L, -1, name.c_str());
   if (!cache || !lua_isfunction(L, -1)) {
     lua_pop(L, 1);
-    Rc rc = load_file(vm, r, name.c_str());
+    Rc rc = load_file(vm, r, name.c_str(), nullptr);
     if (rc != kOk) {
       lua_pop(L, 1);
       return rc;
@@ -83,7 +88,7 @@ static Rc push_computed_file(Vm *vm, Request *r, const Script &s, bool cache) {
   return kOk;
 }
 
-Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co) {
+Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string *why) {
   size_t i = static_cast<size_t>(script);
   int &ref = vm->script_refs[i];
   bool cache = !r || r->conf->lua_code_cache;
@@ -95,7 +100,7 @@ Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co) {
   bool computed = s.is_file && !s.path.is_constant();
   Rc rc;
   if (computed && r) rc = push_computed_file(vm, r, s, cache);
-  else rc = s.is_file ? load_file(vm, r, s.path.constant().c_str()) : load_inline(vm, r, s);
+  else rc = s.is_file ? load_file(vm, r, s.path.constant().c_str(), why) : load_inline(vm, r, s, why);
   if (rc != kOk) return rc;
   if (cache && !computed) {
     wrap_chunk(vm->L);

@@ -1,96 +1,82 @@
 -- SPDX-License-Identifier: MIT
 -- User coroutines over light threads. A wait inside a user coroutine comes out of the raw resume as the await mark; resume
 -- yields it on to the scheduler and, woken, goes back in with what the scheduler gave. So a wait works at any depth.
+-- create, yield and running are LuaJIT's own: a light thread's bare yield reaches the scheduler, which takes it as giving way.
 local abi = require "moonwire.abi"
 
-local C, AWAIT = abi.C, abi.AWAIT
-local raw_create, raw_resume, raw_yield = coroutine.create, coroutine.resume, coroutine.yield
-local raw_running, raw_status = coroutine.running, coroutine.status
-local error, type, setmetatable = error, type, setmetatable
-
--- Coroutines that user code made, and those of them that are inside a wait.
-local made = setmetatable({}, { __mode = "k" })
-local waiting = setmetatable({}, { __mode = "k" })
-
-local resume
-
-local function settle(co, ok, mark, ...)
-  if mark == AWAIT and ok then
-    waiting[co] = true
-    return resume(co, AWAIT, raw_yield(AWAIT))
-  end
-  return ok, mark, ...
-end
-
--- `token` is AWAIT when the scheduler's values go back into a wait, and then not passed on.
-function resume(co, token, ...)
-  if token == AWAIT then
-    waiting[co] = nil
-    return settle(co, raw_resume(co, ...))
-  end
-  return settle(co, raw_resume(co, token, ...))
-end
-
-local function public_resume(co, ...)
-  if type(co) ~= "thread" then
-    error("bad argument #1 to 'resume' (coroutine expected)", 2)
-  end
-  if waiting[co] then
-    return false, "cannot resume running coroutine"
-  end
-  if not made[co] then
-    return false, raw_status(co) == "dead" and "cannot resume dead coroutine" or "cannot resume non-suspended coroutine"
-  end
-  return settle(co, raw_resume(co, ...))
-end
-
-local function create(f)
-  if type(f) ~= "function" then
-    error("bad argument #1 to 'create' (Lua function expected)", 2)
-  end
-  local co = raw_create(f)
-  made[co] = true
-  return co
-end
-
-local function unwrap(ok, ...)
-  if not ok then
-    error((...), 0)
-  end
-  return ...
-end
+local AWAIT = abi.AWAIT
+local raw_create, raw_resume, raw_yield, raw_status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
+local error, type = error, type
 
 return function(_, host)
-  local is_light = host.thread.is_light
+  -- Coroutines that resume refuses: light threads, which the scheduler enters here, and those that are inside a wait.
+  local refused = host.refused
+  local state_of = host.thread.state_of
 
-  coroutine.create = create
+  local function status(co)
+    if type(co) ~= "thread" then
+      error("bad argument #1 to 'status' (coroutine expected)", 2)
+    end
+    local why = refused[co]
+    if why == AWAIT then
+      return "normal" -- its resumer waits on its behalf
+    end
+    return why and state_of(co) or raw_status(co)
+  end
+
+  local resume
+
+  local function settle(co, ok, mark, ...)
+    if mark == AWAIT and ok then
+      refused[co] = AWAIT
+      return resume(co, raw_yield(AWAIT))
+    end
+    if not ok and mark == "cannot resume running coroutine" and raw_status(co) == "normal" then
+      return false, "cannot resume normal coroutine"
+    end
+    return ok, mark, ...
+  end
+
+  -- The scheduler's values go back into a wait.
+  function resume(co, ...)
+    refused[co] = nil
+    return settle(co, raw_resume(co, ...))
+  end
+
+  local function public_resume(co, ...)
+    if type(co) ~= "thread" then
+      error("bad argument #1 to 'resume' (coroutine expected)", 2)
+    end
+    if refused[co] then
+      return false, "cannot resume " .. status(co) .. " coroutine"
+    end
+    return settle(co, raw_resume(co, ...))
+  end
+
+  local function unwrap(ok, ...)
+    if not ok then
+      error((...), 0)
+    end
+    return ...
+  end
+
   coroutine.resume = public_resume
+  coroutine.status = status
 
   function coroutine.wrap(f)
-    local co = create(f)
+    if type(f) ~= "function" then
+      error("bad argument #1 to 'wrap' (Lua function expected)", 2)
+    end
+    local co = raw_create(f)
     return function(...)
       return unwrap(public_resume(co, ...))
     end
   end
 
-  --- Inside a user coroutine: back to its resumer. In a light thread itself: behind everything that is ready.
-  function coroutine.yield(...)
-    local co = raw_running()
-    if co and made[co] then
-      return raw_yield(...)
+  function coroutine.create(f)
+    if type(f) ~= "function" then
+      error("bad argument #1 to 'create' (Lua function expected)", 2)
     end
-    if co and is_light(co) then
-      C.mw_thread_yield()
-      raw_yield(AWAIT)
-      return
-    end
-    return raw_yield(...)
-  end
-
-  function coroutine.status(co)
-    if waiting[co] then
-      return "normal"
-    end
-    return raw_status(co)
+    return raw_create(f)
   end
 end

@@ -51,9 +51,11 @@ return function(_, host)
   package.path = expand(host.package_path, own .. (os.getenv "LUA_PATH" or DEFAULT_PATH), prefix)
   package.cpath = expand(host.package_cpath, own_c .. (os.getenv "LUA_CPATH" or DEFAULT_CPATH), prefix)
 
-  -- What is part of the server is never taken from elsewhere: a resty.core of another nginx would not fit.
+  -- The engine's own modules are ours alone: another copy, such as a system's lua-resty-core, speaks to nginx's C functions.
   table.insert(package.loaders, 2, function(name)
-    return find(name, "^ngx%.") and host.embedded(name) or find(name, "^resty%.core") and host.embedded(name) or nil
+    if find(name, "^ngx%.") or find(name, "^resty%.core%f[.%z]") then
+      return host.embedded(name)
+    end
   end)
   package.loaders[#package.loaders + 1] = function(name)
     return host.embedded(name) or ("\n\tno bundled module '" .. name .. "'")
