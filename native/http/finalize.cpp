@@ -16,7 +16,7 @@ namespace mw {
 
 /// What a request must forget before it goes through the phases again.
 static void rewind(Request *r) {
-  if (lua_hook) lua_hook->release(r, true);
+  if (lua_hook) lua_hook->release(r, false);
   r->abi.is_internal = 1;
   r->has_exec = false;
   r->uri_changed = false;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What is said of a light thread that failed, in lua-nginx-module's words, with the traceback of its coroutine.
+// What is said of a light thread that failed, in lua-nginx-module's words, with the traceback of its coroutine and of those
+// that spawned it.
 #include <string.h>
 
 #include "http/phase.h"
@@ -7,42 +8,86 @@
 
 namespace mw {
 
+static constexpr int kMaxCoroutines = 5;
+
 const Log &run_log(const Run *run, const LogContext **ctx) {
   *ctx = run->r ? &run->r->log_ctx : nullptr;
   return run->r ? run->r->log() : *run->vm->core->log;
 }
 
-/// Protected: building the traceback may run out of memory.
-static int make_traceback(lua_State *L) {
-  luaL_traceback(L, static_cast<lua_State *>(lua_touserdata(L, 1)), nullptr, 0);
-  return 1;
+/// The frames of one coroutine as a string, without the one of the wrapper around a handler.
+static void push_frames(lua_State *L, lua_State *co) {
+  luaL_traceback(L, co, nullptr, 0);
+  const char *text = lua_tostring(L, -1);
+  const char *frames = strstr(text, "stack traceback:");
+  if (frames) text = frames + sizeof("stack traceback:") - 1;
+  const char *wrapper = strstr(text, "\n\thandler:1: in function <handler:1>");
+  lua_pushlstring(L, text, wrapper ? static_cast<size_t>(wrapper - text) : strlen(text));
+  lua_remove(L, -2);
+}
+
+/// The live light thread that `co` belongs to, or null (a user coroutine spawned, or it has ended).
+static const LightThread *thread_of(const Run *run, const lua_State *co) {
+  for (const LightThread *t = run->threads; t; t = t->next)
+    if (t->co == co && t->state != LightThread::zombie) return t;
+  return nullptr;
+}
+
+/// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback.
+static int describe(lua_State *L) {
+  const LightThread *t = static_cast<LightThread *>(lua_touserdata(L, 1));
+  lua_pushliteral(L, "stack traceback:");
+  bool is_reported = t->run->report && t->is_entry;  // as debug.traceback writes it
+  int from = lua_gettop(L), number = 0;
+  for (const LightThread *at = t; at && number < kMaxCoroutines; at = at->parent ? thread_of(at->run, at->parent) : nullptr) {
+    if (!is_reported) lua_pushfstring(L, "\ncoroutine %d:", number++);
+    push_frames(L, at->co);
+  }
+  lua_concat(L, lua_gettop(L) - from + 1);
+  lua_pushvalue(t->co, -1);
+  lua_xmove(t->co, L, 1);
+  if (!lua_isstring(L, -1)) {
+    int object = lua_gettop(L);
+    if (!luaL_callmeta(L, object, "__tostring") || !lua_isstring(L, -1)) lua_pushliteral(L, "unknown reason");
+  }
+  lua_insert(L, from);
+  lua_settop(L, from + 1);
+  return 2;
+}
+
+/// The beginning of the log line: phases in which nginx runs no light threads have words of their own.
+static const char *heading(const LightThread *t) {
+  if (!t->is_entry) return "lua user thread aborted: runtime error";
+  switch (t->run->phase) {
+    case MW_PHASE_HEADER_FILTER: return "failed to run header_filter_by_lua*";
+    case MW_PHASE_BODY_FILTER: return "failed to run body_filter_by_lua*";
+    case MW_PHASE_LOG: return "failed to run log_by_lua*";
+    default: return "lua entry thread aborted: runtime error";
+  }
 }
 
 void sched_log_failure(LightThread *t) {
   lua_State *L = t->vm->L;
   Run *run = t->run;
-  size_t size = 0;
-  const char *message = lua_tolstring(t->co, -1, &size);
-  if (!message) message = lua_isnil(t->co, -1) ? "nil" : luaL_typename(t->co, -1);
-  lua_pushcfunction(L, make_traceback);
-  lua_pushlightuserdata(L, t->co);
-  bool ok = lua_pcall(L, 1, 1, 0) == 0;
-  const char *trace = ok ? lua_tostring(L, -1) : nullptr;
-  // "stack traceback:" belongs to us; what follows is the coroutine's.
-  const char *frames = trace ? strstr(trace, "stack traceback:") : nullptr;
-  std::string frames_text = frames ? frames + sizeof("stack traceback:") - 1 : "";
-  size_t wrapper = frames_text.find("\n\thandler:1: in function <handler:1>");
-  if (wrapper != std::string::npos) frames_text.resize(wrapper);
+  lua_checkstack(t->co, 1);
+  lua_pushcfunction(L, describe);
+  lua_pushlightuserdata(L, t);
+  const char *message = "unknown reason", *trace = "stack traceback:";
+  size_t size = strlen(message);
+  int top = lua_gettop(L) - 2;
+  if (lua_pcall(L, 1, 2, 0) == 0) {
+    message = lua_tolstring(L, -2, &size);
+    trace = lua_tostring(L, -1);
+  }
   if (run->report && t->is_entry) {
-    run->report->message.assign(message, size ? size : strlen(message));
-    run->report->traceback = std::string("stack traceback:") + frames_text;
+    run->report->message.assign(message, size);
+    run->report->traceback = trace;
   } else {
     const LogContext *ctx;
     const Log &log = run_log(run, &ctx);
-    log_write(log, kLogError, 0, ctx, "lua %s thread aborted: runtime error: %s\nstack traceback:\ncoroutine 0:%s",
-              t->is_entry ? "entry" : "user", message, frames_text.c_str());
+    log_write(log, kLogError, 0, ctx, "%s: %s\n%s", heading(t), message, trace);
   }
-  lua_pop(L, 1);
+  lua_settop(L, top);
 }
 
 }  // namespace mw

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
 -- The write guard of the globals: code of a request that creates a global variable is warned of in the error log, once per
--- place, in lua-nginx-module's words. init_by_lua may write freely.
+-- place, in lua-nginx-module's words. init and init_worker may write freely.
 local abi = require "moonwire.abi"
 
 local C, W = abi.C, abi.W
@@ -8,12 +8,12 @@ local rawset, tostring = rawset, tostring
 local getinfo, traceback = debug.getinfo, debug.traceback
 
 return function(ngx)
-  local INIT = C.MW_PHASE_INIT
+  local QUIET = { [tonumber(C.MW_PHASE_INIT)] = true, [tonumber(C.MW_PHASE_INIT_WORKER)] = true }
   local seen = {}
   setmetatable(_G, {
     __newindex = function(globals, key, value)
       rawset(globals, key, value)
-      if W.phase == INIT then
+      if QUIET[W.phase] or ngx.WARN > C.mw_log_level() then
         return
       end
       local info = getinfo(2, "Sl")
@@ -22,14 +22,8 @@ return function(ngx)
         return
       end
       seen[where] = true
-      if ngx.WARN > C.mw_log_level() then
-        return
-      end
-      local text = "[lua] " .. (info and info.short_src or "?") .. ":" .. (info and info.currentline or 0)
-        .. ": __newindex(): writing a global Lua variable ('" .. tostring(key)
-        .. "') which may lead to race conditions between concurrent requests, so prefer the use of 'local' variables\n"
-        .. traceback("", 2)
-      C.mw_log_write(ngx.WARN, text, #text)
+      ngx.log(ngx.WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between ",
+        "concurrent requests, so prefer the use of 'local' variables", traceback("", 2))
     end,
   })
 end

@@ -4,36 +4,39 @@
 local abi = require "moonwire.abi"
 
 local C = abi.C
-local type, tostring, error, select, getmetatable = type, tostring, error, select, getmetatable
+local type, tostring, tonumber, error, select, getmetatable = type, tostring, tonumber, error, select, getmetatable
 local concat, getinfo = table.concat, debug.getinfo
 local match = string.match
+local null = require("cjson").null
 
+-- Levels of `error` and getinfo below count from text_of and position_of: each is called by join or log, called by the user.
 local function text_of(value, position, name)
   local kind = type(value)
   if kind == "string" then
     return value
-  elseif kind == "nil" or kind == "boolean" or kind == "number" then
+  elseif kind == "number" or kind == "nil" or kind == "boolean" then
     return tostring(value)
-  elseif kind == "userdata" and value == ngx.null then
-    return "null"
   elseif kind == "table" then
     local metatable = getmetatable(value)
-    if metatable and metatable.__tostring then
+    if type(metatable) == "table" and metatable.__tostring then
       return tostring(value)
     end
+    error("bad argument #" .. position .. " to '" .. name .. "' (expected table to have __tostring metamethod)", 4)
+  elseif value == null then
+    return "null"
   end
-  error("bad argument #" .. position .. " to '" .. name .. "' (expected table to have __tostring metamethod)", 4)
+  error("bad argument #" .. position .. " to '" .. name .. "' (string, number, boolean, or nil expected, got " .. kind .. ")", 4)
 end
 
---- Source position of the caller at `level`, as the log shows it.
-local function position(level)
-  local info = getinfo(level + 1, "Sln")
+--- "FILE:LINE: FUNCTION(): " of the code that called ngx.log.
+local function position_of()
+  local info = getinfo(3, "Sln")
   if not info then
-    return ""
+    return "[lua] "
   end
-  local file = match(info.short_src, "([^/]*)$")
-  local text = "[lua] " .. file .. ":" .. (info.currentline > 0 and info.currentline or 0) .. ": "
-  if info.name then
+  local line = info.currentline > 0 and info.currentline or info.linedefined
+  local text = "[lua] " .. match(info.short_src, "[^/\\]*$") .. ":" .. line .. ": "
+  if info.namewhat ~= "" and info.what == "Lua" then
     text = text .. info.name .. "(): "
   end
   return text
@@ -42,7 +45,7 @@ end
 local function join(name, from, ...)
   local n = select("#", ...)
   if n == 1 then
-    return text_of((...), from, name)
+    return (text_of((...), from, name))
   end
   local parts = {}
   for i = 1, n do
@@ -53,18 +56,23 @@ end
 
 return function(ngx, host)
   local current = C.mw_log_level()
+  local NOTICE = ngx.NOTICE
 
   function ngx.log(level, ...)
     if type(level) ~= "number" then
-      error("bad argument #1 to 'log' (number expected, got " .. type(level) .. ")", 2)
-    end
-    if level < 0 or level > 8 then
-      error("bad log level: " .. level, 2)
+      level = tonumber(level)
+        or error("bad argument #1 to 'log' (number expected, got " .. (level == nil and "no value" or type(level)) .. ")", 2)
     end
     if level > current then
+      if level > 8 then
+        error("bad argument #1 to 'log' (bad log level: " .. level .. ")", 2)
+      end
       return
     end
-    local text = position(2) .. join("log", 2, ...)
+    if level < 0 then
+      error("bad argument #1 to 'log' (bad log level: " .. level .. ")", 2)
+    end
+    local text = position_of() .. join("log", 2, ...)
     C.mw_log_write(level, text, #text)
   end
 
@@ -72,15 +80,10 @@ return function(ngx, host)
     return -- `print` writes to standard output there
   end
   function print(...)
-    if ngx.NOTICE > current then
+    if NOTICE > current then
       return
     end
-    local n = select("#", ...)
-    local parts = {}
-    for i = 1, n do
-      parts[i] = text_of((select(i, ...)), i, "print")
-    end
-    local text = position(2) .. concat(parts)
-    C.mw_log_write(ngx.NOTICE, text, #text)
+    local text = position_of() .. join("print", 1, ...)
+    C.mw_log_write(NOTICE, text, #text)
   end
 end

@@ -4,6 +4,7 @@
 local package = package
 local loaded = package.loaded
 local type, error, tostring, concat = type, error, tostring, table.concat
+local getmetatable, setmetatable, pcall = getmetatable, setmetatable, pcall
 local gsub, find = string.gsub, string.find
 
 local DEFAULT_PATH = "./?.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua"
@@ -25,7 +26,8 @@ local function expand(path, default, prefix)
   return path
 end
 
-local sentinel = {} -- in package.loaded while a module loads
+-- In package.loaded while a module loads: `thread` and `ticket` name the light thread that loads it.
+local Loading = {}
 
 local function load_module(name)
   local loaders = package.loaders
@@ -61,6 +63,37 @@ return function(_, host)
     return host.embedded(name) or ("\n\tno bundled module '" .. name .. "'")
   end
 
+  local self, is_alive = host.thread.self, host.thread.is_alive
+
+  local waits = {} -- ticket of a light thread in wait_for -> what it waits for
+
+  -- A module that is loading: an error where this light thread itself loads it, or one that in the end waits for this one.
+  -- Where another loads it, we wait; when that one was killed the module is loaded anew.
+  local function wait_for(name, loading)
+    local thread, ticket = self()
+    local last = loading
+    while last and last.ticket ~= ticket do
+      last = waits[last.ticket]
+    end
+    if thread == nil or last then
+      error("loop or previous error loading module '" .. name .. "'", 3)
+    end
+    waits[ticket] = loading
+    while loaded[name] == loading do
+      if not is_alive(loading.thread, loading.ticket) then
+        loaded[name] = nil
+      else
+        ngx.sleep(0.001)
+      end
+    end
+    waits[ticket] = nil
+    local module = loaded[name]
+    if module and getmetatable(module) == Loading then
+      return wait_for(name, module)
+    end
+    return module
+  end
+
   function require(name)
     if type(name) == "number" then
       name = tostring(name)
@@ -69,14 +102,16 @@ return function(_, host)
       error("bad argument #1 to 'require' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")", 2)
     end
     local module = loaded[name]
-    if module == sentinel then
-      error("loop or previous error loading module '" .. name .. "'", 2)
+    if module and getmetatable(module) == Loading then
+      module = wait_for(name, module)
     end
     if module then
       return module
     end
     local chunk = load_module(name)
-    loaded[name] = sentinel
+    local loading = setmetatable({}, Loading)
+    loading.thread, loading.ticket = self()
+    loaded[name] = loading
     local ok, result = pcall(chunk, name)
     if not ok then
       loaded[name] = nil
@@ -84,8 +119,7 @@ return function(_, host)
     end
     if result ~= nil then
       loaded[name] = result
-    end
-    if loaded[name] == sentinel then
+    elseif loaded[name] == loading then
       loaded[name] = true
     end
     return loaded[name]

@@ -1,18 +1,24 @@
 -- SPDX-License-Identifier: MIT
 -- ngx.timer: callbacks that run later in light threads of their own.
-local type, error, tonumber = type, error, tonumber
+local type, error, tonumber, select = type, error, tonumber, select
 
 return function(ngx, host)
   local lib = host.timer
   local add = lib.add
 
-  local function check(delay, callback)
+  local function check(name, n, delay, callback)
+    if n < 2 then
+      error("expecting at least 2 arguments but got " .. n, 3)
+    end
     local seconds = tonumber(delay)
     if not seconds then
-      error("bad argument #1 to 'at' (number expected, got " .. type(delay) .. ")", 3)
+      error("bad argument #1 to '" .. name .. "' (number expected, got " .. type(delay) .. ")", 3)
     end
     if type(callback) ~= "function" then
-      error("Lua function expected", 3)
+      error("bad argument #2 to '" .. name .. "' (Lua function expected)", 3)
+    end
+    if seconds < 0 then
+      error("bad argument #1 to '" .. name .. "' (delay must not be negative)", 3)
     end
     return seconds
   end
@@ -21,16 +27,18 @@ return function(ngx, host)
     pending_count = lib.pending_count,
     running_count = lib.running_count,
     --- Runs callback(premature, ...) once after `delay` seconds. Returns 1, or nil and why not.
-    at = function(delay, callback, ...)
-      return add(check(delay, callback), callback, false, ...)
+    at = function(...)
+      local delay, callback = ...
+      return add(check("at", select("#", ...), delay, callback), callback, false, select(3, ...))
     end,
     --- Runs callback(premature, ...) every `delay` seconds.
-    every = function(delay, callback, ...)
-      local seconds = check(delay, callback)
-      if seconds <= 0 then
-        error("delay cannot be 0", 2)
+    every = function(...)
+      local delay, callback = ...
+      local seconds = check("every", select("#", ...), delay, callback)
+      if seconds < 0.001 then
+        error("delay cannot be zero", 2)
       end
-      return add(seconds, callback, true, ...)
+      return add(seconds, callback, true, select(3, ...))
     end,
   }
 end
