@@ -57,12 +57,15 @@ export interface ConfigProblem {
   readonly column: number;
   /** What is wrong, in nginx's words where it has some. */
   readonly message: string;
+  /** `emerg`: the configuration cannot be used; `warn`: it can. nginx's names. */
+  readonly severity: "emerg" | "warn";
 }
 
-/** A problem as one line, `file:line:column: message`. */
+/** A problem as one line, `file:line:column: message`; a warning says so. */
 export function formatProblem(p: ConfigProblem): string {
   const place = [p.file, p.line || "", p.line && p.column ? p.column : ""].filter((part) => part !== "").join(":");
-  return place === "" ? p.message : `${place}: ${p.message}`;
+  const message = p.severity === "warn" ? `warning: ${p.message}` : p.message;
+  return place === "" ? message : `${place}: ${message}`;
 }
 
 /** A configuration with mistakes; `message` lists all of them, a line each. */

@@ -2,7 +2,7 @@
 // `serve` and the Server it resolves with: a configuration, the worker generations that serve it, and its reloads.
 import { EventEmitter } from "node:events";
 import { loadConfig, type Config, type LoadOptions } from "./conf/index.js";
-import { ConfigError } from "./errors.js";
+import { ConfigError, type ConfigProblem } from "./errors.js";
 import { WorkerHost, type WorkerExit, type WorkerStats } from "./worker-host.js";
 
 /** How to read a configuration. */
@@ -28,6 +28,7 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly #options: ServeOptions;
   #config: string | Config;
   #files: readonly string[] = [];
+  #warnings: readonly ConfigProblem[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
 
   private constructor(config: string | Config, options: ServeOptions) {
@@ -42,6 +43,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const plan = await compile(config, options); // before a native server exists: a mistake costs nothing
     const server = new Server(config, options);
     server.#files = plan.files;
+    server.#warnings = plan.problems;
     await server.#host.start(plan.plan);
     return server;
   }
@@ -54,6 +56,11 @@ export class Server extends EventEmitter<ServerEvents> {
   /** The files that the configuration was read from: the file itself and what it includes. */
   get configFiles(): readonly string[] {
     return this.#files;
+  }
+
+  /** What is odd in the configuration that serves, but did not keep it from serving. */
+  get configWarnings(): readonly ConfigProblem[] {
+    return this.#warnings;
   }
 
   /** Counters of every worker, those of a generation that is draining included. */
@@ -71,6 +78,7 @@ export class Server extends EventEmitter<ServerEvents> {
       const generation = await this.#host.start(plan.plan);
       this.#config = config;
       this.#files = plan.files;
+      this.#warnings = plan.problems;
       this.emit("reload", generation);
     });
     this.#reloading = next.catch(() => {});
@@ -92,13 +100,10 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 }
 
-async function compile(
-  config: string | Config,
-  options: ServeOptions,
-): Promise<{ plan: Buffer; files: readonly string[] }> {
+async function compile(config: string | Config, options: ServeOptions) {
   const { plan, problems, files } = await loadConfig(config, options);
-  if (plan === null || problems.length > 0) throw new ConfigError(problems);
-  return { plan, files };
+  if (plan === null) throw new ConfigError(problems);
+  return { plan, problems, files };
 }
 
 /**

@@ -89,7 +89,7 @@ export class LuaVm {
     for (const name of httpOptions) if (options[name] !== undefined) Object.assign(http, { [name]: options[name] });
     const config: Config = { workerProcesses: 1, errorLog, http };
     const { plan, problems } = await loadConfig(config, prefix === undefined ? {} : { prefix });
-    if (plan === null || problems.length > 0) {
+    if (plan === null) {
       await this.#host.close(0);
       throw new ConfigError(problems);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // plan_decode: the tagged tree that lib/conf writes becomes a Plan. A struct is a table whose keys are its members' names, a
-// list an array, an enum a number, a map a table; a member that is left out keeps the default of config.h.
-// A ComplexValue is a string (a constant), or an array of strings, {var} and {capture} in order.
+// list an array, an enum a number, a map a table. Every member must be there: the directive table in lib/conf has the
+// defaults, here are none. A ComplexValue is a string (a constant), or an array of strings and {var, capture} in order.
 // Control thread; the result is immutable.
 #include "config.h"
 
@@ -14,18 +14,20 @@ namespace mw {
 
 namespace {
 
-/// Reads members out of tables and remembers the first one that did not fit.
+/// Reads members out of tables and remembers the path of the first one that is missing or does not fit.
 class Decoder {
  public:
-  bool is_good() const { return bad_.empty(); }
-  const std::string &bad() const { return bad_; }
+  /// What is wrong, or empty.
+  std::string problem() const { return what_ == nullptr ? "" : "the plan " + std::string(what_) + " \"" + path_ + "\""; }
 
-  /// The member `name` of the table `in`, when it is there.
+  /// The member `name` of the table `in`.
   template <class T>
   void member(const Value &in, const char *name, T &out) {
+    if (what_ != nullptr) return;
     const Value *v = in.get(name);
-    if (v == nullptr || v->tag == Value::nil || !is_good()) return;
-    if (!read(*v, out) && bad_.empty()) bad_ = name;
+    if (v == nullptr) what_ = "lacks";
+    else if (!read(*v, out) && what_ == nullptr) what_ = "has an unfit";
+    if (what_ != nullptr) path_ = path_.empty() || path_[0] == '[' ? name + path_ : name + ("." + path_);
   }
 
  private:
@@ -36,13 +38,10 @@ class Decoder {
 
   template <class T>
   requires(std::is_integral_v<T> && !std::is_same_v<T, bool>) static bool read(const Value &v, T &out) {
-    if (v.tag == Value::integer) {
-      out = static_cast<T>(v.inum);
-      return true;
-    }
     if (v.tag != Value::number || v.num != std::trunc(v.num)) return false;
     if (v.num < static_cast<double>(std::numeric_limits<T>::min())) return false;
-    if (v.num > static_cast<double>(std::numeric_limits<T>::max())) return false;
+    // The largest 64-bit numbers round up as doubles, past what fits.
+    if (v.num >= static_cast<double>(std::numeric_limits<T>::max()) + (sizeof(T) < 8 ? 1 : 0)) return false;
     out = static_cast<T>(v.num);
     return true;
   }
@@ -63,11 +62,10 @@ class Decoder {
 
   template <class T>
   bool read(const Value &v, std::vector<T> &out) {
-    if (is_empty_table(v)) return true;
     if (v.tag != Value::array) return false;
     out.resize(v.items.size());
     for (size_t i = 0; i < out.size(); ++i)
-      if (!read(v.items[i], out[i])) return false;
+      if (!item(v.items[i], out[i], i)) return false;
     return true;
   }
 
@@ -75,18 +73,25 @@ class Decoder {
   bool read(const Value &v, std::array<T, N> &out) {
     if (v.tag != Value::array || v.items.size() != N) return false;
     for (size_t i = 0; i < N; ++i)
-      if (!read(v.items[i], out[i])) return false;
+      if (!item(v.items[i], out[i], i)) return false;
     return true;
+  }
+
+  template <class T>
+  bool item(const Value &v, T &out, size_t i) {
+    bool is_good = read(v, out) && what_ == nullptr;
+    if (!is_good) path_ = "[" + std::to_string(i) + "]" + (path_.empty() || path_[0] == '[' ? "" : ".") + path_;
+    return is_good;
   }
 
   static bool read(const Value &v, std::map<std::string, std::string> &out) {
     if (v.tag != Value::table) return false;
-    for (const auto &[key, item] : v.pairs) out[key.str] = item.str;
+    for (const auto &[key, text] : v.pairs) {
+      if (key.tag != Value::string || text.tag != Value::string) return false;
+      out[key.str] = text.str;
+    }
     return true;
   }
-
-  // JavaScript writes {} for what is a list elsewhere only by mistake, Lua always.
-  static bool is_empty_table(const Value &v) { return v.tag == Value::table && v.pairs.empty(); }
 
   bool read(const Value &v, ComplexValue &out);
   bool read(const Value &v, ComplexValue::Part &out);
@@ -106,7 +111,8 @@ class Decoder {
   bool read(const Value &v, SharedDict &out);
   bool read(const Value &v, LogFormat &out);
 
-  std::string bad_;
+  const char *what_ = nullptr;
+  std::string path_;
 
  public:
   void plan(const Value &v, Plan &out);
@@ -186,7 +192,6 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
 }
 
 bool Decoder::read(const Value &v, LocationConf &out) {
-  out.scripts.fill(-1);
   MEMBER(scripts);
   MEMBER(rewrite);
   MEMBER(root);
@@ -252,7 +257,6 @@ bool Decoder::read(const Value &v, ServerName &out) {
 }
 
 bool Decoder::read(const Value &v, ServerConf &out) {
-  out.conf.scripts.fill(-1);
   MEMBER(names);
   MEMBER(primary_name);
   MEMBER(conf);
@@ -338,9 +342,8 @@ PlanRef plan_decode(const void *data, size_t size, std::string &error) {
   auto plan = std::make_shared<Plan>();
   Decoder decoder;
   decoder.plan(root, *plan);
-  if (decoder.is_good()) return plan;
-  error = "the plan has an unfit \"" + decoder.bad() + "\"";
-  return nullptr;
+  error = decoder.problem();
+  return error.empty() ? plan : nullptr;
 }
 
 }  // namespace mw

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The plan: a whole configuration, decoded, merged and immutable. Built on the control thread by plan_decode(), then
 // shared read-only by every worker of a generation through a shared_ptr; dies with the last worker or request using it.
+// The defaults below serve structs made by hand; those of a configuration are in the directive table alone (lib/conf).
 // Inheritance is already applied: the control plane (lib/conf) merges http -> server -> location -> nested location, so a
 // location's own LocationConf says everything. Names are nginx's directive names.
 #pragma once
@@ -87,7 +88,7 @@ struct LocationConf {
   bool client_body_in_file_only = false;
   uint64_t send_timeout = 60000;
   uint64_t keepalive_timeout = 75000;
-  uint64_t keepalive_header_timeout = 0;        ///< seconds of the Keep-Alive response header, 0 = none
+  uint64_t keepalive_header_timeout = 0;        ///< of the Keep-Alive response header, 0 = none
   uint64_t keepalive_requests = 1000;
   uint64_t lingering_time = 30000;
   uint64_t lingering_timeout = 5000;

@@ -2,6 +2,7 @@
 // `moonwire serve`: starts the server, prints where it listens, and lives by signals until it is told to stop.
 import { writeSync } from "node:fs";
 import type { ServeOptions, Server } from "../server.js";
+import { formatProblem } from "../errors.js";
 import { drainForever } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
@@ -27,6 +28,7 @@ export async function serveCommand(file: string | undefined, options: ServeComma
     process.exitCode = exitCode.failed;
     return;
   }
+  complainOfOddities(server);
   onSignals(server);
   if (options.watch) {
     // Before the line that says it listens: whoever waits for that may save a file at once.
@@ -58,10 +60,15 @@ function url(address: string): string {
   return `http://${address.replace(/^(0\.0\.0\.0|\[::\]):/, "localhost:")}`;
 }
 
+function complainOfOddities(server: Server): void {
+  for (const problem of server.configWarnings) complain(formatProblem(problem));
+}
+
 /** Reloads; a failure is printed and the old generation serves on. */
 async function reload(server: Server, why: string): Promise<void> {
   try {
     await server.reload();
+    complainOfOddities(server);
     complain(`moonwire: ${why}, configuration reloaded`);
   } catch (e) {
     report(e);

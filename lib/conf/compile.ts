@@ -1,23 +1,15 @@
 // SPDX-License-Identifier: MIT
-// The tree of directives into the plan: checks every directive against the table, applies nginx's inheritance, and notes
-// every mistake. One reader a kind of directive; those whose words are their own are in readers.ts.
-import { existsSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
-import { availableParallelism, tmpdir } from "node:os";
-import { scriptOf, specOf, type Context, type Spec } from "./directives.js";
-import {
-  combined,
-  defaultTypes,
-  match,
-  phases,
-  type ComplexValue,
-  type Listen,
-  type Location,
-  type LocationConf,
-  type Plan,
-} from "./plan.js";
-import { readers } from "./readers.js";
-import type { Directive, Place, Problems, Word } from "./tree.js";
+// The tree of directives into the plan: checks every directive against the table in nginx's order, applies its inheritance,
+// and notes every mistake.
+import { tmpdir } from "node:os";
+import { directives, scriptOf, specOf } from "./directives/index.js";
+import { workerCount } from "./directives/main.js";
+import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
+import { readLocations } from "./locations.js";
+import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
+import { readScript, type CheckLua } from "./script.js";
+import { arityOf, storeOf, type Context, type Spec } from "./spec.js";
+import type { Directive, Place, Problems } from "./tree.js";
 import { isBuiltinVariable } from "./variables.js";
 import { parseSize, parseText, parseTime } from "./words.js";
 
@@ -31,42 +23,53 @@ export interface Overrides {
 /** Settings of one block: what is its own, on top of what it inherits. */
 export interface Level {
   readonly context: Context;
+  /** Inside a named location. */
+  readonly isNamed: boolean;
   /** Members of LocationConf. */
   readonly conf: LocationConf;
   /** Members of ServerConf that http may set. */
   readonly server: Record<string, unknown>;
-  /** Lists begun in this block; a list that is inherited is replaced, not extended. */
-  readonly own: Set<string>;
+  /** Lists begun in this block, and the directive that began them: an inherited list is replaced, not extended. */
+  readonly own: Map<string, string>;
 }
 
+/** The server block being read. */
 interface ServerBuild {
-  names: { kind: number; name: string }[];
+  names: NamedAt[];
   primary: string | undefined;
-  listens: { address: string; params: Record<string, unknown>; isDefault: boolean; at: Place }[];
+  listens: ListenBuild[];
 }
 
-const serverMembers = new Set([
-  "client_header_timeout",
-  "client_header_buffer_size",
-  "underscores_in_headers",
-  "ignore_invalid_headers",
-]);
-/** Members of LocationConf that a block does not take from the one around it. */
-const notInherited = ["rewrite", "internal", "has_try_files", "try_files"];
+export interface CompilerOptions {
+  confFile: string;
+  prefix: string;
+  /** Whose places logs and temporary files have where the configuration says nothing. */
+  defaults: "nginx" | "moonwire";
+  checkLua?: CheckLua | undefined;
+}
 
 export class Compiler {
   readonly plan: Plan;
+  /** What the control plane itself uses: daemon, master_process, pid. */
+  readonly control: Record<string, unknown> = {};
   readonly problems: Problems;
+  readonly checkLua: CheckLua | undefined;
   server: ServerBuild | undefined;
+  readonly #defaults: CompilerOptions["defaults"];
+  readonly #listens: Listens;
+  readonly #names: NamedAt[][] = [];
   readonly #variables = new Map<string, number>();
   readonly #used = new Map<string, Place>();
   readonly #declared = new Set<string>();
 
-  constructor(problems: Problems, confFile: string, prefix: string) {
+  constructor(problems: Problems, options: CompilerOptions) {
     this.problems = problems;
+    this.checkLua = options.checkLua;
+    this.#defaults = options.defaults;
+    this.#listens = new Listens(problems);
     this.plan = {
-      conf_file: confFile,
-      prefix: prefix.endsWith("/") ? prefix : `${prefix}/`,
+      conf_file: options.confFile,
+      prefix: options.prefix.endsWith("/") ? options.prefix : `${options.prefix}/`,
       variables: [],
       user_variables: [],
       scripts: [],
@@ -83,116 +86,61 @@ export class Compiler {
 
   /** Compiles the whole tree. */
   main(tree: Directive[], overrides: Overrides): void {
-    const hasLogs = existsSync(join(this.plan.prefix, "logs")); // nginx's own places, where they are there
-    const conf: LocationConf = {
-      scripts: phases.map(() => -1),
-      root: join(this.plan.prefix, "html"),
-      index: ["index.html"],
-      types: 0,
-      client_body_temp_path: tmpdir(),
-      access_logs: hasLogs ? [{ path: join(this.plan.prefix, "logs/access.log"), format: 0 }] : [],
-    };
-    this.block(tree, { context: "main", conf, server: {}, own: new Set() });
-    if (this.plan.error_logs.length === 0)
-      this.plan.error_logs.push({ path: hasLogs ? join(this.plan.prefix, "logs/error.log") : "stderr", level: 4 });
-    if (overrides.workers !== undefined) this.workers(overrides.workers);
-    if (overrides.port !== undefined || overrides.host !== undefined) this.#override(overrides);
+    this.block(tree, this.#outermost());
+    this.plan.listens = this.#listens.list;
+    if (this.plan.error_logs.length === 0) {
+      const path = this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr";
+      this.plan.error_logs.push({ path, level: 4 });
+    }
+    if (overrides.workers !== undefined) this.plan["worker_processes"] = workerCount(String(overrides.workers)) ?? 1;
+    if (overrides.port !== undefined || overrides.host !== undefined)
+      this.plan.listens = overrideListens(this.plan.listens, this.plan.servers, overrides);
+    warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)
       if (!this.#declared.has(name) && !isBuiltinVariable(name)) this.problems.add(at, `unknown "${name}" variable`);
-  }
-
-  workers(n: number | "auto"): void {
-    this.plan["worker_processes"] = n === "auto" ? cores() : n;
   }
 
   /** The directives of a block, each checked and read. */
   block(tree: Directive[], level: Level): void {
     const seen = new Set<string>();
-    for (const d of tree) {
+    for (const d of inOrder(tree, level.context)) {
       const script = scriptOf(d.name);
       const name = script?.name ?? d.name;
       const spec = specOf(name);
-      const problem = spec
-        ? this.#misuse(d, spec, script?.form, level, seen.has(name))
-        : `unknown directive "${d.name}"`;
-      seen.add(name);
-      if (problem !== undefined) this.problems.add(d, problem);
-      else this.#directive(d, name, spec!, level);
-    }
-  }
-
-  // nginx's order of checks.
-  #misuse(d: Directive, spec: Spec, form: string | undefined, level: Level, isRepeated: boolean): string | undefined {
-    if (!spec.in.includes(level.context)) return `"${d.name}" directive is not allowed here`;
-    const isBlock = spec.kind === "block";
-    if (isBlock && !d.block) return `directive "${d.name}" has no opening "{"`;
-    if (form === "block" && d.lua === undefined) return `directive "${d.name}" has no opening "{"`;
-    if (!isBlock && d.block) return `directive "${d.name}" is not terminated by ";"`;
-    const words = form === "block" ? 0 : 1;
-    const [low, high] = spec.args ?? (isBlock ? [0, 0] : form === undefined ? [1, 1] : [words, words]);
-    if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;
-    if (isRepeated && !spec.repeat) return `"${d.name}" directive is duplicate`;
-    return undefined;
-  }
-
-  #directive(d: Directive, name: string, spec: Spec, level: Level): void {
-    const member = spec.field ?? name;
-    const word = d.args[0]?.text ?? "";
-    const invalid = () => this.problems.add(d, `"${d.name}" directive invalid value`);
-    const set = (v: unknown) => (v === undefined ? invalid() : this.set(level, spec, member, v));
-    switch (spec.kind) {
-      case "ignored":
-        return;
-      case "flag":
-        if (word !== "on" && word !== "off")
-          return this.problems.add(d, `invalid value "${word}" in "${d.name}" directive, it must be "on" or "off"`);
-        return set(word === "on");
-      case "number":
-        return /^\d{1,9}$/.test(word) ? set(Number(word)) : this.problems.add(d, "invalid number");
-      case "size":
-      case "offset":
-        return set(parseSize(word, spec.kind === "offset"));
-      case "time":
-        return set(parseTime(word));
-      case "enum": {
-        const v = spec.values?.[word];
-        if (v === undefined) return this.problems.add(d, `invalid value "${word}"`);
-        return set(member === "server_tokens" || member === "client_body_in_file_only" ? v !== 0 : v);
+      if (d.isBroken) {
+        // Its words are not to be trusted; what its block says may be.
+        if (spec?.kind !== "block" || !spec.in.includes(level.context) || !d.block) continue;
+      } else {
+        const problem = spec
+          ? misuse(d, spec, script?.form, level.context, seen.has(name))
+          : `unknown directive "${d.name}"`;
+        seen.add(name);
+        if (problem !== undefined) {
+          this.problems.add(d, problem);
+          continue;
+        }
       }
-      case "string":
-        return set(member === "client_body_temp_path" ? this.path(word) : word);
-      case "complex":
-        return this.#folder(d, member, level);
-      case "words":
-        return set(d.args.map((a) => this.text(a.text, a) ?? ""));
-      case "script":
-        return this.#script(d, name, level);
-      case "map":
-        return this.#sharedDict(d);
-      case "block":
-        return this.#nested(d, level);
-      case "own":
-        return readers[name]!(this, d, level);
+      this.#directive(d, name, spec!, level);
     }
   }
 
-  /** Sets a member of the plan, the server or the location, whichever has it. */
-  set(level: Level, spec: Spec, member: string, v: unknown): void {
-    if (serverMembers.has(member)) level.server[member] = v;
-    else if (spec.in.some((c) => c === "server" || c === "location")) level.conf[member] = v;
-    else this.plan[member] = v;
+  /** A block inside a block: takes what its directives pass on. */
+  inner(level: Level, context: Context, isNamed = false): Level {
+    const conf: LocationConf = { ...level.conf, ...notInherited(), scripts: [...level.conf.scripts] };
+    conf.scripts[phases.indexOf("content")] = -1;
+    return { context, isNamed, conf, server: { ...level.server }, own: new Map() };
   }
 
-  /** Adds to a list of LocationConf that replaces an inherited one. */
-  push(level: Level, member: string, item: unknown): void {
+  /** Adds to a list of LocationConf that replaces an inherited one; without an item only begins it. */
+  push(level: Level, member: string, ...items: unknown[]): void {
     if (!level.own.has(member)) level.conf[member] = [];
-    level.own.add(member);
-    (level.conf[member] as unknown[]).push(item);
+    level.own.set(member, member);
+    (level.conf[member] as unknown[]).push(...items);
   }
 
   /** A file name as configured, below the prefix where it is relative. */
   path(name: string): string {
-    return resolve(this.plan.prefix, name);
+    return name.startsWith("/") ? name : this.plan.prefix + name;
   }
 
   /** The index of a variable that a text uses. */
@@ -217,197 +165,178 @@ export class Compiler {
   /** A text with variables; undefined, with the mistake noted, where it is none. */
   text(source: string, at: Place): ComplexValue | undefined {
     const parts = parseText(source);
-    if (typeof parts === "string") return void this.problems.add(at, `${parts} in "${source}"`);
+    if (typeof parts === "string") return void this.problems.add(at, parts);
     if (parts.length === 1 && typeof parts[0] === "string") return parts[0];
-    return parts.map((p) => (typeof p === "string" || "capture" in p ? p : { var: this.variable(p.variable, at) }));
+    return parts.map((p) => {
+      if (typeof p === "string") return p;
+      return "capture" in p ? { var: -1, capture: p.capture } : { var: this.variable(p.variable, at), capture: -1 };
+    });
   }
 
-  #folder(d: Directive, member: string, level: Level): void {
-    const word = d.args[0]!;
-    const text = this.text(word.text.startsWith("$") ? word.text : this.path(word.text), word);
-    const isAlias = member === "alias";
-    if (level.own.has("root")) return this.problems.add(d, `"${d.name}" directive is duplicate`);
-    level.own.add("root");
-    level.conf["root"] = text === undefined ? "" : isAlias && word.text.endsWith("/") ? withSlash(text) : text;
-    level.conf["is_alias"] = isAlias;
-  }
-
-  #script(d: Directive, name: string, level: Level): void {
-    const isFile = d.name.endsWith("_file");
-    const pos = { file: d.file, line: d.line };
-    const where = d.line > 0 ? `${basename(d.file)}:${d.line}` : basename(d.file || "config");
-    let index: number;
-    if (isFile) {
-      const word = d.args[0]!;
-      const path = this.text(word.text.startsWith("$") ? word.text : this.path(word.text), word);
-      if (path === undefined) return;
-      const chunkname = typeof path === "string" ? `@${path}` : `=${name}`;
-      index = this.plan.scripts.push({ chunkname, path, is_file: true, pos }) - 1;
-    } else {
-      const source = d.lua ?? d.args[0]?.text ?? "";
-      index = this.plan.scripts.push({ chunkname: `=${name}(${where})`, source, is_file: false, pos }) - 1;
+  // Every default of the table, in its order: the members of the plan's structs always stand in one order.
+  #outermost(): Level {
+    const level: Level = {
+      context: "main",
+      isNamed: false,
+      conf: { scripts: phases.map(() => -1), ...notInherited(), types: 0 },
+      server: {},
+      own: new Map(),
+    };
+    for (const [name, spec] of Object.entries<Spec>(directives)) {
+      if (spec.initial !== undefined)
+        this.#set(level, spec, spec.member ?? name, structuredClone(spec.initial));
+      if (spec.default === undefined) continue;
+      const text = name === "client_body_temp_path" && this.#defaults === "moonwire" ? tmpdir() : spec.default;
+      const args = (text === "" ? [""] : text.split(" ")).map((word) => ({ ...nowhere, text: word }));
+      this.#directive({ ...nowhere, name, args }, name, spec, level);
     }
-    const phase = phases.indexOf(name.replace(/_by_lua$/, ""));
-    if (phase < 0) this.plan[name.replace(/_by_lua$/, "_script")] = index;
-    else level.conf.scripts[phase] = index;
+    if (this.#defaults === "nginx") level.conf["access_logs"] = [{ path: this.path("logs/access.log"), format: 0 }];
+    level.own.clear();
+    return level;
   }
 
-  #sharedDict(d: Directive): void {
-    const [name, size] = d.args as [Word, Word];
-    const bytes = parseSize(size.text, true);
-    if (bytes === undefined || bytes < 8191) return this.problems.add(d, `invalid lua shared dict size "${size.text}"`);
-    if (this.plan.shared_dicts.some((s) => s.name === name.text))
-      return this.problems.add(d, `lua_shared_dict "${name.text}" is already defined as "${name.text}"`);
-    this.plan.shared_dicts.push({ name: name.text, size: bytes });
+  #directive(d: Directive, name: string, spec: Spec, level: Level): void {
+    if (spec.kind === "block") return this.#nested(d, level);
+    if (spec.kind === "own") return spec.read!(this, d, level);
+    if (spec.kind === "script") return this.#script(d, name, spec, level);
+    const v = this.#value(d, spec);
+    if (v !== undefined) this.#set(level, spec, spec.member ?? name, v);
+  }
+
+  // What the words of a simple directive mean; undefined, with the mistake noted, where they mean nothing.
+  #value(d: Directive, spec: Spec): unknown {
+    const word = d.args[0]!;
+    const invalid = (what: string) => void this.problems.add(d, `"${d.name}" directive ${what}`);
+    switch (spec.kind) {
+      case "flag":
+        if (/^(on|off)$/i.test(word.text)) return word.text.toLowerCase() === "on";
+        return void this.problems.add(
+          word,
+          `invalid value "${word.text}" in "${d.name}" directive, it must be "on" or "off"`,
+        );
+      case "number":
+        return /^\d{1,9}$/.test(word.text) ? Number(word.text) : invalid("invalid number");
+      case "size":
+      case "offset":
+        return parseSize(word.text, spec.kind === "offset") ?? invalid("invalid value");
+      case "time":
+        return parseTime(word.text) ?? invalid("invalid value");
+      case "enum":
+        if (Object.hasOwn(spec.values!, word.text)) return spec.values![word.text];
+        return void this.problems.add(word, `invalid value "${word.text}"`);
+      case "path":
+        return this.path(word.text);
+      case "complex":
+        return this.text(word.text, word);
+      case "words":
+        return spec.store === "none" ? null : d.args.map((a) => this.text(a.text, a) ?? "");
+      default:
+        return word.text;
+    }
+  }
+
+  #set(level: Level, spec: Spec, member: string, v: unknown): void {
+    const store = storeOf(spec);
+    if (store === "location") level.conf[member] = v;
+    else if (store === "server") level.server[member] = v;
+    else if (store === "control") this.control[member] = v;
+    else if (store === "plan") this.plan[member] = v;
+  }
+
+  #script(d: Directive, name: string, spec: Spec, level: Level): void {
+    const script = readScript(this, d, name);
+    if (!script) return;
+    const index = this.plan.scripts.push(script) - 1;
+    const phase = phases.indexOf(name.replace(/_by_lua$/, ""));
+    if (phase < 0) this.plan[spec.member!] = index;
+    else level.conf.scripts[phase] = index;
   }
 
   #nested(d: Directive, level: Level): void {
     if (d.name === "types") return this.#types(d, level);
-    if (d.name === "location") return; // read by the block around it, after its other directives
-    const conf: LocationConf = { ...level.conf, scripts: [...level.conf.scripts] };
-    for (const member of notInherited) delete conf[member];
-    const inner: Level = { context: d.name as Context, conf, server: { ...level.server }, own: new Set() };
-    if (d.name !== "server") {
-      this.block(orderly(d.block!), inner);
-      return;
-    }
-    const server: ServerBuild = { names: [], primary: undefined, listens: [] };
-    this.server = server;
+    if (d.name === "location") return; // read after the other directives of the block around it
+    if (d.name === "server") return this.#server(d, level);
+    this.block(d.block!, this.inner(level, d.name as Context));
+  }
+
+  #server(d: Directive, level: Level): void {
+    const inner = this.inner(level, "server");
+    const build: ServerBuild = { names: [], primary: undefined, listens: [] };
+    this.server = build;
     this.block(d.block!, inner);
-    const locations = this.#locations(d.block!, inner, undefined);
-    const names = server.names.length > 0 ? server.names : [{ kind: 0, name: "" }];
-    const pos = { file: d.file, line: d.line };
-    const index =
-      this.plan.servers.push({
-        ...inner.server,
-        names,
-        primary_name: server.primary ?? "",
-        conf: inner.conf,
-        locations,
-        pos,
-      }) - 1;
-    this.#listens(server, index, d);
+    const locations = readLocations(this, d.block!, inner);
     this.server = undefined;
-  }
-
-  #locations(tree: Directive[], level: Level, parent: Location | undefined): Location[] {
-    const out: Location[] = [];
-    for (const d of tree) {
-      if (d.name !== "location" || !d.block || d.args.length < 1 || d.args.length > 2) continue;
-      const location = this.#location(d, level, parent);
-      if (!location) continue;
-      if (location.match < match["~"] || location.match === match["@"]) {
-        const kind = (l: Location) => (l.match === match["^~"] ? match[""] : l.match);
-        if (out.some((l) => l.name === location.name && kind(l) === kind(location)))
-          this.problems.add(d, `duplicate location "${location.name}"`);
-      }
-      out.push(location);
-    }
-    return out;
-  }
-
-  #location(d: Directive, level: Level, parent: Location | undefined): Location | undefined {
-    const [modifier, name] = locationName(d);
-    const kind = match[modifier as keyof typeof match];
-    if (kind === undefined) return void this.problems.add(d, `invalid location modifier "${modifier}"`);
-    if (parent) {
-      const quote = `location "${name}"`;
-      if (parent.match === match["="])
-        this.problems.add(d, `${quote} cannot be inside the exact location "${parent.name}"`);
-      else if (parent.match === match["@"])
-        this.problems.add(d, `${quote} cannot be inside the named location "${parent.name}"`);
-      else if (kind === match["@"]) this.problems.add(d, `named ${quote} can be on the server level only`);
-      else if (kind < match["~"] && parent.match < match["~"] && !name.startsWith(parent.name))
-        this.problems.add(d, `${quote} is outside location "${parent.name}"`);
-    }
-    const conf: LocationConf = { ...level.conf, scripts: [...level.conf.scripts] };
-    for (const member of notInherited) delete conf[member];
-    conf.scripts[phases.indexOf("content")] = -1;
-    const inner: Level = { context: "location", conf, server: {}, own: new Set() };
-    const location: Location = { match: kind, name, conf, children: [], pos: { file: d.file, line: d.line } };
-    this.block(d.block!, inner);
-    location.children = this.#locations(d.block!, inner, location);
-    return location;
+    if (build.names.length === 0) build.names.push({ kind: 0, name: "", text: "", at: d });
+    const names = build.names.map(({ kind, name }) => ({ kind, name }));
+    const pos = { file: d.file, line: d.line };
+    const primary_name = build.primary ?? "";
+    const index =
+      this.plan.servers.push({ ...inner.server, names, primary_name, conf: inner.conf, locations, pos }) - 1;
+    this.#names[index] = build.names;
+    this.#listens.add(build.listens, index, d);
   }
 
   #types(d: Directive, level: Level): void {
-    const map: Record<string, string> = {};
-    for (const entry of d.block!) for (const word of entry.args) map[word.text.toLowerCase()] = entry.name;
-    level.conf["types"] = this.plan.types.push(map) - 1;
-  }
-
-  #listens(server: ServerBuild, index: number, d: Directive): void {
-    if (server.listens.length === 0) {
-      const port = process.getuid?.() === 0 ? 80 : 8000;
-      server.listens.push({ address: `0.0.0.0:${port}`, params: {}, isDefault: false, at: d });
-    }
-    for (const l of server.listens) {
-      const known = this.plan.listens.find((other) => other.address === l.address && !isAnyPort(l.address));
-      if (!known) {
-        this.plan.listens.push({
-          address: l.address,
-          servers: [index],
-          default_server: index,
-          has_default: l.isDefault,
-          ...l.params,
-        });
-        continue;
+    const map = new Map<string, string>();
+    for (const entry of d.block!) {
+      if (entry.isBroken) continue;
+      if (entry.block || entry.lua !== undefined) this.problems.add(entry, `unexpected "{"`);
+      else if (entry.args.length === 0)
+        this.problems.add(entry, `invalid number of arguments in "${entry.name}" directive`);
+      for (const word of entry.args) {
+        const extension = word.text.toLowerCase();
+        const before = map.get(extension);
+        if (before !== undefined)
+          this.problems.warn(
+            word,
+            `duplicate extension "${word.text}", content type: "${entry.name}", previous content type: "${before}"`,
+          );
+        map.set(extension, entry.name);
       }
-      if (known.servers.includes(index)) this.problems.add(l.at, `a duplicate listen ${l.address}`);
-      if (l.isDefault && known["has_default"]) this.problems.add(l.at, `a duplicate default server for ${l.address}`);
-      known.servers.push(index);
-      if (l.isDefault) Object.assign(known, { default_server: index, has_default: true });
-      Object.assign(known, l.params);
     }
-  }
-
-  #override({ port, host }: Overrides): void {
-    const first = this.plan.listens.find((l) => !l.address.startsWith("unix:"));
-    const [, oldHost, oldPort] = /^(.*):(\d+)$/.exec(first?.address ?? "127.0.0.1:8080") ?? [];
-    const newHost =
-      host === undefined
-        ? oldHost
-        : host === "localhost"
-          ? "127.0.0.1"
-          : host.includes(":") && !host.startsWith("[")
-            ? `[${host}]`
-            : host;
-    const listen: Listen = {
-      address: `${newHost}:${port ?? oldPort}`,
-      servers: this.plan.servers.map((_, i) => i),
-      default_server: first?.default_server ?? 0,
-    };
-    if (this.plan.servers.length > 0) this.plan.listens = [listen];
+    level.conf["types"] = this.plan.types.push(Object.fromEntries([...map].sort(byKey))) - 1;
   }
 }
 
 /** A place that messages leave out. */
 export const nowhere: Place = { file: "", line: 0, column: 0 };
 
+function byKey(a: [string, string], b: [string, string]): number {
+  return a[0] < b[0] ? -1 : 1;
+}
+
+// What is wrong with how a directive stands, in nginx's order of checks.
+function misuse(
+  d: Directive,
+  spec: Spec,
+  form: string | undefined,
+  context: Context,
+  isRepeated: boolean,
+): string | undefined {
+  if (!spec.in.includes(context)) return `"${d.name}" directive is not allowed here`;
+  const isLua = form === "block";
+  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block) return `directive "${d.name}" has no opening "{"`;
+  if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
+    return `directive "${d.name}" is not terminated by ";"`;
+  const [low, high] = isLua ? [0, 0] : arityOf(spec);
+  if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;
+  return isRepeated && !spec.repeat ? `"${d.name}" directive is duplicate` : undefined;
+}
+
+// Members of LocationConf that a block does not take from the one around it.
+function notInherited(): Record<string, unknown> {
+  const out: Record<string, unknown> = { has_try_files: false };
+  for (const [name, spec] of ownValues) out[spec.member ?? name] = structuredClone(spec.initial);
+  return out;
+}
+
+const ownValues = Object.entries<Spec>(directives).filter(([, s]) => s.merge === "none" && s.initial !== undefined);
+
 // Formats are named before they are used, wherever they stand; servers see all that http says.
-function orderly(block: Directive[]): Directive[] {
-  const rank = (d: Directive) => (d.name === "log_format" ? 0 : d.name === "server" ? 2 : 1);
-  return [...block].sort((a, b) => rank(a) - rank(b));
-}
-
-function locationName(d: Directive): [modifier: string, name: string] {
-  const [first, second] = d.args.map((a) => a.text) as [string, string | undefined];
-  if (second !== undefined) return [first, second];
-  const m = /^(=|\^~|~\*|~)(.*)$/s.exec(first);
-  if (m) return [m[1]!, m[2]!];
-  return [first.startsWith("@") ? "@" : "", first];
-}
-
-// With port 0 each listen is a port of its own.
-function isAnyPort(address: string): boolean {
-  return address.endsWith(":0");
-}
-
-function withSlash(text: ComplexValue): ComplexValue {
-  if (typeof text === "string") return text.endsWith("/") ? text : `${text}/`;
-  return [...text, "/"];
-}
-
-function cores(): number {
-  return Math.max(1, availableParallelism());
+function inOrder(block: Directive[], context: Context): Directive[] {
+  if (context === "http") {
+    const rank = (d: Directive) => (d.name === "log_format" ? 0 : d.name === "server" ? 2 : 1);
+    return block.toSorted((a, b) => rank(a) - rank(b));
+  }
+  return block;
 }

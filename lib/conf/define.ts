@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What a configuration module is written with: `defineConfig`, `lua`, `luaFile`, and the type of the object, which is worked
 // out from the directive table.
-import type { Context, directives, DirectiveName, Spec } from "./directives.js";
+import type { DirectiveName, DirectiveTable } from "./directives/index.js";
+import type { Context, Typed } from "./spec.js";
 
 // A brand and not the class alone: a configuration may have been written with another copy of this package.
 const brand = Symbol.for("moonwire.lua");
@@ -47,46 +48,53 @@ export function luaFile(path: string): LuaFile {
 
 type Script = string | LuaSource | LuaFile;
 type Words = string | readonly string[];
-type Text = string | number;
+type Flag = boolean | "on" | "off";
+type Size<Unit extends string> = number | `${bigint}` | `${bigint}${Unit}`;
+type TimeUnit = "ms" | "s" | "m" | "h" | "d" | "w" | "M" | "y";
+type Time = number | `${bigint}` | `${bigint}${TimeUnit}` | `${bigint}${TimeUnit} ${string}`;
 
-type ValueOf<N extends DirectiveName, S extends Spec> = N extends "server"
-  ? readonly Block<"server">[] | Block<"server">
-  : N extends "location"
-    ? { readonly [match: string]: Block<"location"> }
-    : N extends "types"
-      ? { readonly [mime: string]: Words }
-      : N extends "http" | "events"
-        ? Block<N>
-        : N extends "internal"
-          ? boolean
-          : N extends "worker_processes"
-            ? number | "auto"
-            : S["kind"] extends "script"
-              ? Script
-              : S["kind"] extends "flag"
-                ? boolean | "on" | "off"
-                : S["kind"] extends "number"
-                  ? number
-                  : S["kind"] extends "size" | "offset" | "time"
-                    ? Text
-                    : S extends { values: infer V }
-                      ? (keyof V & string) | boolean
-                      : S["kind"] extends "string" | "complex"
-                        ? string
-                        : S["kind"] extends "map"
-                          ? { readonly [name: string]: Text }
-                          : S["kind"] extends "ignored"
-                            ? Text | boolean
-                            : Words | number | { readonly [name: string]: Text | readonly Text[] };
+/** What a directive of each kind takes in a configuration object. */
+interface KindTypes {
+  flag: Flag;
+  number: number;
+  size: Size<"k" | "K" | "m" | "M">;
+  offset: Size<"k" | "K" | "m" | "M" | "g" | "G">;
+  time: Time;
+  string: string;
+  path: string;
+  complex: string;
+  words: Words;
+  script: Script;
+}
+
+/** What a block is in a configuration object: an object, a list, or an object by location or MIME type. */
+interface BlockTypes {
+  http: Block<"http">;
+  events: Block<"events">;
+  server: readonly Block<"server">[] | Block<"server">;
+  location: { readonly [match: string]: Block<"location"> };
+  types: { readonly [mime: string]: Words };
+}
+
+type EnumOf<V> = (keyof V & string) | ("on" extends keyof V ? true : never) | ("off" extends keyof V ? false : never);
+
+type ValueOf<N extends DirectiveName, S> = N extends keyof BlockTypes
+  ? BlockTypes[N]
+  : S extends { readonly type: Typed<infer T> }
+    ? T
+    : S extends { readonly values: infer V }
+      ? EnumOf<V>
+      : S extends { readonly kind: infer K extends keyof KindTypes }
+        ? KindTypes[K]
+        : never;
 
 type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
-type Table = typeof directives;
 type In<C extends Context> = {
-  [N in DirectiveName]: C extends Table[N]["in"][number] ? N : never;
+  [N in DirectiveName]: C extends DirectiveTable[N]["in"][number] ? N : never;
 }[DirectiveName];
 
 /** The directives of one kind of block, in camelCase. */
-export type Block<C extends Context> = { readonly [N in In<C> as Camel<N>]?: ValueOf<N, Table[N]> };
+export type Block<C extends Context> = { readonly [N in In<C> as Camel<N>]?: ValueOf<N, DirectiveTable[N]> };
 
 /** A whole configuration. A property is a directive's name in camelCase, nested as nginx nests it. */
 export type Config = Block<"main">;

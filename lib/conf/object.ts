@@ -1,30 +1,38 @@
 // SPDX-License-Identifier: MIT
 // The TypeScript front: a configuration object into the same tree of directives that an nginx.conf gives.
 import { isLuaFile, isLuaSource } from "./define.js";
-import { specOf, type Spec } from "./directives.js";
-import { SyntaxProblem } from "./lexer.js";
+import { specOf } from "./directives/index.js";
 import { displayName, splitWords } from "./parser.js";
+import type { Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
 
-/** Directives that an array repeats; for others it is one directive's words, or its items are arrays of them. */
-const listed = new Set(["env", "listen", "error_log", "access_log"]);
-
-/** Finds lines for properties: an object has none, but its file's text most often shows them. */
+/** Finds lines for properties: an object has none, but its file's text most often shows them, in the object's order. */
 class Finder {
+  readonly #text: string;
+  #at = 0;
+  #line = 1;
+  #lineStart = 0;
+
   constructor(
     readonly file: string,
-    readonly text: string,
-  ) {}
+    text: string,
+  ) {
+    this.#text = text;
+  }
 
-  /** The place of the first `key:` at or after `from`, and where to look for what is inside. */
-  find(key: string, from: number): { line: number; column: number; at: number } {
-    const name = key.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  /** The place of the next `key:`; without one, line 0. */
+  find(key: string): { line: number; column: number } {
+    const name = key.replace(/[.*+?^${}()|[\]\\]/g, "\\$&").replaceAll("\\\\", "\\\\{1,2}");
     const pattern = new RegExp(`(?<![\\w$])(["'\`]?)${name}\\1\\s*:`, "g");
-    pattern.lastIndex = from;
-    const at = pattern.exec(this.text)?.index;
-    if (at === undefined) return { line: 0, column: 0, at: from };
-    const before = this.text.slice(0, at);
-    return { line: before.split("\n").length, column: at - before.lastIndexOf("\n"), at };
+    pattern.lastIndex = this.#at;
+    const at = pattern.exec(this.#text)?.index;
+    if (at === undefined) return { line: 0, column: 0 };
+    for (let i = this.#text.indexOf("\n", this.#at); i >= 0 && i < at; i = this.#text.indexOf("\n", i + 1)) {
+      this.#line++;
+      this.#lineStart = i + 1;
+    }
+    this.#at = at;
+    return { line: this.#line, column: at - this.#lineStart + 1 };
   }
 }
 
@@ -37,32 +45,35 @@ class Reader {
     this.#finder = finder;
   }
 
-  block(value: unknown, place: Place, from: number): Directive[] {
+  block(value: unknown, place: Place): Directive[] {
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object of directives, not ${nameOf(value)}`);
       return [];
     }
-    return Object.entries(value).flatMap(([key, v]) => (v === undefined ? [] : this.#property(key, v, place, from)));
+    return Object.entries(value).flatMap(([key, v]) => (v === undefined ? [] : this.#property(key, v, place)));
   }
 
-  #property(key: string, value: unknown, parent: Place, from: number): Directive[] {
-    const { line, column, at } = this.#finder.find(key, from);
+  #property(key: string, value: unknown, parent: Place): Directive[] {
     const name = key.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
-    const place = { file: this.#finder.file, line, column, path: parent.path ? `${parent.path}.${key}` : key };
-    const spec = specOf(name);
-    if (!spec || /[^a-zA-Z0-9]/.test(key)) {
+    const path = parent.path ? `${parent.path}.${key}` : key;
+    const place = { file: this.#finder.file, ...this.#finder.find(key), path };
+    const spec = /^[a-z][a-zA-Z0-9]*$/.test(key) ? specOf(name) : undefined;
+    if (!spec) {
       this.#problems.add(place, `unknown directive "${key}"`);
       return [];
     }
     if (spec.kind === "script") return this.#script(name, value, place);
-    if (spec.kind === "block") return this.#blocks(name, value, place, at);
-    return this.#simple(name, spec, value, place);
+    if (spec.kind === "block") return this.#blocks(name, value, place);
+    if (name === "internal") return value === false ? [] : [{ ...place, name, args: [] }];
+    const list = this.#lists(spec, value, place);
+    return list.map((args) => ({ ...place, name, args }));
   }
 
   #script(name: string, value: unknown, place: Place): Directive[] {
     if (isLuaFile(value)) return [{ ...place, name: `${name}_file`, args: [word(value.path, place)] }];
     if (isLuaSource(value)) {
-      const at = value.line > 0 ? { ...place, file: displayName(value.file), line: value.line } : place;
+      // Lua's own errors count from the line of the template, wherever the object is put together.
+      const at = value.line > 0 ? { ...place, file: displayName(value.file), line: value.line, column: 1 } : place;
       return [{ ...at, name: `${name}_block`, args: [], lua: value.source }];
     }
     if (typeof value === "string") return [{ ...place, name: `${name}_block`, args: [], lua: value }];
@@ -70,67 +81,55 @@ class Reader {
     return [];
   }
 
-  #blocks(name: string, value: unknown, place: Place, from: number): Directive[] {
+  #blocks(name: string, value: unknown, place: Place): Directive[] {
     if (name === "server") {
       const list = Array.isArray(value) ? (value as unknown[]) : [value];
       return list.map((item, i) => {
         const at = Array.isArray(value) ? { ...place, path: `${place.path}[${i}]` } : place;
-        return { ...at, name, args: [], block: this.block(item, at, from) };
+        return { ...at, name, args: [], block: this.block(item, at) };
       });
     }
-    if (name === "location" || name === "types") return this.#keyed(name, value, place, from);
-    return [{ ...place, name, args: [], block: this.block(value, place, from) }];
-  }
-
-  #keyed(name: string, value: unknown, place: Place, from: number): Directive[] {
+    if (name !== "location" && name !== "types") return [{ ...place, name, args: [], block: this.block(value, place) }];
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
       return [];
     }
-    const entries = Object.entries(value).map(([key, item]) => {
-      const { line, column, at } = this.#finder.find(key, from);
-      return { key, item, from: at, at: { ...place, line, column, path: `${place.path}[${JSON.stringify(key)}]` } };
-    });
-    if (name === "types") {
-      const block = entries.map(({ key, item, at }) => ({ ...at, name: key, args: this.#words(item, at, true) }));
-      return [{ ...place, name, args: [], block }];
-    }
-    return entries.map(({ key, item, at, from: inside }) => {
+    const entries = Object.entries(value).map(([key, item]): Directive => {
+      const at = { ...place, ...this.#finder.find(key), path: `${place.path}[${JSON.stringify(key)}]` };
+      if (name === "types") return { ...at, name: key, args: this.#words(item, at, true) };
       const [modifier, rest] = /^(=|\^~|~\*|~)\s*(.*)$/s.exec(key)?.slice(1) ?? [undefined, key];
-      const args = modifier === undefined ? [word(key, at)] : [word(modifier, at), word(rest ?? "", at)];
-      return { ...at, name, args, block: this.block(item, at, inside) };
+      const args = modifier === undefined ? [word(key, at)] : [word(modifier, at), word(rest!, at)];
+      return { ...at, name, args, block: this.block(item, at) };
     });
+    return name === "types" ? [{ ...place, name, args: [], block: entries }] : entries;
   }
 
-  #simple(name: string, spec: Spec, value: unknown, place: Place): Directive[] {
-    const directive = (args: Word[]): Directive => ({ ...place, name, args });
-    if (name === "internal") return value === false ? [] : [directive([])];
+  // The words of each directive that a value stands for.
+  #lists(spec: Spec, value: unknown, place: Place): Word[][] {
+    const form = spec.form ?? (spec.kind === "words" ? "words" : "one");
+    if (form === "one") return [this.#words(value, place, false, 1)];
+    if (form === "words") return [this.#words(value, place, true)];
+    if (form === "list") return (Array.isArray(value) ? value : [value]).map((item) => this.#words(item, place, true));
     if (isObject(value))
-      return Object.entries(value).map(([key, item]) =>
-        directive([...this.#words(key, place, name === "error_page"), ...this.#words(item, place, false)]),
-      );
-    const isList = Array.isArray(value) && (listed.has(name) || Array.isArray(value[0]));
-    if (isList) return value.map((item) => directive(this.#words(item, place, true)));
-    const isOneWord = spec.kind !== "own" && spec.kind !== "words" && (spec.args?.[1] ?? 1) === 1;
-    return [directive(this.#words(value, place, !isOneWord))];
+      // "404 500": codes, each a word; other keys are one word, whatever they hold.
+      return Object.entries(value).map(([key, item]) => [
+        ...(/^[\d ]+$/.test(key) ? key.trim().split(/ +/) : [key]).map((text) => word(text, place)),
+        ...this.#words(item, place, false),
+      ]);
+    const isList = Array.isArray(value) && value.some((item) => Array.isArray(item));
+    return (isList ? (value as unknown[]) : [value]).map((item) => this.#words(item, place, true));
   }
 
-  #words(value: unknown, place: Place, split: boolean): Word[] {
-    if (Array.isArray(value)) return value.flatMap((item) => this.#words(item, place, false));
+  // The words of one directive; at most `most`, since an array in place of a single value is a mistake.
+  #words(value: unknown, place: Place, split: boolean, most = Infinity): Word[] {
+    if (Array.isArray(value) && most > 1) return value.flatMap((item) => this.#words(item, place, false, 1));
     if (typeof value === "boolean") return [word(value ? "on" : "off", place)];
     if (typeof value === "number") return [word(String(value), place)];
     if (typeof value !== "string") {
       this.#problems.add(place, `invalid value: ${nameOf(value)}`);
       return [];
     }
-    if (!split) return [word(value, place)];
-    try {
-      return splitWords(value).map((text) => word(text, place));
-    } catch (e) {
-      if (!(e instanceof SyntaxProblem)) throw e;
-      this.#problems.add(place, e.message);
-      return [];
-    }
+    return split ? splitWords(value, place, this.#problems).map((text) => word(text, place)) : [word(value, place)];
   }
 }
 
@@ -149,6 +148,5 @@ function nameOf(v: unknown): string {
 
 /** The tree of a configuration object. `file` and `text` are the module's, for the places of mistakes; may be empty. */
 export function readObject(config: unknown, problems: Problems, file = "", text = ""): Directive[] {
-  const place: Place = { file, line: 0, column: 0 };
-  return new Reader(problems, new Finder(file, text)).block(config, place, 0);
+  return new Reader(problems, new Finder(file, text)).block(config, { file, line: 0, column: 0 });
 }

@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: MIT
-// The nginx.conf front: words into a tree of directives, with files included where they are named.
-import { readdirSync, readFileSync } from "node:fs";
-import { dirname, isAbsolute, join, relative, resolve } from "node:path";
-import { Lexer, SyntaxProblem, type Token } from "./lexer.js";
-import type { Directive, Problems } from "./tree.js";
+// The nginx.conf front: tokens into directives, and the files that `include` names. A mistake does not end the reading: it
+// goes on behind the directive's `;` or its block.
+import { isUtf8 } from "node:buffer";
+import { readFileSync } from "node:fs";
+import { dirname, isAbsolute, relative, resolve } from "node:path";
+import { decodeRaw } from "./bytes.js";
+import { expandGlob, isGlob } from "./glob.js";
+import { Lexer, type Token } from "./lexer.js";
+import type { Directive, Place } from "./tree.js";
+import { Problems } from "./tree.js";
 
 const maxIncludeDepth = 16;
+const maxBlockDepth = 60;
 
 /** How messages name a file: relative to the working directory where it lies below it. */
 export function displayName(path: string): string {
@@ -23,69 +29,99 @@ class Parser {
     this.#base = base;
   }
 
+  /** The directives of a file. Throws when it cannot be read. */
   file(path: string, depth = 0): Directive[] {
-    this.files.push(path);
-    return this.text(readFileSync(path, "utf8"), displayName(path), depth);
+    const bytes = readFileSync(path);
+    if (!this.files.includes(path)) this.files.push(path);
+    return this.text(isUtf8(bytes) ? bytes.toString("utf8") : decodeRaw(bytes), displayName(path), depth);
   }
 
   text(source: string, name: string, depth = 0): Directive[] {
+    const lexer = new Lexer(source, name, this.#problems);
     const out: Directive[] = [];
-    try {
-      this.#block(new Lexer(source, name), out, undefined, depth);
-    } catch (e) {
-      if (!(e instanceof SyntaxProblem)) throw e;
-      this.#problems.add(e.at, e.message);
-    }
+    while (!this.#block(lexer, out, { includes: depth, blocks: 0 }));
     return out;
   }
 
-  // Directives up to the end of the file or the `}` that closes `opened`.
-  #block(lexer: Lexer, out: Directive[], opened: Token | undefined, depth: number): void {
+  // Directives up to the end of the file (true) or a `}`, which the block around it must have opened.
+  #block(lexer: Lexer, out: Directive[], depth: { includes: number; blocks: number }): boolean {
     for (;;) {
       const first = lexer.next();
-      if (first.kind === "}") {
-        if (opened) return;
-        throw new SyntaxProblem(first, 'unexpected "}"');
-      }
       if (first.kind === "end") {
-        if (!opened) return;
-        throw new SyntaxProblem(first, 'unexpected end of file, expecting "}"');
+        if (depth.blocks > 0) this.#problems.add(first, 'unexpected end of file, expecting "}"');
+        return true;
       }
-      if (first.kind !== "word") throw new SyntaxProblem(first, `unexpected "${first.kind}"`);
-      const directive = this.#directive(lexer, first, depth);
-      if (directive.name === "include" && !directive.block) out.push(...this.#include(directive, depth));
-      else out.push(directive);
+      if (first.kind === "}") {
+        if (depth.blocks === 0) this.#problems.add(first, 'unexpected "}"');
+        return false;
+      }
+      if (first.kind === "word") {
+        const end = this.#directive(lexer, first, out, depth);
+        if (end !== undefined) return end;
+        continue;
+      }
+      this.#problems.add(first, `unexpected "${first.kind}"`);
+      // What a nameless block holds cannot be judged, but its syntax can.
+      if (first.kind === "{" && this.#inner(lexer, first, [], depth)) return true;
     }
   }
 
-  #directive(lexer: Lexer, first: Token, depth: number): Directive {
+  // One directive. Says how its block ended where the directive's own end is that of the block around it.
+  #directive(
+    lexer: Lexer,
+    first: Token,
+    out: Directive[],
+    depth: { includes: number; blocks: number },
+  ): boolean | undefined {
     const { file, line, column, text: name } = first;
-    const out: Directive = { file, line, column, name, args: [] };
+    const directive: Directive = { file, line, column, name, args: [] };
+    if (first.isBroken) directive.isBroken = true;
     for (;;) {
       const token = lexer.next();
       switch (token.kind) {
         case "word":
-          out.args.push({ file, line: token.line, column: token.column, text: token.text });
+          directive.args.push({ file, line: token.line, column: token.column, text: token.text });
+          if (token.isBroken) directive.isBroken = true;
           break;
         case ";":
-          return out;
-        case "{":
-          if (name.endsWith("_by_lua_block")) {
-            out.lua = lexer.luaBlock(token);
-            return out;
+          if (name === "include") out.push(...this.#include(directive, depth.includes));
+          else out.push(directive);
+          return undefined;
+        case "{": {
+          out.push(directive);
+          if (!name.endsWith("_by_lua_block")) {
+            directive.block = [];
+            return this.#inner(lexer, token, directive.block, depth) ? true : undefined;
           }
-          out.block = [];
-          this.#block(lexer, out.block, token, depth);
-          return out;
+          const lua = lexer.luaBlock(token);
+          directive.lua = lua.source;
+          if (lua.isBroken) directive.isBroken = true;
+          return lua.isBroken ? true : undefined;
+        }
         case "}":
-          throw new SyntaxProblem(token, `directive "${name}" is not terminated by ";"`);
-        default:
-          throw new SyntaxProblem(token, 'unexpected end of file, expecting ";" or "}"');
+          this.#problems.add(token, 'unexpected "}"');
+          return false;
+        case "end":
+          if (!directive.isBroken) this.#problems.add(token, 'unexpected end of file, expecting ";" or "}"');
+          return true;
       }
     }
   }
 
+  #inner(lexer: Lexer, opened: Token, out: Directive[], depth: { includes: number; blocks: number }): boolean {
+    if (depth.blocks < maxBlockDepth)
+      return this.#block(lexer, out, { includes: depth.includes, blocks: depth.blocks + 1 });
+    this.#problems.add(opened, `blocks nest deeper than ${maxBlockDepth}`);
+    for (let open = 1; open > 0; ) {
+      const { kind } = lexer.next();
+      if (kind === "end") return true;
+      open += kind === "{" ? 1 : kind === "}" ? -1 : 0;
+    }
+    return false;
+  }
+
   #include(directive: Directive, depth: number): Directive[] {
+    if (directive.isBroken) return [];
     const pattern = directive.args[0]?.text;
     if (pattern === undefined || directive.args.length !== 1) {
       this.#problems.add(directive, 'invalid number of arguments in "include" directive');
@@ -96,8 +132,7 @@ class Parser {
       this.#problems.add(directive, `"include" nests deeper than ${maxIncludeDepth} files: "${path}"`);
       return [];
     }
-    const files = /[*?[]/.test(pattern) ? expand(path) : [path];
-    return files.flatMap((file) => {
+    return (isGlob(pattern) ? expandGlob(path) : [path]).flatMap((file) => {
       try {
         return this.file(file, depth + 1);
       } catch (e) {
@@ -110,56 +145,37 @@ class Parser {
 
 /** nginx's words for a file that cannot be opened. */
 export function openFailure(path: string, e: unknown): string {
-  const { errno, code } = e as NodeJS.ErrnoException;
+  const { errno, code, syscall } = e as NodeJS.ErrnoException;
   const texts: Record<string, string> = {
     ENOENT: "No such file or directory",
     EACCES: "Permission denied",
     EISDIR: "Is a directory",
     ENOTDIR: "Not a directory",
   };
-  return `open() "${path}" failed (${-(errno ?? 0)}: ${texts[code ?? ""] ?? String(code)})`;
-}
-
-// The files that a pattern with * ? [...] names, in order.
-function expand(pattern: string): string[] {
-  const segment = (glob: string) =>
-    new RegExp(
-      `^${glob
-        .replace(/[.+^${}()|\\]/g, "\\$&")
-        .replace(/\*/g, "[^/]*")
-        .replace(/\?/g, "[^/]")
-        .replace(/\[!/g, "[^")}$`,
-    );
-  let paths = ["/"];
-  for (const part of pattern.split("/").filter((p) => p !== "")) {
-    if (!/[*?[]/.test(part)) {
-      paths = paths.map((p) => join(p, part));
-      continue;
-    }
-    const matches = segment(part);
-    paths = paths.flatMap((p) => {
-      try {
-        const names = readdirSync(p).filter((n) => matches.test(n) && (part.startsWith(".") || !n.startsWith(".")));
-        return names.sort().map((n) => join(p, n));
-      } catch {
-        return [];
-      }
-    });
-  }
-  return paths;
+  const call = syscall === "read" ? "read" : "open";
+  return `${call}() "${path}" failed (${-(errno ?? 0)}: ${texts[code ?? ""] ?? String(code)})`;
 }
 
 /** Reads an nginx.conf and what it includes. Throws when the file itself cannot be read. */
 export function parseFile(path: string, problems: Problems): { tree: Directive[]; files: string[] } {
   const parser = new Parser(problems, dirname(path));
-  const tree = parser.file(path);
-  return { tree, files: parser.files };
+  return { tree: parser.file(path), files: parser.files };
 }
 
-/** The words of a text, as nginx.conf would split them. */
-export function splitWords(text: string): string[] {
-  const lexer = new Lexer(text, "");
+/** Reads the text of an nginx.conf, as if `name` held it; what it includes is looked for below `base`. */
+export function parseText(text: string, name: string, problems: Problems, base = "."): Directive[] {
+  return new Parser(problems, resolve(base)).text(text, name);
+}
+
+/** The words of a text, as nginx.conf would split them; mistakes are noted at `at`. */
+export function splitWords(text: string, at: Place, problems: Problems): string[] {
+  const own = new Problems();
+  const lexer = new Lexer(text, "", own);
   const out: string[] = [];
-  for (let t = lexer.next(); t.kind !== "end"; t = lexer.next()) out.push(t.text);
+  for (let t = lexer.next(); t.kind !== "end"; t = lexer.next()) {
+    if (t.kind === "word") out.push(t.text);
+    else own.add(t, `unexpected "${t.text}"`);
+  }
+  for (const p of own.list) problems.add(at, p.message);
   return out;
 }

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The plan as TypeScript builds it: the structs of native/config.h by their members' names. What is left out keeps the
-// default that config.h gives.
+// The plan as TypeScript builds it: the structs of native/config.h by their members' names, every one of them. The defaults
+// are those of the directive table; plan_decode() has none and refuses a plan that leaves a member out.
 
 /** A text with variables: a constant, or its parts. */
 export type ComplexValue = string | (string | { var: number } | { capture: number })[];
 
+export interface SourcePos {
+  file: string;
+  line: number;
+}
+
 export interface Script {
   chunkname: string;
-  source?: string;
-  path?: ComplexValue;
+  source: string;
+  path: ComplexValue;
   is_file: boolean;
-  pos: { file: string; line: number };
+  pos: SourcePos;
 }
 
 export interface ErrorLog {
@@ -22,7 +27,6 @@ export interface ErrorLog {
 export interface LocationConf {
   [member: string]: unknown;
   scripts: number[];
-  rewrite?: object[];
 }
 
 export interface Location {
@@ -30,7 +34,7 @@ export interface Location {
   name: string;
   conf: LocationConf;
   children: Location[];
-  pos: { file: string; line: number };
+  pos: SourcePos;
 }
 
 export interface ServerConf {
@@ -39,13 +43,18 @@ export interface ServerConf {
   primary_name: string;
   conf: LocationConf;
   locations: Location[];
+  pos: SourcePos;
 }
 
 export interface Listen {
-  [member: string]: unknown;
   address: string;
   servers: number[];
   default_server: number;
+  backlog: number;
+  ipv6only: boolean;
+  reuseport: boolean;
+  tcp_nodelay: boolean;
+  pos: SourcePos;
 }
 
 export interface Plan {
@@ -76,9 +85,9 @@ export const phases = [
   "log",
 ];
 /** Location::Match of config.h. */
-export const match = { "=": 0, "": 1, "^~": 2, "~": 3, "~*": 4, "@": 5 };
+export const match = { "=": 0, "": 1, "^~": 2, "~": 3, "~*": 4, "@": 5 } as const;
 /** LogLevel of config.h. */
-export const logLevels = ["stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"];
+export const logLevels = ["stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"] as const;
 /** ServerName::Kind of config.h. */
 export const nameKind = { exact: 0, wildcardStart: 1, wildcardEnd: 2, regex: 3 };
 

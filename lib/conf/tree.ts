@@ -26,15 +26,31 @@ export interface Directive extends Place {
   block?: Directive[];
   /** Lua source, of `*_by_lua_block` and of `lua` templates. */
   lua?: string;
+  /** A mistake in it is noted already: its words are not to be trusted. */
+  isBroken?: boolean;
 }
 
 /** The mistakes found so far. */
 export class Problems {
   readonly list: ConfigProblem[] = [];
 
+  /** True when a mistake keeps the configuration from being used. */
+  get isFatal(): boolean {
+    return this.list.some((p) => p.severity === "emerg");
+  }
+
   /** Notes a mistake at a place. */
   add(at: Place, message: string): void {
+    this.#note(at, message, "emerg");
+  }
+
+  /** Notes what is odd, but can be served. */
+  warn(at: Place, message: string): void {
+    this.#note(at, message, "warn");
+  }
+
+  #note(at: Place, message: string, severity: ConfigProblem["severity"]): void {
     const text = at.path ? `${at.path}: ${message}` : message;
-    this.list.push({ file: at.file, line: at.line, column: at.column, message: text });
+    this.list.push({ file: at.file, line: at.line, column: at.column, message: text, severity });
   }
 }

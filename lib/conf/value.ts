@@ -2,6 +2,7 @@
 // Values as bytes: how plans and LuaVm values cross between TypeScript and C++. native/base/value.h has the format.
 import { isUtf8 } from "node:buffer";
 import { MoonwireError } from "../errors.js";
+import { encodeRaw } from "./bytes.js";
 
 const tag = { nil: 0, false: 1, true: 2, number: 3, string: 4, array: 5, table: 6, null: 7, integer: 8 } as const;
 const maxDepth = 64;
@@ -15,6 +16,11 @@ export interface DecodeOptions {
 class Writer {
   #bytes = Buffer.allocUnsafe(4096);
   #size = 0;
+  readonly #isRaw: boolean;
+
+  constructor(isRaw: boolean) {
+    this.#isRaw = isRaw;
+  }
 
   #room(size: number): number {
     const at = this.#size;
@@ -51,6 +57,7 @@ class Writer {
   }
 
   string(s: string | Uint8Array): void {
+    if (typeof s === "string" && this.#isRaw) s = encodeRaw(s);
     const size = typeof s === "string" ? Buffer.byteLength(s) : s.byteLength;
     this.count(tag.string, size);
     const at = this.#room(size);
@@ -102,9 +109,15 @@ function writeObject(out: Writer, v: object, depth: number): void {
   }
 }
 
+/** How to encode. */
+export interface EncodeOptions {
+  /** Strings may hold bytes as bytes.ts keeps them. */
+  raw?: boolean;
+}
+
 /** Encodes a value; objects and Maps become tables, undefined members are left out. Throws on functions and symbols. */
-export function encodeValue(v: unknown): Buffer {
-  const out = new Writer();
+export function encodeValue(v: unknown, options: EncodeOptions = {}): Buffer {
+  const out = new Writer(options.raw ?? false);
   write(out, v, 0);
   return out.done();
 }

@@ -15,3 +15,8 @@ const families = ["arg_", "http_", "cookie_", "sent_http_"];
 export function isBuiltinVariable(name: string): boolean {
   return builtin.has(name) || families.some((f) => name.startsWith(f) && name.length > f.length);
 }
+
+/** True for a built-in variable that `set` may change. */
+export function isSettable(name: string): boolean {
+  return name === "args" || name === "limit_rate" || families.some((f) => name.startsWith(f));
+}

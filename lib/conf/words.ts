@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What single words mean: sizes, times, numbers, texts with variables, addresses to listen on. Each returns undefined where
+// What single words mean: sizes, times, texts with variables. Each returns undefined where
 // the word means nothing; the caller says so in nginx's words.
 
 /** Bytes: `512`, `8k`, `1m`, and `1g` where `large`. */
@@ -44,7 +44,10 @@ export function parseText(text: string): TextPart[] | string {
       continue;
     }
     const m = /^\$(?:([1-9])|\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))/.exec(text.slice(i));
-    if (!m) return text[i + 1] === "{" ? 'the closing bracket in "" variable is missing' : "invalid variable name";
+    if (!m) {
+      const open = /^\$\{([A-Za-z0-9_]+)/.exec(text.slice(i));
+      return open ? `the closing bracket in "${open[1]}" variable is missing` : "invalid variable name";
+    }
     if (literal !== "") parts.push(literal);
     literal = "";
     const name = (m[2] ?? m[3] ?? "").toLowerCase();
@@ -53,23 +56,4 @@ export function parseText(text: string): TextPart[] | string {
   }
   if (literal !== "" || parts.length === 0) parts.push(literal);
   return parts;
-}
-
-/** The address of `listen`, normalised: "ip:port", "[ip6]:port", "unix:/path". A string with `error` is what is wrong. */
-export function parseAddress(text: string, defaultPort: number): { address: string } | { error: string } {
-  if (text.startsWith("unix:")) {
-    return text.length > 5 ? { address: text } : { error: `no path in the unix domain socket "${text}"` };
-  }
-  const m = /^(?:(\[[0-9a-fA-F:.]+\])|([^:[\]]*))(?::(\d+))?$/.exec(text);
-  if (!m) return { error: `invalid host in "${text}" of the "listen" directive` };
-  let host = m[1] ?? m[2] ?? "";
-  let port = m[3];
-  if (m[1] === undefined && port === undefined && /^\d+$/.test(host)) [host, port] = ["*", host];
-  const number = port === undefined ? defaultPort : Number(port);
-  if (number > 65535) return { error: `invalid port in "${text}" of the "listen" directive` };
-  if (host === "*" || host === "") host = "0.0.0.0";
-  if (host === "localhost") host = "127.0.0.1";
-  if (!m[1] && !/^\d{1,3}(\.\d{1,3}){3}$/.test(host))
-    return { error: `host not found in "${text}" of the "listen" directive` };
-  return { address: `${host}:${number}` };
 }

@@ -17,12 +17,12 @@ const location = (text) => `events { }\nhttp { server {\n location / {\n${text}\
 
 const cases = [
   ["bogus on;", '1:1 unknown directive "bogus"'],
-  ["events { worker_connections x; }", "1:10 invalid number"],
+  ["events { worker_connections x; }", '1:29 invalid number "x"'],
   ["events { } listen 80;", '1:12 "listen" directive is not allowed here'],
   ["events { } http { sendfile; }", '1:19 invalid number of arguments in "sendfile" directive'],
-  ["events { } http { sendfile yes; }", '1:19 invalid value "yes" in "sendfile" directive, it must be "on" or "off"'],
+  ["events { } http { sendfile yes; }", '1:28 invalid value "yes" in "sendfile" directive, it must be "on" or "off"'],
   ["events { } http { sendfile on; sendfile on; }", '1:32 "sendfile" directive is duplicate'],
-  ["events { } http { sendfile on }", '1:31 directive "sendfile" is not terminated by ";"'],
+  ["events { } http { sendfile on }", '1:31 unexpected "}"'],
   ["events { } http { sendfile on { } }", '1:19 directive "sendfile" is not terminated by ";"'],
   ["events;", '1:1 directive "events" has no opening "{"'],
   ["events {", '1:9 unexpected end of file, expecting "}"'],
@@ -32,16 +32,16 @@ const cases = [
   ['env "a"b;', '1:8 unexpected "b"'],
   ["http { }", '0:0 no "events" section in configuration'],
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
-  ["events { } http { lua_shared_dict d 1x; }", '1:19 invalid lua shared dict size "1x"'],
+  ["events { } http { lua_shared_dict d 1x; }", '1:37 invalid lua shared dict size "1x"'],
   ["events { } http { server { listen 1.2.3.4:99999; } }", /1:35 invalid port/],
   ["events { } http { server { location /a { location /b { } } } }", '1:42 location "/b" is outside location "/a"'],
   ["events { } http { server { location / { } location / { } } }", '1:43 duplicate location "/"'],
-  [location("return nope;"), '4:1 invalid return code "nope"'],
-  [location("set x 1;"), '4:1 invalid variable name "x"'],
+  [location("return nope;"), '4:8 invalid return code "nope"'],
+  [location("set x 1;"), '4:5 invalid variable name "x"'],
   [location("return 200 $nope;"), '4:12 unknown "nope" variable'],
   [location("error_page 200 /x;"), '4:12 value "200" must be between 300 and 599'],
-  [location("content_by_lua_block { {{{{{"), /4:22 Lua code block missing the closing/],
-  [location("access_log x.log nope;"), '4:1 unknown log format "nope"'],
+  [location("content_by_lua_block { {{{{{"), '4:22 unexpected end of file, expecting terminating characters for lua code block'],
+  [location("access_log x.log nope;"), '4:18 unknown log format "nope"'],
 ];
 
 for (const [conf, expected] of cases)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// plan_decode: members by name, defaults where they are left out, and a name in the message where one does not fit.
+// plan_decode: members by name, all of them, and the path of the first one that is missing or does not fit.
 #include "config.h"
 
 #include "base/value.h"
@@ -39,34 +39,128 @@ PlanRef decode(const Value &v, std::string &error) {
   return plan_decode(bytes.data(), bytes.size(), error);
 }
 
+Value flag(bool on) {
+  Value v;
+  v.tag = on ? Value::true_ : Value::false_;
+  return v;
+}
+Value ints(std::vector<double> numbers) {
+  std::vector<Value> items;
+  for (double n : numbers) items.push_back(number(n));
+  return list(std::move(items));
+}
+/// The member of a table, to change it; an index where the table is a list.
+Value &at(Value &v, const char *name) {
+  for (auto &[key, item] : v.pairs)
+    if (key.str == name) return item;
+  return v.items.at(0);
+}
+void drop(Value &v, const char *name) {
+  for (size_t i = 0; i < v.pairs.size(); ++i)
+    if (v.pairs[i].first.str == name) v.pairs.erase(v.pairs.begin() + static_cast<long>(i));
+}
+
+Value pos() { return table({{"file", text("nginx.conf")}, {"line", number(3)}}); }
+
+Value location_conf() {
+  Value try_files = table({{"paths", list({})}, {"fallback", text("")}, {"fallback_status", number(0)}});
+  Value v = table({{"scripts", ints({-1, -1, -1, -1, 0, -1, -1, -1})}, {"rewrite", list({})}, {"index", list({text("i.html")})},
+                   {"root", list({text("/srv/"), table({{"var", number(2)}, {"capture", number(-1)}})})},
+                   {"try_files", try_files}, {"default_type", text("text/plain")}, {"types", number(0)},
+                   {"add_headers", list({})}, {"error_pages", list({})}, {"access_logs", list({})},
+                   {"error_logs", list({})}, {"client_body_temp_path", text("/tmp")}});
+  for (const char *name : {"is_alias", "has_try_files", "internal", "client_body_in_file_only", "sendfile", "log_not_found",
+                           "log_subrequest", "etag", "absolute_redirect", "port_in_redirect", "server_name_in_redirect",
+                           "tcp_nodelay", "chunked_transfer_encoding", "merge_slashes", "server_tokens", "lua_code_cache",
+                           "lua_need_request_body", "lua_use_default_type", "lua_http10_buffering", "lua_check_client_abort",
+                           "lua_transform_underscores"})
+    v.pairs.emplace_back(text(name), flag(true));
+  for (const char *name : {"client_max_body_size", "client_body_buffer_size", "client_body_timeout", "client_body_min_rate",
+                           "send_timeout", "keepalive_timeout", "keepalive_header_timeout", "keepalive_requests",
+                           "lingering_time", "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since"})
+    v.pairs.emplace_back(text(name), number(2));
+  return v;
+}
+
+Value whole_plan() {
+  Value location = table({{"match", number(Location::regex)}, {"name", text("^/a")}, {"conf", location_conf()},
+                          {"children", list({})}, {"pos", pos()}});
+  Value server = table({{"names", list({table({{"kind", number(1)}, {"name", text(".a.com")}})})},
+                        {"primary_name", text("*.a.com")}, {"conf", location_conf()}, {"locations", list({location})},
+                        {"client_header_timeout", number(1)}, {"client_header_buffer_size", number(1)},
+                        {"large_client_header_buffers_n", number(4)}, {"large_client_header_buffers_size", number(8192)},
+                        {"underscores_in_headers", flag(false)}, {"ignore_invalid_headers", flag(true)}, {"pos", pos()}});
+  Value script = table({{"chunkname", text("=x")}, {"source", text("x()")}, {"path", text("")}, {"is_file", flag(false)},
+                        {"pos", pos()}});
+  Value listen = table({{"address", text("127.0.0.1:80")}, {"servers", ints({0})}, {"default_server", number(0)},
+                        {"backlog", number(511)}, {"ipv6only", flag(true)}, {"reuseport", flag(true)},
+                        {"tcp_nodelay", flag(true)}, {"pos", pos()}});
+  Value plan = table({{"conf_file", text("nginx.conf")}, {"prefix", text("/srv/")}, {"variables", list({text("uri")})},
+                      {"user_variables", list({})}, {"scripts", list({script})}, {"error_logs", list({})},
+                      {"types", list({table({{"html", text("text/html")}})})}, {"log_formats", list({})},
+                      {"shared_dicts", list({table({{"name", text("d")}, {"size", number(9000)}})})}, {"env", list({})},
+                      {"lua_package_path", text("")}, {"lua_package_cpath", text("")}, {"servers", list({server})},
+                      {"listens", list({listen})}, {"init_script", number(-1)}, {"init_worker_script", number(-1)},
+                      {"exit_worker_script", number(-1)}});
+  for (const char *name : {"worker_processes", "worker_connections", "lua_max_pending_timers", "lua_max_running_timers",
+                           "lua_regex_cache_max_entries", "lua_regex_match_limit", "lua_thread_cache_max_entries",
+                           "lua_malloc_trim", "lua_capture_error_log"})
+    plan.pairs.emplace_back(text(name), number(3));
+  for (const char *name : {"rewrite_by_lua_no_postpone", "access_by_lua_no_postpone", "precontent_by_lua_no_postpone",
+                           "lua_strict_phases"})
+    plan.pairs.emplace_back(text(name), flag(false));
+  return plan;
+}
+
 }  // namespace
 
-TEST(plan_members_and_defaults) {
-  Value conf = table({{"root", list({text("/srv/"), table({{"var", number(2)}}), table({{"capture", number(1)}})})},
-                      {"scripts", list(std::vector<Value>(8, number(-1)))}});
-  Value location = table({{"match", number(Location::regex)}, {"name", text("^/a")}, {"conf", conf}});
-  Value server = table({{"locations", list({location})}});
+TEST(plan_members) {
   std::string error;
-  PlanRef plan = decode(table({{"worker_processes", number(3)}, {"servers", list({server})}}), error);
+  PlanRef plan = decode(whole_plan(), error);
   CHECK_EQ(error, "");
+  CHECK(plan != nullptr);
   CHECK_EQ(plan->worker_processes, 3u);
-  CHECK_EQ(plan->worker_connections, 512u);
-  const Location &l = plan->servers[0].locations[0];
+  CHECK_EQ(plan->types[0].at("html"), "text/html");
+  CHECK_EQ(plan->shared_dicts[0].size, 9000u);
+  const ServerConf &server = plan->servers[0];
+  CHECK(server.names[0].kind == ServerName::wildcard_start);
+  CHECK_EQ(server.pos.line, 3u);
+  const Location &l = server.locations[0];
   CHECK(l.match == Location::regex);
-  CHECK_EQ(l.conf.root.parts.size(), 3u);
+  CHECK_EQ(l.conf.scripts[4], 0);
+  CHECK_EQ(l.conf.root.parts.size(), 2u);
   CHECK_EQ(l.conf.root.parts[1].var, 2);
-  CHECK_EQ(l.conf.root.parts[2].capture, 1);
-  CHECK_EQ(l.conf.keepalive_timeout, 75000u);
-  CHECK_EQ(plan->servers[0].conf.scripts[0], -1);
+  CHECK(!l.conf.root.is_constant());
+  CHECK(l.conf.index[0].is_constant());
+}
+
+TEST(plan_names_what_is_missing) {
+  std::string error;
+  Value plan = whole_plan();
+  drop(plan, "lua_malloc_trim");
+  CHECK(decode(plan, error) == nullptr);
+  CHECK_EQ(error, "the plan lacks \"lua_malloc_trim\"");
+  plan = whole_plan();
+  drop(at(at(at(at(plan, "servers"), "0"), "conf"), "try_files"), "paths");
+  CHECK(decode(plan, error) == nullptr);
+  CHECK_EQ(error, "the plan lacks \"servers[0].conf.try_files.paths\"");
 }
 
 TEST(plan_names_what_does_not_fit) {
   std::string error;
-  CHECK(decode(table({{"worker_processes", text("many")}}), error) == nullptr);
-  CHECK_EQ(error, "the plan has an unfit \"worker_processes\"");
-  CHECK(decode(table({{"worker_processes", number(-1)}}), error) == nullptr);
-  CHECK(decode(table({{"servers", list({number(1)})}}), error) == nullptr);
-  CHECK_EQ(error, "the plan has an unfit \"servers\"");
+  auto refuses = [&](const char *member, Value v, const char *message) {
+    Value plan = whole_plan();
+    at(plan, member) = std::move(v);
+    CHECK(decode(plan, error) == nullptr);
+    CHECK_EQ(error, message);
+  };
+  refuses("worker_processes", text("many"), "the plan has an unfit \"worker_processes\"");
+  refuses("worker_processes", number(-1), "the plan has an unfit \"worker_processes\"");
+  refuses("worker_processes", number(4294967296.0), "the plan has an unfit \"worker_processes\"");
+  refuses("worker_processes", number(1.5), "the plan has an unfit \"worker_processes\"");
+  refuses("lua_malloc_trim", number(18446744073709551616.0), "the plan has an unfit \"lua_malloc_trim\"");
+  refuses("servers", list({number(1)}), "the plan lacks \"servers[0].names\"");
+  refuses("types", list({table({{"html", number(1)}})}), "the plan has an unfit \"types[0]\"");
   CHECK(decode(list({}), error) == nullptr);
   CHECK_EQ(error, "the plan is not an encoded table");
 }

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// The directive table: every directive that is known. Both fronts, the checks, the defaults, the plan, the TypeScript types
+// and the documents come from it; there is no second list.
+import type { Spec } from "../spec.js";
+import { http } from "./http.js";
+import { limits } from "./limits.js";
+import { lua } from "./lua.js";
+import { main } from "./main.js";
+import { responses } from "./responses.js";
+
+export const directives = { ...main, ...http, ...limits, ...responses, ...lua };
+
+export type DirectiveTable = typeof directives;
+export type DirectiveName = keyof DirectiveTable;
+
+/** The spec of a directive, or undefined when there is none of that name. */
+export function specOf(name: string): Spec | undefined {
+  return Object.hasOwn(directives, name) ? directives[name as DirectiveName] : undefined;
+}
+
+/** Splits `content_by_lua_block` into the script directive's name and its form. */
+export function scriptOf(name: string): { name: string; form: "string" | "block" | "file" } | undefined {
+  const m = /^(\w+_by_lua)(?:_(block|file))?$/.exec(name);
+  if (!m || specOf(m[1]!)?.kind !== "script") return undefined;
+  return { name: m[1]!, form: (m[2] as "block" | "file" | undefined) ?? "string" };
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT
+// Directives of lua-nginx-module. A Lua directive stands for its three forms: NAME, NAME_block and NAME_file.
+import type { Compiler } from "../compile.js";
+import { everywhere, typed, type Spec } from "../spec.js";
+import type { Directive } from "../tree.js";
+import { parseSize } from "../words.js";
+
+const module = "lua";
+
+export const lua = {
+  init_by_lua: { module, in: ["http"], kind: "script", member: "init_script", initial: -1, about: "runs once when the configuration is loaded, before the workers" },
+  init_worker_by_lua: { module, in: ["http"], kind: "script", member: "init_worker_script", initial: -1, about: "runs when a worker starts" },
+  exit_worker_by_lua: { module, in: ["http"], kind: "script", member: "exit_worker_script", initial: -1, about: "runs when a worker ends" },
+  server_rewrite_by_lua: { module, in: ["http", "server"], kind: "script", store: "location", about: "the server_rewrite phase" },
+  rewrite_by_lua: { module, in: everywhere, kind: "script", about: "the rewrite phase, after `set` and `return`" },
+  access_by_lua: { module, in: everywhere, kind: "script", about: "the access phase" },
+  precontent_by_lua: { module, in: everywhere, kind: "script", about: "the precontent phase, after `try_files`" },
+  content_by_lua: { module, in: ["location"], kind: "script", merge: "none", about: "makes the response" },
+  header_filter_by_lua: { module, in: everywhere, kind: "script", about: "sees and changes the response header" },
+  body_filter_by_lua: { module, in: everywhere, kind: "script", about: "sees and changes the response body, piece by piece" },
+  log_by_lua: { module, in: everywhere, kind: "script", about: "runs after the response" },
+
+  lua_shared_dict: {
+    module,
+    in: ["http"],
+    kind: "own",
+    args: [2, 2],
+    form: "map",
+    repeat: true,
+    member: "shared_dicts",
+    initial: [],
+    read: readSharedDict,
+    type: typed<{ readonly [name: string]: number | string }>(),
+    about: "a dictionary that all workers share, by name and size",
+  },
+  lua_package_path: { module, in: ["http"], kind: "string", default: "", about: "where Lua modules are looked for; `;;` stands for the default" },
+  lua_package_cpath: { module, in: ["http"], kind: "string", default: "", about: "where Lua C modules are looked for; `;;` stands for the default" },
+  lua_code_cache: { module, in: everywhere, kind: "flag", default: "on", about: "off: Lua files are loaded anew for every request" },
+  lua_need_request_body: { module, in: everywhere, kind: "flag", default: "off", about: "reads the request body before Lua runs" },
+  lua_use_default_type: { module, in: everywhere, kind: "flag", default: "on", about: "`default_type` holds for responses made by Lua" },
+  lua_http10_buffering: { module, in: everywhere, kind: "flag", default: "on", about: "holds HTTP/1.0 responses back to give Content-Length" },
+  lua_check_client_abort: { module, in: everywhere, kind: "flag", default: "off", about: "notices a client that closes the connection early" },
+  lua_transform_underscores_in_response_headers: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    member: "lua_transform_underscores",
+    default: "on",
+    about: "`_` in the keys of ngx.header is `-`",
+  },
+  lua_max_pending_timers: { module, in: ["http"], kind: "number", default: "1024", about: "most timers of a worker that wait" },
+  lua_max_running_timers: { module, in: ["http"], kind: "number", default: "256", about: "most timers of a worker that run" },
+  lua_regex_cache_max_entries: { module, in: ["http"], kind: "number", default: "1024", about: "compiled patterns that a worker keeps" },
+  lua_regex_match_limit: { module, in: ["http"], kind: "number", default: "0", about: "PCRE2's match limit; 0 is its own" },
+  lua_thread_cache_max_entries: { module, in: ["http"], kind: "number", default: "1024", about: "finished coroutines kept for reuse" },
+  lua_malloc_trim: { module, in: ["http"], kind: "number", default: "1000", about: "returns free memory to the system every so many requests; 0 is never" },
+  lua_capture_error_log: { module, in: ["http"], kind: "size", default: "0", about: "memory for error log lines that Lua reads; 0 is off" },
+  rewrite_by_lua_no_postpone: { module, in: ["http"], kind: "flag", default: "off", about: "rewrite_by_lua before the other rewrite directives" },
+  access_by_lua_no_postpone: { module, in: ["http"], kind: "flag", default: "off", about: "access_by_lua before the other access checks" },
+  precontent_by_lua_no_postpone: { module, in: ["http"], kind: "flag", default: "off", about: "precontent_by_lua before `try_files`" },
+  lua_strict_phases: { module: "moonwire", in: ["http"], kind: "flag", default: "off", about: "refuses in each phase what OpenResty refuses there" },
+
+  lua_load_resty_core: { ...ignored("flag"), in: ["http"], about: "accepted, no effect: there is nothing to load" },
+  lua_sa_restart: { ...ignored("flag"), in: ["http"], about: "accepted, no effect" },
+  lua_worker_thread_vm_pool_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect yet" },
+  lua_socket_log_errors: { ...ignored("flag"), about: "accepted, no effect yet" },
+  lua_socket_connect_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
+  lua_socket_send_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
+  lua_socket_read_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
+  lua_socket_keepalive_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
+  lua_socket_send_lowat: { ...ignored("size"), about: "accepted, no effect" },
+  lua_socket_buffer_size: { ...ignored("size"), about: "accepted, no effect yet" },
+  lua_socket_pool_size: { ...ignored("number"), about: "accepted, no effect yet" },
+} as const satisfies Record<string, Spec>;
+
+function ignored<K extends "flag" | "number" | "size" | "time">(kind: K) {
+  return { module: "lua", in: everywhere, kind, store: "none" } as const;
+}
+
+function readSharedDict(c: Compiler, d: Directive): void {
+  const [name, size] = d.args;
+  if (name!.text === "") return c.problems.add(name!, 'invalid lua shared dict name ""');
+  const bytes = parseSize(size!.text, true);
+  if (bytes === undefined || bytes < 8191)
+    return c.problems.add(size!, `invalid lua shared dict size "${size!.text}"`);
+  if (c.plan.shared_dicts.some((s) => s.name === name!.text))
+    return c.problems.add(name!, `lua_shared_dict "${name!.text}" is already defined as "${name!.text}"`);
+  c.plan.shared_dicts.push({ name: name!.text, size: bytes });
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// Directives outside http: processes, the events block, the main error log, the environment.
+import { availableParallelism } from "node:os";
+import type { Compiler } from "../compile.js";
+import { everywhere, many, typed, type Spec } from "../spec.js";
+import type { Directive } from "../tree.js";
+import { logLevels } from "../plan.js";
+
+type OneOrMore<T> = T | readonly T[];
+
+/** "auto" is one worker per core. */
+export function workerCount(word: string): number | undefined {
+  if (word === "auto") return Math.max(1, availableParallelism());
+  return /^[1-9]\d{0,3}$/.test(word) ? Number(word) : undefined;
+}
+
+function readWorkers(c: Compiler, d: Directive): void {
+  const n = workerCount(d.args[0]!.text);
+  if (n === undefined) c.problems.add(d, `"${d.name}" directive invalid value`);
+  else c.plan["worker_processes"] = n;
+}
+
+function readConnections(c: Compiler, d: Directive): void {
+  const word = d.args[0]!;
+  if (/^\d{1,9}$/.test(word.text)) c.plan["worker_connections"] = Number(word.text);
+  else c.problems.add(word, `invalid number "${word.text}"`);
+}
+
+export const main = {
+  worker_processes: {
+    module: "core",
+    in: ["main"],
+    kind: "own",
+    default: "1",
+    read: readWorkers,
+    type: typed<number | "auto">(),
+    about: 'worker threads; "auto" is one per core',
+  },
+  worker_connections: {
+    module: "core",
+    in: ["events"],
+    kind: "own",
+    default: "512",
+    read: readConnections,
+    type: typed<number>(),
+    about: "connections that one worker may have open",
+  },
+  events: { module: "core", in: ["main"], kind: "block", about: "connection processing; an nginx.conf must have it" },
+  http: { module: "http", in: ["main"], kind: "block", about: "the HTTP servers" },
+  daemon: {
+    module: "core",
+    in: ["main"],
+    kind: "flag",
+    store: "control",
+    default: "on",
+    about: "`moonwire-nginx` goes to the background; `moonwire serve` never does",
+  },
+  master_process: {
+    module: "core",
+    in: ["main"],
+    kind: "flag",
+    store: "control",
+    default: "on",
+    about: "accepted; workers are threads of one process either way",
+  },
+  pid: {
+    module: "core",
+    in: ["main"],
+    kind: "path",
+    store: "control",
+    default: "logs/nginx.pid",
+    about: "file with the process id, written by `moonwire-nginx`",
+  },
+  user: {
+    module: "core",
+    in: ["main"],
+    kind: "own",
+    args: [1, 2],
+    form: "words",
+    store: "none",
+    read: () => undefined,
+    type: typed<string | readonly [user: string, group?: string]>(),
+    about: "accepted, no effect: the server keeps the user it was started as",
+  },
+  env: {
+    module: "core",
+    in: ["main"],
+    kind: "own",
+    form: "list",
+    repeat: true,
+    initial: [],
+    read: (c, d) => void (c.plan["env"] as string[]).push(d.args[0]!.text),
+    type: typed<OneOrMore<string>>(),
+    about: "an environment variable, `NAME` or `NAME=value`, that Lua's os.getenv sees",
+  },
+  error_log: {
+    module: "core",
+    in: ["main", ...everywhere],
+    kind: "own",
+    args: [1, 2],
+    form: "list",
+    repeat: true,
+    merge: "replace",
+    member: "error_logs",
+    initial: [],
+    read: readErrorLog,
+    type: typed<OneOrMore<string | readonly [path: string, level?: (typeof logLevels)[number]]>>(),
+    about: "file (or `stderr`) and least level of the error log; without it standard error, level error",
+  },
+  worker_rlimit_nofile: { ...ignored("number"), about: "accepted, no effect: the process keeps its limits" },
+  worker_priority: { ...ignored("string"), about: "accepted, no effect" },
+  worker_shutdown_timeout: { ...ignored("time"), about: "accepted, no effect" },
+  worker_cpu_affinity: { ...ignored("words"), about: "accepted, no effect" },
+  timer_resolution: { ...ignored("time"), about: "accepted, no effect" },
+  pcre_jit: { ...ignored("flag"), about: "accepted, no effect: PCRE2's JIT is always used" },
+  lock_file: { ...ignored("string"), about: "accepted, no effect" },
+  thread_pool: { ...ignored("words"), args: [1, many], repeat: true, about: "accepted, no effect" },
+  use: { ...ignored("string"), in: ["events"], about: "accepted, no effect: it is always epoll" },
+  multi_accept: { ...ignored("flag"), in: ["events"], about: "accepted, no effect" },
+  accept_mutex: { ...ignored("flag"), in: ["events"], about: "accepted, no effect: each worker has sockets of its own" },
+  accept_mutex_delay: { ...ignored("time"), in: ["events"], about: "accepted, no effect" },
+  worker_aio_requests: { ...ignored("number"), in: ["events"], about: "accepted, no effect" },
+} as const satisfies Record<string, Spec>;
+
+function ignored<K extends "flag" | "number" | "time" | "string" | "words">(kind: K) {
+  return { module: "core", in: ["main"], kind, store: "none" } as const;
+}
+
+function readErrorLog(c: Compiler, d: Directive, level: Parameters<NonNullable<Spec["read"]>>[2]): void {
+  const [path, name] = d.args;
+  const number = name ? logLevels.indexOf(name.text as "error") : logLevels.indexOf("error");
+  if (number < 1) return c.problems.add(name!, `invalid log level "${name!.text}"`);
+  if (/^(syslog|memory):/.test(path!.text))
+    return c.problems.add(path!, `"${path!.text.replace(/:.*/s, ":")}" in "error_log" is not supported`);
+  const log = { path: path!.text === "stderr" ? "stderr" : c.path(path!.text), level: number };
+  if (level.context === "main") (c.plan["error_logs"] as unknown[]).push(log);
+  else c.push(level, "error_logs", log);
+}

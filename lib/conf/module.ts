@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: MIT
+// Configuration modules: .js, .mjs and .json by Node itself, .ts and .mts by jiti, which is loaded for them alone.
+import { extname } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { openFailure } from "./parser.js";
+import type { Place } from "./tree.js";
+
+const endings = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"]);
+
+/** True for a file that is a module and not an nginx.conf. */
+export function isModule(path: string): boolean {
+  return endings.has(extname(path));
+}
+
+let reads = 0;
+
+/** What the module exports by default, read anew each time. Throws whatever the module throws. */
+export async function readModule(path: string, text: string): Promise<unknown> {
+  if (path.endsWith(".json")) return JSON.parse(text);
+  if (/\.[mc]?ts$/.test(path)) {
+    const { createJiti } = await import("jiti");
+    const self = fileURLToPath(new URL("../index.js", import.meta.url)); // also where the package is not installed beside it
+    return createJiti(path, { moduleCache: false, fsCache: false, alias: { moonwire: self } }).import(path, {
+      default: true,
+    });
+  }
+  // A query makes Node read the file anew on a reload.
+  const url = `${pathToFileURL(path).href}${reads++ === 0 ? "" : `?reload=${reads}`}`;
+  const module = (await import(url)) as { default?: unknown };
+  return module.default ?? module;
+}
+
+/** Where in the file an error of the module itself stands: its own stack says so. */
+export async function placeOfError(e: unknown, path: string, file: string, text: string): Promise<Place> {
+  let stack = e instanceof Error ? (e.stack ?? "") : "";
+  if (path.endsWith(".json")) return { file, ...placeInJson(e, text) };
+  // Node tells where a module does not parse only when it prints the error itself.
+  if (e instanceof SyntaxError && !stack.includes(path) && /\.[cm]?js$/.test(path)) {
+    const { spawnSync } = await import("node:child_process");
+    stack = spawnSync(process.execPath, ["--check", path], { encoding: "utf8" }).stderr;
+  }
+  const name = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  const m = new RegExp(`${name}(?:\\?[^:\\s]*)?:(\\d+)(?::(\\d+))?`).exec(stack);
+  return { file, line: Number(m?.[1] ?? 0), column: Number(m?.[2] ?? 0) };
+}
+
+function placeInJson(e: unknown, text: string): { line: number; column: number } {
+  const at = /at position (\d+)/.exec(e instanceof Error ? e.message : "")?.[1];
+  if (at === undefined) return { line: 0, column: 0 };
+  const before = text.slice(0, Number(at));
+  return { line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
+}
+
+/** An error of the module in one line. */
+export function messageOfError(e: unknown, path: string): string {
+  if (!(e instanceof Error)) return String(e);
+  if ("syscall" in e) return openFailure(path, e);
+  return `${e.name}: ${e.message.split("\n")[0]}`;
+}
