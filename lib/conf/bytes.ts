@@ -6,7 +6,7 @@
 export function decodeRaw(bytes: Buffer): string {
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
   let out = "";
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const lead = bytes[at]!;
     const size = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     try {

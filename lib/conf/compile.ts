@@ -183,8 +183,7 @@ export class Compiler {
       own: new Map(),
     };
     for (const [name, spec] of Object.entries<Spec>(directives)) {
-      if (spec.initial !== undefined)
-        this.#set(level, spec, spec.member ?? name, structuredClone(spec.initial));
+      if (spec.initial !== undefined) this.#set(level, spec, spec.member ?? name, structuredClone(spec.initial));
       if (spec.default === undefined) continue;
       const text = name === "client_body_temp_path" && this.#defaults === "moonwire" ? tmpdir() : spec.default;
       const args = (text === "" ? [""] : text.split(" ")).map((word) => ({ ...nowhere, text: word }));
@@ -315,7 +314,8 @@ function misuse(
 ): string | undefined {
   if (!spec.in.includes(context)) return `"${d.name}" directive is not allowed here`;
   const isLua = form === "block";
-  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block) return `directive "${d.name}" has no opening "{"`;
+  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block)
+    return `directive "${d.name}" has no opening "{"`;
   if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
     return `directive "${d.name}" is not terminated by ";"`;
   const [low, high] = isLua ? [0, 0] : arityOf(spec);

@@ -17,7 +17,11 @@ export function expandGlob(pattern: string): string[] {
       continue;
     }
     const matches = segmentPattern(part);
-    paths = paths.flatMap((p) => namesIn(p).filter((n) => matches.test(n)).map((n) => join(p, n)));
+    paths = paths.flatMap((p) =>
+      namesIn(p)
+        .filter((n) => matches.test(n))
+        .map((n) => join(p, n)),
+    );
   }
   return paths;
 }

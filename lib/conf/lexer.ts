@@ -43,7 +43,7 @@ export class Lexer {
   /** The text of a Lua block whose `{` was just read, up to its `}`. */
   luaBlock(opened: Place): { source: string; isBroken: boolean } {
     const start = this.#at;
-    for (let depth = 1; depth > 0; ) {
+    for (let depth = 1; depth > 0;) {
       const c = this.#text[this.#at];
       const isOpen = this.#skipLua();
       if (c === undefined || isOpen !== undefined) {
@@ -93,7 +93,7 @@ export class Lexer {
   #quoted(quote: string, opened: Place): Token {
     const out: string[] = [];
     this.#at++;
-    for (let from = this.#at; ; ) {
+    for (let from = this.#at; ;) {
       const c = this.#text[this.#at];
       if (c === undefined) {
         this.#problems.add(opened, `unexpected end of file, expecting ";" or "}"`);
@@ -118,7 +118,7 @@ export class Lexer {
 
   #plain(): string {
     let out = "";
-    for (let from = this.#at, afterDollar = false; ; ) {
+    for (let from = this.#at, afterDollar = false; ;) {
       const c = this.#text[this.#at];
       const isEnd = c === undefined || " \t\r\n;".includes(c) || (c === "{" && !afterDollar);
       if (isEnd || c === "\\") out += this.#text.slice(from, this.#at);

@@ -32,8 +32,7 @@ const needsModule: Record<string, string> = {
 export function readListen(c: Compiler, d: Directive): void {
   const [first, ...params] = d.args;
   const parsed = parseAddress(first!.text, defaultPort());
-  if ("error" in parsed)
-    return c.problems.add(first!, `${parsed.error} in "${first!.text}" of the "listen" directive`);
+  if ("error" in parsed) return c.problems.add(first!, `${parsed.error} in "${first!.text}" of the "listen" directive`);
   const build: ListenBuild = { address: parsed.address, isDefault: false, hasOptions: false, at: first! };
   for (const word of params) {
     const problem = readParameter(build, word);

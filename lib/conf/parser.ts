@@ -112,7 +112,7 @@ class Parser {
     if (depth.blocks < maxBlockDepth)
       return this.#block(lexer, out, { includes: depth.includes, blocks: depth.blocks + 1 });
     this.#problems.add(opened, `blocks nest deeper than ${maxBlockDepth}`);
-    for (let open = 1; open > 0; ) {
+    for (let open = 1; open > 0;) {
       const { kind } = lexer.next();
       if (kind === "end") return true;
       open += kind === "{" ? 1 : kind === "}" ? -1 : 0;

@@ -14,15 +14,22 @@
 
 namespace mw {
 
+struct ValuePair;
+
 struct Value {
   enum Tag : uint8_t { nil, false_, true_, number, string, array, table, null, integer } tag = nil;
   double num = 0;
   int64_t inum = 0;
   std::string str;
   std::vector<Value> items;                    ///< array
-  std::vector<std::pair<Value, Value>> pairs;  ///< table, in order
+  std::vector<ValuePair> pairs;                ///< table, in order
   /// The member of a table with that string key, or null.
   const Value *get(Str key) const;
+};
+
+/// A member of a table: key and value.
+struct ValuePair : std::pair<Value, Value> {
+  using std::pair<Value, Value>::pair;
 };
 
 /// Decodes one value that fills `data` wholly. False when it does not, or nests deeper than 64.

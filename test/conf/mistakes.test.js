@@ -40,7 +40,10 @@ const cases = [
   [location("set x 1;"), '4:5 invalid variable name "x"'],
   [location("return 200 $nope;"), '4:12 unknown "nope" variable'],
   [location("error_page 200 /x;"), '4:12 value "200" must be between 300 and 599'],
-  [location("content_by_lua_block { {{{{{"), '4:22 unexpected end of file, expecting terminating characters for lua code block'],
+  [
+    location("content_by_lua_block { {{{{{"),
+    "4:22 unexpected end of file, expecting terminating characters for lua code block",
+  ],
   [location("access_log x.log nope;"), '4:18 unknown log format "nope"'],
 ];
 

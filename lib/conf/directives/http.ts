@@ -21,7 +21,9 @@ export const http = {
     repeat: true,
     store: "none",
     read: readListen,
-    type: typed<number | string | readonly (number | string | readonly [address: string | number, ...params: string[]])[]>(),
+    type: typed<
+      number | string | readonly (number | string | readonly [address: string | number, ...params: string[]])[]
+    >(),
     about:
       "address, port or `unix:PATH` to listen on, then `default_server`, `backlog=`, `ipv6only=`, `reuseport`; without it port 80 (8000 unless root)",
   },
@@ -45,7 +47,15 @@ export const http = {
     repeat: true,
     about: "what a set of URIs gets: a prefix, `= exact`, `^~ prefix`, `~ regex`, `~* regex`, or `@name`",
   },
-  root: { module, in: everywhere, kind: "own", default: "html", read: readFolder, type: typed<string>(), about: "folder of static files; may hold variables" },
+  root: {
+    module,
+    in: everywhere,
+    kind: "own",
+    default: "html",
+    read: readFolder,
+    type: typed<string>(),
+    about: "folder of static files; may hold variables",
+  },
   alias: {
     module,
     in: ["location"],
@@ -56,7 +66,14 @@ export const http = {
     type: typed<string>(),
     about: "folder (or file) in place of the location's prefix; may hold variables",
   },
-  index: { module, in: everywhere, kind: "words", default: "index.html", merge: "replace", about: "files that stand for a folder" },
+  index: {
+    module,
+    in: everywhere,
+    kind: "words",
+    default: "index.html",
+    merge: "replace",
+    about: "files that stand for a folder",
+  },
   try_files: {
     module,
     in: ["server", "location"],
@@ -98,8 +115,20 @@ export const http = {
     >(),
     about: "URI or named location shown for statuses, `=CODE` before it changes the status",
   },
-  types: { module, in: everywhere, kind: "block", merge: "replace", about: "MIME types, `TYPE EXTENSION...;` each; without it html, gif and jpg" },
-  default_type: { module, in: everywhere, kind: "string", default: "text/plain", about: "MIME type where `types` has none" },
+  types: {
+    module,
+    in: everywhere,
+    kind: "block",
+    merge: "replace",
+    about: "MIME types, `TYPE EXTENSION...;` each; without it html, gif and jpg",
+  },
+  default_type: {
+    module,
+    in: everywhere,
+    kind: "string",
+    default: "text/plain",
+    about: "MIME type where `types` has none",
+  },
   etag: { module, in: everywhere, kind: "flag", default: "on", about: "ETag of static files" },
   if_modified_since: {
     module,
@@ -128,13 +157,44 @@ export const http = {
     default: "on",
     about: "version in the Server header and in error pages",
   },
-  merge_slashes: { module, in: ["http", "server"], kind: "flag", store: "location", default: "on", about: "several slashes in a path are one" },
-  chunked_transfer_encoding: { module, in: everywhere, kind: "flag", default: "on", about: "chunked responses in HTTP/1.1" },
-  postpone_output: { module, in: everywhere, kind: "size", default: "1460", about: "output is held back until so many bytes are there; 0 sends at once" },
+  merge_slashes: {
+    module,
+    in: ["http", "server"],
+    kind: "flag",
+    store: "location",
+    default: "on",
+    about: "several slashes in a path are one",
+  },
+  chunked_transfer_encoding: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    default: "on",
+    about: "chunked responses in HTTP/1.1",
+  },
+  postpone_output: {
+    module,
+    in: everywhere,
+    kind: "size",
+    default: "1460",
+    about: "output is held back until so many bytes are there; 0 sends at once",
+  },
   sendfile: { module, in: everywhere, kind: "flag", default: "off", about: "files are sent by the kernel" },
   tcp_nodelay: { module, in: everywhere, kind: "flag", default: "on", about: "TCP_NODELAY" },
-  underscores_in_headers: { module, in: ["http", "server"], kind: "flag", default: "off", about: "accepts header names with underscores" },
-  ignore_invalid_headers: { module, in: ["http", "server"], kind: "flag", default: "on", about: "drops headers with invalid names instead of answering 400" },
+  underscores_in_headers: {
+    module,
+    in: ["http", "server"],
+    kind: "flag",
+    default: "off",
+    about: "accepts header names with underscores",
+  },
+  ignore_invalid_headers: {
+    module,
+    in: ["http", "server"],
+    kind: "flag",
+    default: "on",
+    about: "drops headers with invalid names instead of answering 400",
+  },
 
   keepalive_disable: { ...ignored("words"), about: "accepted, no effect: old browsers get keep-alive" },
   reset_timedout_connection: { ...ignored("flag"), about: "accepted, no effect: a timed out connection is closed" },
@@ -152,12 +212,24 @@ export const http = {
   open_file_cache_errors: { ...ignored("flag"), about: "accepted, no effect" },
   request_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },
   connection_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },
-  server_names_hash_max_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect: the table sizes itself" },
-  server_names_hash_bucket_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect: the table sizes itself" },
+  server_names_hash_max_size: {
+    ...ignored("number"),
+    in: ["http"],
+    about: "accepted, no effect: the table sizes itself",
+  },
+  server_names_hash_bucket_size: {
+    ...ignored("number"),
+    in: ["http"],
+    about: "accepted, no effect: the table sizes itself",
+  },
   types_hash_max_size: { ...ignored("number"), about: "accepted, no effect: the table sizes itself" },
   types_hash_bucket_size: { ...ignored("number"), about: "accepted, no effect: the table sizes itself" },
   variables_hash_max_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect: the table sizes itself" },
-  variables_hash_bucket_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect: the table sizes itself" },
+  variables_hash_bucket_size: {
+    ...ignored("number"),
+    in: ["http"],
+    about: "accepted, no effect: the table sizes itself",
+  },
 } as const satisfies Record<string, Spec>;
 
 function ignored<K extends "flag" | "number" | "size" | "time" | "string" | "words">(kind: K) {
@@ -176,7 +248,10 @@ function readFolder(c: Compiler, d: Directive, level: Level): void {
   if (isAlias && level.isNamed)
     return c.problems.add(d, 'the "alias" directive cannot be used inside the named location');
   if (/\$(document_root|realpath_root|\{document_root\}|\{realpath_root\})/i.test(word.text))
-    return c.problems.add(word, `the ${/\$\{?\w+\}?/.exec(word.text)![0].replace(/[{}]/g, "")} variable cannot be used in the "${d.name}" directive`);
+    return c.problems.add(
+      word,
+      `the ${/\$\{?\w+\}?/.exec(word.text)![0].replace(/[{}]/g, "")} variable cannot be used in the "${d.name}" directive`,
+    );
   const text = c.text(word.text.startsWith("$") ? word.text : c.path(word.text), word);
   level.conf["root"] = text ?? "";
   level.conf["is_alias"] = isAlias;

@@ -8,8 +8,20 @@ import { parseSize, parseTime } from "../words.js";
 const module = "http_core";
 
 export const limits = {
-  client_header_timeout: { module, in: ["http", "server"], kind: "time", default: "60s", about: "time for a request's whole header; 408 past it" },
-  client_header_buffer_size: { module, in: ["http", "server"], kind: "size", default: "1k", about: "buffer that holds most request headers" },
+  client_header_timeout: {
+    module,
+    in: ["http", "server"],
+    kind: "time",
+    default: "60s",
+    about: "time for a request's whole header; 408 past it",
+  },
+  client_header_buffer_size: {
+    module,
+    in: ["http", "server"],
+    kind: "size",
+    default: "1k",
+    about: "buffer that holds most request headers",
+  },
   large_client_header_buffers: {
     module,
     in: ["http", "server"],
@@ -21,9 +33,27 @@ export const limits = {
     type: typed<string | readonly [number: number, size: number | string]>(),
     about: "number and size of the buffers for large request headers; 414 or 400 past them",
   },
-  client_max_body_size: { module, in: everywhere, kind: "offset", default: "1m", about: "longest request body, 413 past it; 0 is no limit" },
-  client_body_buffer_size: { module, in: everywhere, kind: "size", default: "16k", about: "request body kept in memory; a longer one goes to a file" },
-  client_body_timeout: { module, in: everywhere, kind: "time", default: "60s", about: "longest wait between two reads of a request body; 408 past it" },
+  client_max_body_size: {
+    module,
+    in: everywhere,
+    kind: "offset",
+    default: "1m",
+    about: "longest request body, 413 past it; 0 is no limit",
+  },
+  client_body_buffer_size: {
+    module,
+    in: everywhere,
+    kind: "size",
+    default: "16k",
+    about: "request body kept in memory; a longer one goes to a file",
+  },
+  client_body_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    default: "60s",
+    about: "longest wait between two reads of a request body; 408 past it",
+  },
   client_body_min_rate: {
     module: "moonwire",
     in: everywhere,
@@ -50,7 +80,13 @@ export const limits = {
     default: "off",
     about: "every request body goes to a file, which goes away with the request",
   },
-  send_timeout: { module, in: everywhere, kind: "time", default: "60s", about: "longest wait between two writes of a response" },
+  send_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    default: "60s",
+    about: "longest wait between two writes of a response",
+  },
   keepalive_timeout: {
     module,
     in: everywhere,
@@ -62,7 +98,13 @@ export const limits = {
     type: typed<number | string | readonly [timeout: number | string, header: number | string]>(),
     about: "how long an idle connection is kept (0: not at all), and the time in a Keep-Alive header",
   },
-  keepalive_requests: { module, in: everywhere, kind: "number", default: "1000", about: "most requests over one connection" },
+  keepalive_requests: {
+    module,
+    in: everywhere,
+    kind: "number",
+    default: "1000",
+    about: "most requests over one connection",
+  },
   lingering_close: {
     module,
     in: everywhere,
@@ -72,7 +114,13 @@ export const limits = {
     about: "reads on after the response before a connection is closed",
   },
   lingering_time: { module, in: everywhere, kind: "time", default: "30s", about: "longest lingering close" },
-  lingering_timeout: { module, in: everywhere, kind: "time", default: "5s", about: "longest wait for data in a lingering close" },
+  lingering_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    default: "5s",
+    about: "longest wait for data in a lingering close",
+  },
 } as const satisfies Record<string, Spec>;
 
 function readLargeBuffers(c: Compiler, d: Directive, level: Level): void {

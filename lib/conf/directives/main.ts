@@ -89,7 +89,7 @@ export const main = {
     form: "list",
     repeat: true,
     initial: [],
-    read: (c, d) => void (c.plan["env"] as string[]).push(d.args[0]!.text),
+    read: (c, d) => void (c.plan["env"]).push(d.args[0]!.text),
     type: typed<OneOrMore<string>>(),
     about: "an environment variable, `NAME` or `NAME=value`, that Lua's os.getenv sees",
   },
@@ -117,7 +117,11 @@ export const main = {
   thread_pool: { ...ignored("words"), args: [1, many], repeat: true, about: "accepted, no effect" },
   use: { ...ignored("string"), in: ["events"], about: "accepted, no effect: it is always epoll" },
   multi_accept: { ...ignored("flag"), in: ["events"], about: "accepted, no effect" },
-  accept_mutex: { ...ignored("flag"), in: ["events"], about: "accepted, no effect: each worker has sockets of its own" },
+  accept_mutex: {
+    ...ignored("flag"),
+    in: ["events"],
+    about: "accepted, no effect: each worker has sockets of its own",
+  },
   accept_mutex_delay: { ...ignored("time"), in: ["events"], about: "accepted, no effect" },
   worker_aio_requests: { ...ignored("number"), in: ["events"], about: "accepted, no effect" },
 } as const satisfies Record<string, Spec>;

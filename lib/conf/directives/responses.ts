@@ -77,9 +77,15 @@ export const responses = {
     store: "none",
     read: readLogFormat,
     type: typed<{ readonly [name: string]: OneOrMore<string> }>(),
-    about: "a format for `access_log`: an optional `escape=default|json|none`, then texts with variables",
+    about: "a format for `access_log`: an optional `escape=default`, `json` or `none`, then texts with variables",
   },
-  open_log_file_cache: { module: "log", in: everywhere, kind: "words", store: "none", about: "accepted, no effect: log files stay open" },
+  open_log_file_cache: {
+    module: "log",
+    in: everywhere,
+    kind: "words",
+    store: "none",
+    about: "accepted, no effect: log files stay open",
+  },
 } as const satisfies Record<string, Spec>;
 
 function readSet(c: Compiler, d: Directive, level: Level): void {
@@ -90,8 +96,7 @@ function readSet(c: Compiler, d: Directive, level: Level): void {
   if (isBuiltinVariable(variable) && !isSettable(variable))
     return c.problems.add(name!, `the duplicate "${variable}" variable`);
   const index = c.declare(variable, name!);
-  if (text !== undefined)
-    c.push(level, "rewrite", { kind: 0, var: index, status: 0, has_text: false, value: text });
+  if (text !== undefined) c.push(level, "rewrite", { kind: 0, var: index, status: 0, has_text: false, value: text });
 }
 
 function readReturn(c: Compiler, d: Directive, level: Level): void {
@@ -101,16 +106,14 @@ function readReturn(c: Compiler, d: Directive, level: Level): void {
   const word = isUrl ? first : second;
   const value = word ? c.text(word.text, word) : "";
   const status = isUrl ? 302 : Number(first!.text);
-  if (value !== undefined)
-    c.push(level, "rewrite", { kind: 1, var: -1, status, has_text: word !== undefined, value });
+  if (value !== undefined) c.push(level, "rewrite", { kind: 1, var: -1, status, has_text: word !== undefined, value });
 }
 
 function readAddHeader(c: Compiler, d: Directive, level: Level): void {
   const [name, value, always] = d.args;
   if (always && always.text !== "always") return c.problems.add(always, `invalid parameter "${always.text}"`);
   const text = c.text(value!.text, value!);
-  if (text !== undefined)
-    c.push(level, "add_headers", { name: name!.text, value: text, always: always !== undefined });
+  if (text !== undefined) c.push(level, "add_headers", { name: name!.text, value: text, always: always !== undefined });
 }
 
 function readAccessLog(c: Compiler, d: Directive, level: Level): void {
@@ -125,7 +128,10 @@ function readAccessLog(c: Compiler, d: Directive, level: Level): void {
   for (const word of params) {
     if (/^(buffer=\d+[kKmM]?|flush=\d+\w*)$/.test(word.text)) continue; // lines are written as they come
     const isKnown = /^(if=|gzip)/.test(word.text);
-    c.problems.add(word, isKnown ? `"${word.text}" in "access_log" is not supported` : `invalid parameter "${word.text}"`);
+    c.problems.add(
+      word,
+      isKnown ? `"${word.text}" in "access_log" is not supported` : `invalid parameter "${word.text}"`,
+    );
   }
   const index = c.plan.log_formats.findIndex((f) => f.name === (format?.text ?? "combined"));
   if (index < 0) return c.problems.add(format!, `unknown log format "${format!.text}"`);

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+// node scripts/docs.mjs: writes docs/configuration.md from the directive table (build the TypeScript first). A test fails
+// when the file is not what the table says.
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { root } from "./steps.mjs";
+
+const head = `<!-- Written by scripts/docs.mjs from lib/conf/directives; change the table, not this file. -->
+
+# Configuration
+
+Moonwire reads an nginx.conf or a configuration module (\`.ts .mts .js .mjs .json\`). Both have the directives below: in a
+module a property is the directive's name in camelCase, nested as nginx nests it. See [typescript.md](typescript.md) for
+modules, [cli.md](cli.md) for \`moonwire check\`.
+
+## How it is read
+
+- **nginx.conf** is read with nginx's own rules for quotes, backslashes, comments, \`include\` (patterns as well; relative to the
+  configuration's folder) and \`*_by_lua_block\`. It must have an \`events\` block. A module need not.
+- **Every mistake is reported in one run**, with file, line and column, in nginx's words where it has some. A directive that is
+  not in the tables is an error: \`unknown directive "foo"\`. For a configuration object the message begins with the path of the
+  property, \`http.server[0].location["/x"].sendfile\`; its line is found in the module's text where it stands there.
+- **Warnings** do not keep a configuration from being served: a server name that another server on the same address has, an
+  extension that two MIME types name, a Lua file that does not exist (its requests get an error status until it does). A missing
+  file of \`init_by_lua_file\` or \`init_worker_by_lua_file\` is a mistake. \`moonwire check\` prints warnings and ends with code 1.
+- **Lua directives** have three forms in an nginx.conf: \`content_by_lua "CODE";\`, \`content_by_lua_block { CODE }\` and
+  \`content_by_lua_file PATH;\`. In a module they are one property: a string or a \`lua\` template, or \`luaFile(PATH)\`.
+- **Values.** Sizes: \`512\`, \`8k\`, \`1m\`. Times: \`500ms\`, \`10s\` or \`10\`, \`5m\`, \`1h 30m\`, \`d\`, \`w\`, \`M\`, \`y\`. Flags: \`on\` and \`off\`, in
+  a module also \`true\` and \`false\`. Relative paths start from the prefix: \`--prefix\`, or the configuration's folder.
+- **Logs.** Where nothing is said, errors go to standard error (level \`error\`) and there is no access log; bodies in files go to
+  the system's folder for temporary files. \`moonwire-nginx\` uses nginx's places below the prefix.
+
+## How blocks inherit
+
+An inner block takes what the outer one says. *inherit*: the value, unless it has its own. *replace*: the whole list, unless the
+block begins its own, which then does not extend the outer one. *none*: the directive holds for its own block alone.
+
+## In a configuration object
+
+| value | is |
+| --- | --- |
+| one value | a string or a number, \`sendfile: true\`, \`sendTimeout: "5s"\` |
+| words | a string that is split as nginx would, \`serverName: "a.com *.b.com"\`, or an array word by word, \`return: [200, "two words"]\` |
+| list | an array of such words, each item a directive: \`listen: ["127.0.0.1:80", "[::1]:80 ipv6only=on"]\` |
+| map | an object from the first word to the others: \`addHeader: { "X-A": ["b", "always"] }\`; or an array of arrays |
+`;
+
+const modules = {
+  core: "Processes",
+  http: null,
+  http_core: "HTTP",
+  rewrite: "Rewrite",
+  headers: "Headers",
+  log: "Access log",
+  lua: "Lua",
+  moonwire: "Moonwire's own",
+};
+
+function camel(name) {
+  return name.replace(/_([a-z0-9])/g, (_, c) => c.toUpperCase());
+}
+
+function takes({ kind, form, values }) {
+  if (kind === "script") return "Lua";
+  if (kind === "block" || kind === "flag") return { block: "a block", flag: "on, off" }[kind];
+  if (kind === "enum") return Object.keys(values).join(", ");
+  return kind === "own" || kind === "words" ? (form ?? (kind === "words" ? "words" : "one value")) : kind;
+}
+
+function row([name, spec]) {
+  const isInherited = spec.in.length > 1 && spec.kind !== "block" && spec.store !== "none";
+  const merge = spec.merge ?? (isInherited ? "inherit" : "");
+  const value = spec.default ? `\`${spec.default}\`` : "";
+  const names = name.includes("_") ? `\`${name}\`<br>\`${camel(name)}\`` : `\`${name}\``;
+  return `| ${names} | ${spec.in.join(", ")} | ${takes(spec)} | ${value} | ${merge} | ${spec.about} |`;
+}
+
+/** The document that a directive table makes. */
+export function configurationDocument(directives) {
+  const entries = Object.entries(directives);
+  const works = entries.filter(([, spec]) => !spec.about.startsWith("accepted, no effect"));
+  const parts = [head];
+  const titles = [...new Set(Object.values(modules).filter((title) => title))];
+  for (const title of titles) {
+    const rows = works.filter(([, spec]) => (spec.module === "http" ? "HTTP" : modules[spec.module]) === title);
+    parts.push(
+      `## ${title}\n\n| directive | stands in | takes | default | inner blocks | does |\n| --- | --- | --- | --- | --- | --- |\n${rows.map(row).join("\n")}\n`,
+    );
+  }
+  const idle = entries.filter(([, spec]) => spec.about.startsWith("accepted, no effect"));
+  const rows = idle.map(
+    ([name, spec]) => `| \`${name}\` | ${spec.in.join(", ")} | ${spec.about.replace(/^accepted, no effect:? ?/, "")} |`,
+  );
+  parts.push(
+    `## Accepted, no effect\n\nFor the sake of existing files; values are checked all the same.\n\n| directive | stands in | |\n| --- | --- | --- |\n${rows.join("\n")}\n`,
+  );
+  return parts.join("\n");
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { directives } = await import(join(root, "dist/conf/directives/index.js"));
+  writeFileSync(join(root, "docs/configuration.md"), configurationDocument(directives));
+}
