@@ -88,7 +88,7 @@ function crossOptions(arch) {
 }
 
 /// Configures and builds every native target of a variant.
-export function nativeBuild({ sanitize = "", lto = false, arch = process.arch, force = false } = {}) {
+export function nativeBuild({ sanitize = "", lto = true, arch = process.arch, force = false } = {}) {
   const dir = variantDir(sanitize, arch);
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = [

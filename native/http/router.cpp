@@ -62,7 +62,8 @@ struct ListenNames {
 
 struct Router {
   std::vector<ListenNames> listens;
-  std::unordered_map<const ServerConf *, Level> levels;
+  const ServerConf *servers = nullptr;  ///< the plan's first; `levels` is by index
+  std::vector<Level> levels;
   std::unordered_map<const ServerConf *, NameMap<const Location *>> named;
 };
 
@@ -127,8 +128,10 @@ static bool build_names(ListenNames &names, const ServerConf *server, std::strin
 
 std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error) {
   auto router = std::make_shared<Router>();
-  for (const ServerConf &s : plan.servers)
-    if (!build_level(*router, &s, router->levels[&s], s.locations, error)) return nullptr;
+  router->servers = plan.servers.data();
+  router->levels.resize(plan.servers.size());
+  for (size_t i = 0; i < plan.servers.size(); ++i)
+    if (!build_level(*router, &plan.servers[i], router->levels[i], plan.servers[i].locations, error)) return nullptr;
   router->listens.resize(plan.listens.size());
   for (size_t i = 0; i < plan.listens.size(); ++i) {
     const Listen &l = plan.listens[i];
@@ -193,7 +196,7 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
     }
   const Location *best = longest_prefix(level, r->uri);
   if (best) {
-    if (auto it = level.nested.find(best); it != level.nested.end()) {
+    if (auto it = level.nested.empty() ? level.nested.end() : level.nested.find(best); it != level.nested.end()) {
       if (const Location *inner = find_in(*it->second, r, stop)) {
         if (stop || inner->match == Location::regex || inner->match == Location::regex_icase) return stop = true, inner;
         best = inner;
@@ -220,10 +223,8 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
 }
 
 const Location *router_find_location(const Router &router, Request *r) {
-  auto it = router.levels.find(r->server);
-  if (it == router.levels.end()) return nullptr;
   bool stop = false;
-  return find_in(it->second, r, stop);
+  return find_in(router.levels[static_cast<size_t>(r->server - router.servers)], r, stop);
 }
 
 const Location *router_find_named(const Router &router, const ServerConf *server, Str name) {
