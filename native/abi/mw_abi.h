@@ -258,6 +258,8 @@ int32_t mw_req_discard_body(mw_req_t *r);
 int32_t mw_req_body_data(mw_req_t *r, mw_str *out);
 int32_t mw_req_body_file(mw_req_t *r, mw_str *out);
 void mw_req_set_body_data(mw_req_t *r, const char *data, size_t len);
+/* ngx.req.finish_body: like set_body_data, but more than `room` bytes (-1: client_body_buffer_size) go to a file. */
+int32_t mw_req_finish_body(mw_req_t *r, const char *data, size_t len, int32_t room);
 int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after);
 /* ngx.exec: goes to `uri` (or "@name") when the handler ends (await does not return). */
 int32_t mw_req_exec(mw_req_t *r, const char *uri, size_t len, const char *args, size_t args_len);

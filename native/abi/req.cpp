@@ -101,6 +101,7 @@ extern "C" MW_EXPORT int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size
   r->uri = r->arena.dup({uri, len});
   if (!jump) return MW_OK;
   r->uri_changed = true;
+  r->has_reload = true;
   sched_exit(kOk);
   return MW_AGAIN;
 }
@@ -163,6 +164,13 @@ extern "C" MW_EXPORT int32_t mw_req_body_file(mw_req_t *r, mw_str *out) {
 }
 
 extern "C" MW_EXPORT void mw_req_set_body_data(mw_req_t *r, const char *data, size_t len) { body_replace(of(r), {data, len}); }
+
+extern "C" MW_EXPORT int32_t mw_req_finish_body(mw_req_t *req, const char *data, size_t len, int32_t room) {
+  Request *r = of(req);
+  body_replace(r, {data, len});
+  uint64_t most = room < 0 ? r->conf->client_body_buffer_size : static_cast<uint64_t>(room);
+  return len > most && body_to_file(r) != kOk ? MW_ERROR : MW_OK;
+}
 
 extern "C" MW_EXPORT int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after) {
   return body_replace_file(of(r), {path, len}, remove_after != 0) ? MW_OK : MW_NOT_FOUND;

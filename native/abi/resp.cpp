@@ -82,6 +82,7 @@ extern "C" MW_EXPORT int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
   if (r->abi.http_minor == 0 && r->conf->lua_http10_buffering) return MW_BUSY;
+  if (!r->abi.header_sent) return MW_NOT_FOUND;
   if (!output_is_direct(r)) {
     output_queue(r, {}, true, false);
     return pump_and_park(r, wait != 0);
@@ -133,27 +134,39 @@ extern "C" MW_EXPORT int32_t mw_resp_set_status(mw_req_t *req, int32_t status) {
   return MW_OK;
 }
 
+/// The name with '-' for '_', unless lua_transform_underscores_in_response_headers is off.
+static Str field_name(Request *r, Str name) {
+  if (!r->conf->lua_transform_underscores || name.find('_') == Str::npos) return name;
+  char *to = static_cast<char *>(r->arena.alloc(name.size()));
+  for (size_t i = 0; i < name.size(); ++i) to[i] = name[i] == '_' ? '-' : name[i];
+  return {to, name.size()};
+}
+
 static bool is_late(const Request *r) { return r->abi.header_sent && r->out.header_state != kHeaderFiltering; }
 
 extern "C" MW_EXPORT int32_t mw_resp_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value,
                                                 size_t value_len, int32_t append) {
   Request *r = of(req);
   if (is_late(r)) return MW_HEADER_SENT;
-  if (append) response_add_header(r, {name, name_len}, {value, value_len});
-  else response_set_header(r, {name, name_len}, {value, value_len});
+  Str field = field_name(r, {name, name_len});
+  uint64_t length;
+  if (str_iequal(field, "content-length") && !str_to_u64({value, value_len}, length)) return MW_BAD_ARG;
+  if (append) response_add_header(r, field, {value, value_len});
+  else response_set_header(r, field, {value, value_len});
   return MW_OK;
 }
 
 extern "C" MW_EXPORT int32_t mw_resp_clear_header(mw_req_t *req, const char *name, size_t name_len) {
   Request *r = of(req);
   if (is_late(r)) return MW_HEADER_SENT;
-  response_clear_header(r, {name, name_len});
+  response_clear_header(r, field_name(r, {name, name_len}));
   return MW_OK;
 }
 
 extern "C" MW_EXPORT int32_t mw_resp_header(mw_req_t *req, const char *name, size_t name_len, int32_t i, mw_str *out) {
+  Request *r = of(req);
   Str value;
-  if (!response_header_at(of(req), {name, name_len}, static_cast<uint32_t>(i), value)) return MW_NOT_FOUND;
+  if (!response_header_at(r, field_name(r, {name, name_len}), static_cast<uint32_t>(i), value)) return MW_NOT_FOUND;
   *out = {value.data(), value.size()};
   return MW_OK;
 }
@@ -176,8 +189,9 @@ extern "C" MW_EXPORT int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32
     ++n;
   };
   Str value;
-  for (const char *name : {"Content-Type", "Content-Length", "Location"})
+  for (const char *name : {"Content-Type", "Content-Length", "Last-Modified", "Location"})
     if (response_header_at(r, name, 0, value)) put(name, value);
+  if (r->out.is_chunked) put("Transfer-Encoding", "chunked");
   if (!r->resp.has_connection) put("Connection", r->keepalive ? Str("keep-alive") : Str("close"));
   for (const RespHeader &h : r->resp.headers) put(h.name, h.value);
   return n;
@@ -185,6 +199,7 @@ extern "C" MW_EXPORT int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32
 
 extern "C" MW_EXPORT void mw_resp_redirect(mw_req_t *req, const char *uri, size_t len, int32_t status) {
   http_redirect(of(req), {uri, len}, status);
+  of(req)->resp.is_location_verbatim = true;
 }
 
 // --- ngx.arg ---------------------------------------------------------------------------------------------------------

@@ -36,6 +36,7 @@ extern "C" MW_EXPORT int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out) {
 }
 
 extern "C" MW_EXPORT int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out) {
+  if (n <= 0) return MW_NOT_FOUND;  // the whole match is no capture
   Request *req = of(r);
   uint32_t i = static_cast<uint32_t>(n);
   if (i >= req->captures_n || req->captures[2 * i] == SIZE_MAX) return MW_NOT_FOUND;

@@ -309,6 +309,12 @@ void body_replace(Request *r, Str data) {
   r->abi.body_read = 1;
 }
 
+Rc body_to_file(Request *r) {
+  Rc rc = spill(r);
+  r->body.data = {};
+  return rc;
+}
+
 bool body_replace_file(Request *r, Str path, bool remove_after) {
   BodyState &b = r->body;
   char *name = static_cast<char *>(r->arena.alloc(path.size() + 1));

@@ -23,6 +23,8 @@ bool body_discard(Request *r);
 bool body_is_announced(const Request *r);
 /// The whole body as text: from memory, or false when it is in a file or absent.
 bool body_in_memory(const Request *r, Str &out);
+/// Moves a body that is in memory to a temporary file. kOk or 500, logged.
+Rc body_to_file(Request *r);
 /// Replaces the body (ngx.req.set_body_data / set_body_file / append_body).
 void body_replace(Request *r, Str data);
 bool body_replace_file(Request *r, Str path, bool remove_after);

@@ -66,6 +66,7 @@ void http_exec_pending(Request *r) {
 
 void http_redirect(Request *r, Str location, int32_t status) {
   r->resp.location = location.empty() ? Str("", 0) : r->arena.dup(location);
+  r->resp.is_location_verbatim = false;
   r->abi.status = status;
 }
 
@@ -103,6 +104,7 @@ static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) 
 
 static void built_in_page(Request *r, int32_t status) {
   Str reason = status_reason(status);
+  if (status == 302) reason = "Found";  // nginx's page and status line differ here
   char title[96];
   int n = status == 494 ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
                         : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
@@ -115,6 +117,21 @@ static void built_in_page(Request *r, int32_t status) {
   r->resp.content_type = "text/html";
   r->resp.has_content_type = true;
   output_queue(r, {page, static_cast<size_t>(n)}, false, true);
+}
+
+static bool has_built_in_page(int32_t status) {
+  return status >= 300 && status != 304 && (status < 304 || status >= 307) && !(status > 308 && status < 400) &&
+         !status_reason(status == 494 ? 400 : status).empty();
+}
+
+void http_replace_response(Request *r, int32_t status) {
+  r->resp.content_length = -1;
+  r->resp.last_modified = -1;
+  r->err_status = 0;
+  r->abi.status = status;
+  r->resp.status_line = {};
+  if (has_built_in_page(status)) built_in_page(r, status);
+  else output_queue(r, {}, false, true);
 }
 
 void http_special_response(Request *r, int32_t status) {
@@ -130,8 +147,7 @@ void http_special_response(Request *r, int32_t status) {
   }
   r->err_status = 0;
   r->abi.status = status == 494 ? 400 : status;
-  bool has_page = status >= 300 && status != 304 && (status < 304 || status >= 307) && !(status > 308 && status < 400);
-  if (has_page && !status_reason(r->abi.status).empty()) built_in_page(r, status);
+  if (has_built_in_page(status)) built_in_page(r, status);
   output_finish(r);
 }
 

@@ -90,7 +90,7 @@ static void put_server_date(Writer &w, const Request *r) {
 static void put_location(Writer &w, const Request *r, Str port) {
   w.put("Location: ");
   Str to = r->resp.location;
-  if (!to.empty() && to[0] == '/' && r->conf->absolute_redirect) {
+  if (!to.empty() && to[0] == '/' && r->conf->absolute_redirect && !r->resp.is_location_verbatim) {
     w.put("http://");
     Str host = r->conf->server_name_in_redirect || r->host.empty() ? Str(r->server->primary_name) : r->host;
     w.put(host);

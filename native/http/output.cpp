@@ -36,6 +36,17 @@ static void header_through(Request *r) {
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
 }
 
+/// The Lua header filter answered with a status (ngx.exit) or an error. A status replaces the response; an error breaks it.
+static void header_refused(Request *r, Rc rc) {
+  if (rc < 200 || rc == 444 || rc == 499) return http_filter_failed(r);
+  Output &o = r->out;
+  o.body.clear(r->core->net.blocks);
+  o.first = o.last = nullptr;
+  http_replace_response(r, rc);
+}
+
+static bool is_pass(Rc rc) { return rc == kOk || rc == kDone || rc == kDeclined; }
+
 static Rc header_start(Request *r) {
   if (r->out.header_state != kHeaderUntouched) return r->out.header_state == kHeaderThrough ? kOk : kAgain;
   if (r->abi.status == 0) r->abi.status = r->err_status ? r->err_status : 200;
@@ -47,7 +58,7 @@ static Rc header_start(Request *r) {
     r->out.header_state = kHeaderFiltering;
     Rc rc = lua_hook->run(r, LuaPhase::header_filter, script);
     if (rc == kAgain) return kAgain;
-    if (rc != kOk && rc != kDone) http_filter_failed(r);
+    if (!is_pass(rc)) header_refused(r, rc);
   }
   header_through(r);
   return kOk;
@@ -225,10 +236,11 @@ Rc output_pump(Request *r) {
 }
 
 void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
-  if (rc != kOk && rc != kDone) http_filter_failed(r);
   if (phase == LuaPhase::header_filter) {
+    if (!is_pass(rc)) header_refused(r, rc);
     header_through(r);
   } else {
+    if (!is_pass(rc)) http_filter_failed(r);
     r->out.is_filtering = false;
     chunk_through(r);
   }

@@ -50,7 +50,9 @@ static void body_ready(Request *r, Rc rc, void *) {
 
 /// lua_need_request_body: the body is read before the first Lua handler of the location.
 static Rc step_need_body(Request *r) {
-  if (!r->conf->lua_need_request_body || r->body.state != BodyState::unread) return kDeclined;
+  if (!r->conf->lua_need_request_body) return kDeclined;
+  if (r->body.state == BodyState::complete) r->abi.body_read = 1;
+  if (r->body.state != BodyState::unread) return kDeclined;
   Rc rc = body_read(r, body_ready, nullptr);
   return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
 }
@@ -60,6 +62,8 @@ static Rc step_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::rewrite); }
 static Rc step_post_rewrite(Request *r) {
   if (!r->uri_changed) return kDeclined;
   r->uri_changed = false;
+  if (r->has_reload && lua_hook) lua_hook->release(r, false);  // ngx.req.set_uri(uri, true) empties ngx.ctx
+  r->has_reload = false;
   if (--r->uri_changes == 0) {
     log_write(r->log(), kLogError, 0, &r->log_ctx, "rewrite or internal redirection cycle while processing \"%.*s\"",
               static_cast<int>(r->uri.size()), r->uri.data());

@@ -36,6 +36,8 @@ void http_internal_redirect(Request *r, Str uri, Str args);
 void http_named_location(Request *r, Str name);
 /// Answers `status` with its error_page or nginx's built-in page.
 void http_special_response(Request *r, int32_t status);
+/// From a header filter: the queued response becomes the built-in page of `status` (or nothing).
+void http_replace_response(Request *r, int32_t status);
 /// Output is all handed to the connection: log phase, then the connection's next request.
 void request_finish(Request *r);
 /// The parked log handler of a detached request ended.

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/http_time.h"
 #include "http/body.h"
 #include "http/lua_hook.h"
 #include "http/output.h"
@@ -133,10 +134,12 @@ static bool set_special(Request *r, Special which, Str value) {
       resp.content_length = str_to_u64(value, n) && n <= INT64_MAX ? static_cast<int64_t>(n) : -1;
       return true;
     case kLocation:
-      // Only "/..." gets the absolute form; anything else goes out as given, in the same place.
+      resp.is_location_verbatim = true;
       resp.location = value.empty() ? Str("", 0) : safe_copy(r->arena, value, false);
       return true;
-    case kLastModified: resp.last_modified = -1; return false;
+    case kLastModified:
+      resp.last_modified = -1;
+      return http_time_parse(value, resp.last_modified);
     case kServer: resp.has_server = true; return false;
     case kDate: resp.has_date = true; return false;
     case kConnection:
@@ -207,7 +210,6 @@ bool response_header_at(Request *r, Str name, uint32_t i, Str &value) {
   switch (special_of(name)) {
     case kContentType:
       if (i > 0) return false;
-      response_default_type(r);
       value = resp.content_type;
       return !value.empty();
     case kContentLength:
@@ -217,6 +219,15 @@ bool response_header_at(Request *r, Str name, uint32_t i, Str &value) {
     case kLocation:
       value = resp.location;
       return i == 0 && resp.location.data();
+    case kLastModified:
+      if (resp.last_modified < 0) break;
+      if (i > 0) return false;
+      {
+        char text[HTTP_TIME_SIZE];
+        http_time_format(resp.last_modified, text);
+        value = r->arena.dup({text, sizeof text});
+      }
+      return true;
     default: break;
   }
   for (const RespHeader &h : resp.headers)

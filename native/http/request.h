@@ -50,6 +50,7 @@ struct Response {
   int64_t content_length = -1;
   int64_t last_modified = -1; ///< seconds, -1 = none
   Str location;
+  bool is_location_verbatim = false;  ///< set by Lua: a leading '/' gets no scheme and host
   Str status_line;            ///< "404 Custom", from ngx.status of a proxied reply; empty = by number
   bool has_server = false;    ///< a header named Server / Date / Connection is in `headers`
   bool has_date = false;

@@ -72,8 +72,11 @@ Str connection_local_port(const Request *r, char *buf) {
 using Get = bool (*)(Request *, const VarDef &, Str &);
 using Set = bool (*)(Request *, const VarDef &, Str);
 
-static bool get_args(Request *r, const VarDef &, Str &out) { return out = r->args, true; }
-static bool set_args(Request *r, const VarDef &, Str v) { return r->args = r->arena.dup(v), true; }
+static bool get_args(Request *r, const VarDef &, Str &out) { return out = r->args, out.data() != nullptr; }
+static bool set_args(Request *r, const VarDef &, Str v) {
+  r->args = v.data() && v.empty() ? Str("") : r->arena.dup(v);
+  return true;
+}
 static bool get_is_args(Request *r, const VarDef &, Str &out) { return out = r->args.empty() ? Str("") : Str("?"), true; }
 static bool get_uri(Request *r, const VarDef &, Str &out) { return out = r->uri, true; }
 static bool get_request_uri(Request *r, const VarDef &, Str &out) { return out = r->unparsed_uri, true; }
@@ -290,12 +293,14 @@ static VarSlot *slots(Request *r) {
 }
 
 static bool get_user(Request *r, const VarDef &def, Str &out) {
-  out = r->vars && r->vars[def.slot].is_set ? r->vars[def.slot].value : Str("");
-  return true;
+  if (!r->vars || !r->vars[def.slot].is_set) return out = "", true;
+  out = r->vars[def.slot].value;
+  return out.data() != nullptr;  // ngx.var.NAME = nil
 }
 
 static bool set_user(Request *r, const VarDef &def, Str value) {
-  slots(r)[def.slot] = {r->arena.dup(value), true};
+  Str copy = value.data() && value.empty() ? Str("") : r->arena.dup(value);
+  slots(r)[def.slot] = {copy, true};
   return true;
 }
 

@@ -22,7 +22,16 @@ static void push_frames(lua_State *L, lua_State *co) {
   const char *frames = strstr(text, "stack traceback:");
   if (frames) text = frames + sizeof("stack traceback:") - 1;
   const char *wrapper = strstr(text, "\n\thandler:1: in function <handler:1>");
-  lua_pushlstring(L, text, wrapper ? static_cast<size_t>(wrapper - text) : strlen(text));
+  std::string_view shown = wrapper ? std::string_view(text, static_cast<size_t>(wrapper - text)) : std::string_view(text);
+  // The chunk itself, which the wrapper calls by a name of its own.
+  static constexpr std::string_view kCalled = "in function 'handler'";
+  bool is_chunk = wrapper && shown.ends_with(kCalled);
+  if (is_chunk) shown.remove_suffix(kCalled.size());
+  lua_pushlstring(L, shown.data(), shown.size());
+  if (is_chunk) {
+    lua_pushliteral(L, "in main chunk");
+    lua_concat(L, 2);
+  }
   lua_remove(L, -2);
 }
 

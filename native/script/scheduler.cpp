@@ -298,7 +298,7 @@ static void on_end(LightThread *t, int status) {
   if (status != 0) {
     sched_log_failure(t);
     if (t->is_entry) {
-      run->rc = run->r ? 500 : kError;
+      run->rc = run->r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER)) ? 500 : kError;
       run->has_exited = run->has_failed = true;
     }
   }

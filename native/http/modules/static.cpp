@@ -113,7 +113,10 @@ static Rc serve(Request *r, Str path) {
     return kDone;
   }
   r->resp.content_length = st.st_size;
-  if (output_send_header(r) == kAgain || !output_is_direct(r)) {
+  Rc rc = output_send_header(r);
+  if (r->out.is_last_queued) {  // a header filter answered in its place
+    close(fd);
+  } else if (rc == kAgain || !output_is_direct(r)) {
     send_file(r, fd, static_cast<uint64_t>(st.st_size));
   } else if (st.st_size == 0 || r->out.is_bodiless) {
     close(fd);

@@ -71,11 +71,16 @@ function abi.refuse_phase()
   error("API disabled in the context of " .. (phase_names[W.phase] or "(unknown)"), 3)
 end
 
---- The request of the running light thread; throws "no request found" at the caller's caller where there is none.
+--- Throws, at the caller's caller, what lua-nginx-module says where there is no request.
+function abi.refuse_no_request()
+  error(W.phase == C.MW_PHASE_INIT and "no request found" or "API disabled in the current context", 4)
+end
+
+--- The request of the running light thread; throws at the caller's caller where there is none.
 function abi.request()
   local r = W.req
   if r == nil then
-    error("no request found", 3)
+    abi.refuse_no_request()
   end
   return r
 end

@@ -4,10 +4,24 @@ local abi = require "moonwire.abi"
 local args_module = require "moonwire.args"
 local resp = require "moonwire.resp"
 
-local C, W, await = abi.C, abi.W, abi.await
-local type, tonumber, tostring, error, find, sub = type, tonumber, tostring, error, string.find, string.sub
+local bit = require "bit"
 
+local C, W, await, band = abi.C, abi.W, abi.await, bit.band
+local type, tonumber, tostring, error = type, tonumber, tostring, error
+local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+
+local MAY_EXIT = bit.bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT,
+  C.MW_PHASE_CONTENT, C.MW_PHASE_HEADER_FILTER, C.MW_PHASE_TIMER, C.MW_PHASE_BALANCER)
+-- Statuses that cut the connection, whatever went out before.
+local CUTS = { [408] = true, [444] = true, [499] = true }
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+--- A URI as error messages show it: control bytes, quotes and backslashes as \xHH.
+local function escaped(uri)
+  return (gsub(uri, '[%z\1-\31\127"\\]', function(c)
+    return ("\\x%02X"):format(byte(c))
+  end))
+end
 
 return function(ngx)
   --- Ends the handler: status 0 goes on with the next phase, an HTTP status answers with it.
@@ -16,10 +30,20 @@ return function(ngx)
     if not rc then
       error("bad argument #1 to 'exit' (number expected, got " .. (status == nil and "nil" or type(status)) .. ")", 2)
     end
+    if band(W.phase, MAY_EXIT) == 0 then
+      abi.refuse_phase()
+    end
+    if rc == ngx.AGAIN or rc == ngx.DONE then
+      error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
+    end
     local r = W.req
-    if r ~= nil and r.header_sent ~= 0 and rc >= 300 and W.phase ~= C.MW_PHASE_HEADER_FILTER then
-      ngx.log(ngx.ERR, "attempt to set status ", rc, " via ngx.exit after sending out the response status ", ngx.status)
-      rc = 0
+    if r ~= nil and r.header_sent ~= 0 and rc >= 300 and not CUTS[rc] and W.phase ~= C.MW_PHASE_HEADER_FILTER then
+      local sent = C.mw_resp_status(r)
+      if sent ~= rc then
+        local text = "attempt to set status " .. rc .. " via ngx.exit after sending out the response status " .. sent
+        C.mw_log_write(ngx.ERR, text, #text)
+      end
+      rc = ngx.HTTP_OK
     end
     C.mw_thread_exit(rc)
     await()
@@ -40,8 +64,9 @@ return function(ngx)
     if r.header_sent ~= 0 then
       error("attempt to call ngx.redirect after sending out the headers", 2)
     end
-    if find(uri, "[%z\1-\31\127]") then
-      error("unsafe byte in redirect uri", 2)
+    local unsafe = find(uri, "[%z\1-\31\127]")
+    if unsafe then
+      error(('unsafe byte "0x%02x" in redirect uri "%s"'):format(byte(uri, unsafe), escaped(uri)), 2)
     end
     C.mw_resp_redirect(r, uri, #uri, status)
     C.mw_thread_exit(status)

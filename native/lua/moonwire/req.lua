@@ -262,10 +262,17 @@ local function building(r)
   return list, r
 end
 
-function req.init_body()
+--- Starts a new body; more than `buffer_size` bytes of it (client_body_buffer_size) will go to a file.
+function req.init_body(buffer_size)
   local r = abi.request()
   need_body(r)
-  pieces[ngx.ctx] = {}
+  buffer_size = buffer_size == nil and -1 or tonumber(buffer_size)
+  if not buffer_size then
+    error("bad argument #1 to 'init_body' (number expected)", 2)
+  elseif buffer_size < -1 then
+    error("bad buffer_size", 2)
+  end
+  pieces[ngx.ctx] = { room = buffer_size }
 end
 
 function req.append_body(data)
@@ -277,7 +284,9 @@ function req.finish_body()
   local list, r = building(abi.request())
   pieces[ngx.ctx] = nil
   local data = concat(list)
-  C.mw_req_set_body_data(r, data, #data)
+  if C.mw_req_finish_body(r, data, #data, list.room) ~= OK then
+    error("fail to write the request body to a file", 2)
+  end
   set_content_length(#data)
 end
 

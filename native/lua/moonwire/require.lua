@@ -17,7 +17,8 @@ local function expand(path, default, prefix)
   if path == "" then
     path = ";;"
   end
-  path = gsub(path, "%$prefix", (gsub(gsub(prefix, "/$", ""), "%%", "%%%%")))
+  local folder = gsub(prefix, "%%", "%%%%") -- ends with a slash, as nginx's
+  path = gsub(gsub(path, "%${prefix}", folder), "%$prefix", folder)
   if find(path, ";;", 1, true) then
     path = gsub(path, ";;", ";\1;", 1)
     path = gsub(path, "\1", (gsub(default, "%%", "%%%%")))
@@ -26,8 +27,14 @@ local function expand(path, default, prefix)
   return path
 end
 
--- In package.loaded while a module loads: `thread` and `ticket` name the light thread that loads it.
-local Loading = {}
+-- In package.loaded while a module loads: `thread` and `ticket` name the light thread that loads it. A userdata, since the
+-- function module() would take a table for the module itself.
+local prototype = newproxy(true)
+local Loading = getmetatable(prototype)
+local loads = setmetatable({}, { __mode = "k" })
+function Loading.__index(token, key)
+  return loads[token][key]
+end
 
 local function load_module(name)
   local loaders = package.loaders
@@ -109,8 +116,9 @@ return function(_, host)
       return module
     end
     local chunk = load_module(name)
-    local loading = setmetatable({}, Loading)
-    loading.thread, loading.ticket = self()
+    local loading = newproxy(prototype)
+    local thread, ticket = self()
+    loads[loading] = { thread = thread, ticket = ticket }
     loaded[name] = loading
     local ok, result = pcall(chunk, name)
     if not ok then

@@ -24,7 +24,7 @@ local pairs_buffer = ffi.new("mw_str[?]", 2 * 256)
 local function writer()
   local r = W.req
   if r == nil or band(W.phase, MAY_WRITE) == 0 then
-    if r == nil and W.phase ~= C.MW_PHASE_TIMER then
+    if r == nil and W.phase == C.MW_PHASE_INIT then
       error("no request found", 3)
     end
     abi.refuse_phase()
@@ -89,6 +89,8 @@ local function finish(rc)
     return nil, "seen eof"
   elseif rc == BUSY then
     return nil, "buffering"
+  elseif rc == NOT_FOUND then
+    return nil, "nothing to flush"
   end
   return nil, "nginx output filter error"
 end
@@ -128,7 +130,7 @@ local function header_name(key)
     end
     key = tostring(key)
   end
-  return (gsub(key, "_", "-"))
+  return key
 end
 
 local function get_header(r, name)
@@ -148,17 +150,8 @@ local function get_header(r, name)
 end
 
 local function late()
-  ngx.log(ngx.ERR, "attempt to set ngx.header.HEADER after sending out response headers")
-end
-
-local function value_text(value)
-  local kind = type(value)
-  if kind == "string" then
-    return value
-  elseif kind == "number" or kind == "boolean" then
-    return tostring(value)
-  end
-  error("attempt to set header to a " .. kind .. " value", 4)
+  local text = "attempt to set ngx.header.HEADER after sending out response headers"
+  C.mw_log_write(ngx.ERR, text, #text)
 end
 
 local function set_header(r, name, value, append)
@@ -171,12 +164,12 @@ local function set_header(r, name, value, append)
     end
     local rc
     for i = 1, #value do
-      local text = value_text(value[i])
+      local text = tostring(value[i])
       rc = C.mw_resp_set_header(r, name, #name, text, #text, (append or i > 1) and 1 or 0)
     end
     return rc
   end
-  local text = value_text(value)
+  local text = tostring(value)
   return C.mw_resp_set_header(r, name, #name, text, #text, append and 1 or 0)
 end
 
@@ -185,7 +178,10 @@ local header = setmetatable({}, {
     return get_header(abi.request(), header_name(key))
   end,
   __newindex = function(_, key, value)
-    if set_header(abi.request(), header_name(key), value, false) ~= OK then
+    local rc = set_header(abi.request(), header_name(key), value, false)
+    if rc == C.MW_BAD_ARG then
+      error("failed to set header", 2)
+    elseif rc ~= OK then
       late()
     end
   end,

@@ -22,10 +22,7 @@ local function id_of(name)
 end
 
 local function get(_, key)
-  local r = W.req
-  if r == nil then
-    error("no request found", 2)
-  end
+  local r = abi.request()
   local rc
   if type(key) == "string" then
     local id = ids[key] or id_of(key)
@@ -50,9 +47,7 @@ local function set(_, key, value)
     error("bad variable name", 2)
   end
   local kind = type(value)
-  if value == nil then
-    value = ""
-  elseif kind ~= "string" then
+  if value ~= nil and kind ~= "string" then
     if kind ~= "number" and kind ~= "boolean" then
       error("attempt to set ngx.var to a " .. kind .. " value", 2)
     end
@@ -63,7 +58,7 @@ local function set(_, key, value)
     error('variable "' .. key .. '" not found for writing; maybe it is a built-in variable that is not changeable or you'
       .. " forgot to use \"set $" .. key .. " '';\" in the config file to define it first", 2)
   end
-  if C.mw_var_set(r, id, value, #value) ~= OK then
+  if C.mw_var_set(r, id, value, value and #value or 0) ~= OK then
     error('variable "' .. key .. '" not changeable', 2)
   end
 end
