@@ -15,7 +15,9 @@ async function startNginx(t, { files = {}, main = "", http = "", ...conf }) {
   const prefix = makePrefix(files);
   const port = await freePort();
   const modules = "/usr/lib/nginx/modules";
-  const load = ["ndk", "lua"].map((m) => `load_module ${modules}/${m === "lua" ? "ngx_http_lua" : "ndk_http"}_module.so;`);
+  const load = ["ndk", "lua"].map(
+    (m) => `load_module ${modules}/${m === "lua" ? "ngx_http_lua" : "ndk_http"}_module.so;`,
+  );
   const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((n) => `${n}_temp_path ${prefix}/${n};`);
   const text = await confText(
     {
@@ -37,7 +39,13 @@ async function startNginx(t, { files = {}, main = "", http = "", ...conf }) {
     await gone;
     removePrefix(prefix);
   });
-  await waitFor(() => rawRequest(port, "", { timeout: 1 }).then(() => true).catch(() => false), "nginx");
+  await waitFor(
+    () =>
+      rawRequest(port, "", { timeout: 1 })
+        .then(() => true)
+        .catch(() => false),
+    "nginx",
+  );
   return {
     port,
     prefix,
@@ -77,7 +85,11 @@ export function apiCase(title, expected) {
     const code = content && `location /t { content_by_lua_block { ${content} } }`;
     const s = await startServer(t, { server: server ?? code, http, main, files });
     check(t, await s.get(path, request), expected);
-    for (const re of [log].flat()) await t.notThrowsAsync(waitFor(() => re.test(s.log()), String(re), 2000), s.log());
+    for (const re of [log].flat())
+      await t.notThrowsAsync(
+        waitFor(() => re.test(s.log()), String(re), 2000),
+        s.log(),
+      );
     for (const re of [noLog].flat()) t.notRegex(s.log(), re);
   });
 }
