@@ -18,7 +18,7 @@ local function expand(path, default, prefix)
     path = ";;"
   end
   local folder = gsub(prefix, "%%", "%%%%") -- ends with a slash, as nginx's
-  path = gsub(gsub(path, "%${prefix}", folder), "%$prefix", folder)
+  path = gsub(gsub(path, "%${prefix}", "$prefix"), "%$prefix/?", folder)
   if find(path, ";;", 1, true) then
     path = gsub(path, ";;", ";\1;", 1)
     path = gsub(path, "\1", (gsub(default, "%%", "%%%%")))
