@@ -356,7 +356,8 @@ void http_drain(HttpCore *core) {
   Connection *next;
   for (Connection *c = core->net.connections; c; c = next) {
     next = c->list_next;
-    if (!c->is_closed && !c->user && c->state == kIdle && c->out.is_empty()) shut(c);
+    // One that has not had its first request yet is left: its client is about to send, and has no other answer coming.
+    if (!c->is_closed && !c->user && c->state == kIdle && c->requests > 0 && c->out.is_empty()) shut(c);
   }
   if (core->net.active == 0 && core->on_drained) core->on_drained(core, core->on_drained_arg);
 }
