@@ -200,7 +200,7 @@ static bool check_authority(Str a, uint16_t &name_size) {
   name_size = static_cast<uint16_t>(i);
   if (i == a.size()) return true;
   if (a[i] != ':' || i == 0) return false;
-  uint64_t port;
+  uint64_t port = 0;
   Str digits = a.substr(i + 1);
   return digits.empty() || (digits.size() <= 5 && str_to_u64(digits, port) && port <= 65535);
 }
