@@ -18,15 +18,19 @@ namespace {
 class Decoder {
  public:
   /// What is wrong, or empty.
-  std::string problem() const { return what_ == nullptr ? "" : "the plan " + std::string(what_) + " \"" + path_ + "\""; }
+  std::string problem() const {
+    return what_ == nullptr ? "" : "the plan " + std::string(what_) + " \"" + path_ + "\"";
+  }
 
   /// The member `name` of the table `in`.
   template <class T>
   void member(const Value &in, const char *name, T &out) {
     if (what_ != nullptr) return;
     const Value *v = in.get(name);
-    if (v == nullptr) what_ = "lacks";
-    else if (!read(*v, out) && what_ == nullptr) what_ = "has an unfit";
+    if (v == nullptr)
+      what_ = "lacks";
+    else if (!read(*v, out) && what_ == nullptr)
+      what_ = "has an unfit";
     if (what_ != nullptr) path_ = path_.empty() || path_[0] == '[' ? name + path_ : name + ("." + path_);
   }
 

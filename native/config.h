@@ -25,13 +25,16 @@ struct SourcePos {
 /// A value with variables: literal pieces and variable indexes in order. One literal part = a constant.
 struct ComplexValue {
   struct Part {
-    std::string literal;  ///< used when var < 0
-    int32_t var = -1;     ///< index into Plan::variables, or -1
-    int32_t capture = -1; ///< n of $n, or -1
+    std::string literal;   ///< used when var < 0
+    int32_t var = -1;      ///< index into Plan::variables, or -1
+    int32_t capture = -1;  ///< n of $n, or -1
   };
   std::vector<Part> parts;
   bool is_constant() const { return parts.empty() || (parts.size() == 1 && parts[0].var < 0 && parts[0].capture < 0); }
-  const std::string &constant() const { static const std::string none; return parts.empty() ? none : parts[0].literal; }
+  const std::string &constant() const {
+    static const std::string none;
+    return parts.empty() ? none : parts[0].literal;
+  }
 };
 
 /// One Lua chunk: from a string or block (source), or from a file (path; relative paths are already joined to the prefix).
@@ -44,7 +47,17 @@ struct Script {
 };
 
 /// The Lua phases that hold one script each; index of LocationConf::scripts.
-enum class LuaPhase : uint8_t { server_rewrite, rewrite, access, precontent, content, header_filter, body_filter, log, count };
+enum class LuaPhase : uint8_t {
+  server_rewrite,
+  rewrite,
+  access,
+  precontent,
+  content,
+  header_filter,
+  body_filter,
+  log,
+  count
+};
 
 /// A directive of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
 struct RewriteOp {
@@ -55,44 +68,63 @@ struct RewriteOp {
   ComplexValue value;     ///< set: the value; ret: text or URL
 };
 
-struct AddHeader { std::string name; ComplexValue value; bool always = false; };
+struct AddHeader {
+  std::string name;
+  ComplexValue value;
+  bool always = false;
+};
 /// error_page CODES... [=[RESPONSE]] URI. `response` is -1 when no "=" was given, 0 for a bare "=".
-struct ErrorPage { std::vector<int32_t> codes; int32_t response = -1; ComplexValue uri; bool is_named = false; };
-struct TryFiles { std::vector<ComplexValue> paths; ComplexValue fallback; int32_t fallback_status = 0; /* "=404" */ };
-struct AccessLog { std::string path; int32_t format = 0; /* index into Plan::log_formats */ };
+struct ErrorPage {
+  std::vector<int32_t> codes;
+  int32_t response = -1;
+  ComplexValue uri;
+  bool is_named = false;
+};
+struct TryFiles {
+  std::vector<ComplexValue> paths;
+  ComplexValue fallback;
+  int32_t fallback_status = 0; /* "=404" */
+};
+struct AccessLog {
+  std::string path;
+  int32_t format = 0; /* index into Plan::log_formats */
+};
 enum class LogLevel : uint8_t { stderr_ = 0, emerg, alert, crit, error, warn, notice, info, debug };
 /// path "stderr" means standard error.
-struct ErrorLog { std::string path; LogLevel level = LogLevel::error; };
+struct ErrorLog {
+  std::string path;
+  LogLevel level = LogLevel::error;
+};
 
 /// Everything a location (or a server before a location is found) decides about a request. Sizes in bytes, times in ms.
 struct LocationConf {
   std::array<int32_t, static_cast<size_t>(LuaPhase::count)> scripts;  ///< index into Plan::scripts or -1
   std::vector<RewriteOp> rewrite;
-  ComplexValue root;                 ///< root or alias path
+  ComplexValue root;  ///< root or alias path
   bool is_alias = false;
-  std::vector<ComplexValue> index;   ///< default {"index.html"}
+  std::vector<ComplexValue> index;  ///< default {"index.html"}
   bool has_try_files = false;
   TryFiles try_files;
   std::string default_type = "text/plain";
-  int32_t types = -1;                ///< index into Plan::types
+  int32_t types = -1;  ///< index into Plan::types
   std::vector<AddHeader> add_headers;
   std::vector<ErrorPage> error_pages;
   bool internal = false;
-  std::vector<AccessLog> access_logs; ///< empty = off
+  std::vector<AccessLog> access_logs;  ///< empty = off
   std::vector<ErrorLog> error_logs;
-  uint64_t client_max_body_size = 1 << 20;      ///< 0 = unlimited
+  uint64_t client_max_body_size = 1 << 20;  ///< 0 = unlimited
   uint64_t client_body_buffer_size = 16 << 10;
   uint64_t client_body_timeout = 60000;
-  uint64_t client_body_min_rate = 0;            ///< bytes/s over the whole body after a grace of client_body_timeout; 0 = off
+  uint64_t client_body_min_rate = 0;  ///< bytes/s over the whole body after a grace of client_body_timeout; 0 = off
   std::string client_body_temp_path;
   bool client_body_in_file_only = false;
   uint64_t send_timeout = 60000;
   uint64_t keepalive_timeout = 75000;
-  uint64_t keepalive_header_timeout = 0;        ///< of the Keep-Alive response header, 0 = none
+  uint64_t keepalive_header_timeout = 0;  ///< of the Keep-Alive response header, 0 = none
   uint64_t keepalive_requests = 1000;
   uint64_t lingering_time = 30000;
   uint64_t lingering_timeout = 5000;
-  uint8_t lingering_close = 1;                  ///< 0 off, 1 on, 2 always
+  uint8_t lingering_close = 1;  ///< 0 off, 1 on, 2 always
   uint64_t postpone_output = 1460;
   bool tcp_nodelay = true;
   bool chunked_transfer_encoding = true;
@@ -102,7 +134,7 @@ struct LocationConf {
   bool log_not_found = true;
   bool log_subrequest = false;
   bool etag = true;
-  uint8_t if_modified_since = 1;                ///< 0 off, 1 exact, 2 before
+  uint8_t if_modified_since = 1;  ///< 0 off, 1 exact, 2 before
   bool absolute_redirect = true;
   bool port_in_redirect = true;
   bool server_name_in_redirect = false;
@@ -111,7 +143,7 @@ struct LocationConf {
   bool lua_use_default_type = true;
   bool lua_http10_buffering = true;
   bool lua_check_client_abort = false;
-  bool lua_transform_underscores = true;        ///< lua_transform_underscores_in_response_headers
+  bool lua_transform_underscores = true;  ///< lua_transform_underscores_in_response_headers
 };
 
 /// A location block. `name` is the URI, the regex source, or "@name".
@@ -124,13 +156,16 @@ struct Location {
 };
 
 /// A name of server_name. regex names keep their leading "~" off.
-struct ServerName { enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact; std::string name; };
+struct ServerName {
+  enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact;
+  std::string name;
+};
 
 struct ServerConf {
-  std::vector<ServerName> names;   ///< exact "" is the empty name
-  std::string primary_name;        ///< what $server_name says
-  LocationConf conf;               ///< server level
-  std::vector<Location> locations; ///< file order; named ones too
+  std::vector<ServerName> names;    ///< exact "" is the empty name
+  std::string primary_name;         ///< what $server_name says
+  LocationConf conf;                ///< server level
+  std::vector<Location> locations;  ///< file order; named ones too
   uint64_t client_header_timeout = 60000;
   uint64_t client_header_buffer_size = 1024;
   uint32_t large_client_header_buffers_n = 4;
@@ -142,9 +177,9 @@ struct ServerConf {
 
 /// One address of listen directives, all servers on it. "unix:/path" or "ip:port" / "[ip6]:port" with port 0 allowed.
 struct Listen {
-  std::string address;              ///< normalised text, also the key under which sockets survive a reload
-  std::vector<int32_t> servers;     ///< indexes into Plan::servers
-  int32_t default_server = 0;       ///< index into Plan::servers
+  std::string address;           ///< normalised text, also the key under which sockets survive a reload
+  std::vector<int32_t> servers;  ///< indexes into Plan::servers
+  int32_t default_server = 0;    ///< index into Plan::servers
   int32_t backlog = 511;
   bool ipv6only = true;
   bool reuseport = true;
@@ -152,26 +187,33 @@ struct Listen {
   SourcePos pos;
 };
 
-struct SharedDict { std::string name; uint64_t size = 0; };
-struct LogFormat { std::string name; ComplexValue format; uint8_t escape = 0; /* 0 default, 1 json, 2 none */ };
+struct SharedDict {
+  std::string name;
+  uint64_t size = 0;
+};
+struct LogFormat {
+  std::string name;
+  ComplexValue format;
+  uint8_t escape = 0; /* 0 default, 1 json, 2 none */
+};
 
 /// The whole configuration.
 struct Plan {
-  std::string conf_file;            ///< for messages; may be empty
-  std::string prefix;               ///< server prefix, ends with '/'
-  uint32_t worker_processes = 1;    ///< "auto" is already a number
+  std::string conf_file;          ///< for messages; may be empty
+  std::string prefix;             ///< server prefix, ends with '/'
+  uint32_t worker_processes = 1;  ///< "auto" is already a number
   uint32_t worker_connections = 512;
-  std::vector<ErrorLog> error_logs; ///< main level
+  std::vector<ErrorLog> error_logs;     ///< main level
   std::vector<std::string> variables;   ///< every variable name used anywhere, lower case, without '$'
   std::vector<int32_t> user_variables;  ///< indexes into variables that `set` declares
   std::vector<Script> scripts;
-  int32_t init_script = -1;         ///< init_by_lua*
+  int32_t init_script = -1;  ///< init_by_lua*
   int32_t init_worker_script = -1;
   int32_t exit_worker_script = -1;
   std::vector<std::map<std::string, std::string>> types;  ///< extension -> MIME type
-  std::vector<LogFormat> log_formats;   ///< [0] is "combined"
+  std::vector<LogFormat> log_formats;                     ///< [0] is "combined"
   std::vector<SharedDict> shared_dicts;
-  std::string lua_package_path;     ///< empty = default; ";;" already left in place
+  std::string lua_package_path;  ///< empty = default; ";;" already left in place
   std::string lua_package_cpath;
   uint32_t lua_max_pending_timers = 1024;
   uint32_t lua_max_running_timers = 256;
@@ -184,8 +226,8 @@ struct Plan {
   bool access_by_lua_no_postpone = false;
   bool precontent_by_lua_no_postpone = false;
   bool lua_strict_phases = false;
-  bool is_cli = false;              ///< `moonwire run` and LuaVm: print goes to standard output
-  std::vector<std::string> env;     ///< NAME or NAME=value
+  bool is_cli = false;           ///< `moonwire run` and LuaVm: print goes to standard output
+  std::vector<std::string> env;  ///< NAME or NAME=value
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

@@ -24,8 +24,8 @@ static constexpr uint64_t kOldGenerationDrainMs = 24ull * 3600 * 1000;  // nginx
 struct GenerationState {
   std::shared_ptr<Generation> shared;
   std::vector<std::unique_ptr<Worker>> workers;
-  uint32_t pending = 0;   ///< workers that have not reported ready
-  uint32_t left = 0;      ///< workers whose thread has not ended
+  uint32_t pending = 0;  ///< workers that have not reported ready
+  uint32_t left = 0;     ///< workers whose thread has not ended
   std::string error;
   bool is_serving = false;
 };
@@ -270,9 +270,12 @@ void Server::run(uint32_t worker, bool is_code, std::string text, std::string ch
   for (auto &g : impl_->generations)
     if (g->is_serving && g->left > 0 && worker < g->workers.size()) w = g->workers[worker].get();
   if (!w) return done({false, {}, "no such worker", {}});
-  w->send([w, is_code, text = std::move(text), chunkname = std::move(chunkname), args = std::move(args), done = std::move(done)] {
+  w->send([w, is_code, text = std::move(text), chunkname = std::move(chunkname), args = std::move(args),
+           done = std::move(done)] {
     if (!w->vm()) return done({false, {}, "the worker is gone", {}});
-    vm_call(w->vm(), is_code, text, chunkname, args, [done](VmResult r) { done({r.ok, std::move(r.values), std::move(r.error), std::move(r.traceback)}); });
+    vm_call(w->vm(), is_code, text, chunkname, args, [done](VmResult r) {
+      done({r.ok, std::move(r.values), std::move(r.error), std::move(r.traceback)});
+    });
   });
 }
 

@@ -31,8 +31,8 @@ struct WorkerStats {
 /// What LuaVm sends into a worker and gets back. Values travel in the same tagged binary form as plans (base/value.h).
 struct VmReply {
   bool ok = false;
-  std::string values;     ///< encoded array of results
-  std::string error;      ///< message when !ok
+  std::string values;  ///< encoded array of results
+  std::string error;   ///< message when !ok
   std::string traceback;
 };
 

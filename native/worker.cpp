@@ -83,7 +83,8 @@ void Worker::run_init(std::function<void(std::string)> then) {
     if (plan.init_worker_script < 0) return then("");
     vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, then](std::string failure) {
       // nginx starts all the same when init_worker fails; the log says why.
-      if (!failure.empty()) log_write(*core_.log, kLogError, 0, nullptr, "init_worker_by_lua error: %s", failure.c_str());
+      if (!failure.empty())
+        log_write(*core_.log, kLogError, 0, nullptr, "init_worker_by_lua error: %s", failure.c_str());
       then("");
     });
   };
@@ -139,7 +140,8 @@ void Worker::begin_accepting() {
     l->tcp_nodelay = generation_->plan->listens[i].tcp_nodelay;
     l->loop = &loop_;
     l->accepted = on_accept;
-    if (!listener_start(l.get())) log_write(*core_.log, kLogEmerg, errno, nullptr, "epoll_ctl() of a listening socket failed");
+    if (!listener_start(l.get()))
+      log_write(*core_.log, kLogEmerg, errno, nullptr, "epoll_ctl() of a listening socket failed");
     listeners_.push_back(std::move(l));
   }
 }
@@ -204,9 +206,7 @@ void Worker::maybe_end() {
   if (!exit_script_done_) return;
   if (core_.requests_active == 0 && vm_is_idle(vm_)) return end_now();
   // Detached log handlers and premature timers may still wait on something; look again until the kill timer.
-  publish_timer_.fire = [](Timer *t) {
-    of(t)->maybe_end();
-  };
+  publish_timer_.fire = [](Timer *t) { of(t)->maybe_end(); };
   loop_.arm(&publish_timer_, 10);
 }
 

@@ -48,7 +48,9 @@ class Worker {
   Worker &operator=(const Worker &) = delete;
   void start();
   /// Begins to accept connections (every worker of its generation is ready).
-  void accept() { loop_.send([this] { begin_accepting(); }); }
+  void accept() {
+    loop_.send([this] { begin_accepting(); });
+  }
   /// Stops accepting; ends when the requests under way have, or after drain_ms.
   void quit(uint64_t drain_ms);
   /// Runs `fn` on its thread.

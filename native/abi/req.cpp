@@ -11,10 +11,13 @@ using namespace mw;
 static Request *of(mw_req_t *r) { return reinterpret_cast<Request *>(r); }
 static void give(mw_str *out, Str s) { *out = {s.data() ? s.data() : "", s.size()}; }
 
-extern "C" MW_EXPORT void mw_req_method(mw_req_t *r, mw_str *out) { give(out, of(r)->method); }
-extern "C" MW_EXPORT uint32_t mw_req_method_id(mw_req_t *r) { return of(r)->method_id; }
+extern "C" MW_EXPORT
+void mw_req_method(mw_req_t *r, mw_str *out) { give(out, of(r)->method); }
+extern "C" MW_EXPORT
+uint32_t mw_req_method_id(mw_req_t *r) { return of(r)->method_id; }
 
-extern "C" MW_EXPORT int32_t mw_req_set_method(mw_req_t *r, uint32_t id) {
+extern "C" MW_EXPORT
+int32_t mw_req_set_method(mw_req_t *r, uint32_t id) {
   Str name = method_name(id);
   if (name.empty()) return MW_BAD_ARG;
   of(r)->method = name;
@@ -22,7 +25,8 @@ extern "C" MW_EXPORT int32_t mw_req_set_method(mw_req_t *r, uint32_t id) {
   return MW_OK;
 }
 
-extern "C" MW_EXPORT void mw_req_raw_header(mw_req_t *r, int32_t no_line, mw_str *out) {
+extern "C" MW_EXPORT
+void mw_req_raw_header(mw_req_t *r, int32_t no_line, mw_str *out) {
   Str raw = of(r)->raw_head;
   while (!raw.empty() && (raw[0] == '\r' || raw[0] == '\n')) raw.remove_prefix(1);
   if (no_line) {
@@ -32,11 +36,13 @@ extern "C" MW_EXPORT void mw_req_raw_header(mw_req_t *r, int32_t no_line, mw_str
   give(out, raw);
 }
 
-extern "C" MW_EXPORT double mw_req_start_time(mw_req_t *r) { return static_cast<double>(of(r)->start_ms) / 1000; }
+extern "C" MW_EXPORT
+double mw_req_start_time(mw_req_t *r) { return static_cast<double>(of(r)->start_ms) / 1000; }
 
 // --- headers ---------------------------------------------------------------------------------------------------------
 
-extern "C" MW_EXPORT int32_t mw_req_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) {
+extern "C" MW_EXPORT
+int32_t mw_req_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) {
   Request *r = of(req);
   int32_t n = 0;
   for (const HttpHeader &h : r->head.headers) {
@@ -44,7 +50,8 @@ extern "C" MW_EXPORT int32_t mw_req_headers(mw_req_t *req, mw_str *pairs, int32_
       Str name = h.name;
       if (!raw) {
         char *low = static_cast<char *>(r->arena.alloc(name.size()));
-        for (size_t i = 0; i < name.size(); ++i) low[i] = static_cast<char>(str_lower(static_cast<unsigned char>(name[i])));
+        for (size_t i = 0; i < name.size(); ++i)
+          low[i] = static_cast<char>(str_lower(static_cast<unsigned char>(name[i])));
         name = {low, name.size()};
       }
       give(&pairs[2 * n], name);
@@ -55,16 +62,20 @@ extern "C" MW_EXPORT int32_t mw_req_headers(mw_req_t *req, mw_str *pairs, int32_
   return n;
 }
 
-extern "C" MW_EXPORT void mw_req_clear_header(mw_req_t *req, const char *name, size_t name_len) {
+extern "C" MW_EXPORT
+void mw_req_clear_header(mw_req_t *req, const char *name, size_t name_len) {
   HeaderList &list = of(req)->head.headers;
   for (uint32_t i = 0; i < list.size();) {
-    if (str_iequal(list[i].name, {name, name_len})) list.erase(i);
-    else ++i;
+    if (str_iequal(list[i].name, {name, name_len}))
+      list.erase(i);
+    else
+      ++i;
   }
 }
 
-extern "C" MW_EXPORT int32_t mw_req_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value,
-                                               size_t value_len, int32_t append) {
+extern "C" MW_EXPORT
+int32_t mw_req_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value, size_t value_len,
+                          int32_t append) {
   Request *r = of(req);
   HeaderList &list = r->head.headers;
   Str key = r->arena.dup({name, name_len}), text = r->arena.dup({value, value_len});
@@ -77,8 +88,10 @@ extern "C" MW_EXPORT int32_t mw_req_set_header(mw_req_t *req, const char *name, 
       if (str_iequal(list[i].name, key)) {
         list[i].value = text;
         for (uint32_t j = i + 1; j < list.size();) {
-          if (str_iequal(list[j].name, key)) list.erase(j);
-          else ++j;
+          if (str_iequal(list[j].name, key))
+            list.erase(j);
+          else
+            ++j;
         }
         return MW_OK;
       }
@@ -91,12 +104,13 @@ extern "C" MW_EXPORT int32_t mw_req_set_header(mw_req_t *req, const char *name, 
 
 // --- target ----------------------------------------------------------------------------------------------------------
 
-extern "C" MW_EXPORT void mw_req_args(mw_req_t *r, mw_str *out) { give(out, of(r)->args); }
-extern "C" MW_EXPORT void mw_req_set_args(mw_req_t *r, const char *args, size_t len) {
-  of(r)->args = of(r)->arena.dup({args, len});
-}
+extern "C" MW_EXPORT
+void mw_req_args(mw_req_t *r, mw_str *out) { give(out, of(r)->args); }
+extern "C" MW_EXPORT
+void mw_req_set_args(mw_req_t *r, const char *args, size_t len) { of(r)->args = of(r)->arena.dup({args, len}); }
 
-extern "C" MW_EXPORT int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump) {
+extern "C" MW_EXPORT
+int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump) {
   Request *r = of(req);
   r->uri = r->arena.dup({uri, len});
   if (!jump) return MW_OK;
@@ -106,7 +120,8 @@ extern "C" MW_EXPORT int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT int32_t mw_req_exec(mw_req_t *req, const char *uri, size_t len, const char *args, size_t args_len) {
+extern "C" MW_EXPORT
+int32_t mw_req_exec(mw_req_t *req, const char *uri, size_t len, const char *args, size_t args_len) {
   Request *r = of(req);
   r->exec_uri = r->arena.dup({uri, len});
   r->exec_args = args ? r->arena.dup({args, args_len}) : Str{};
@@ -131,7 +146,8 @@ static void cancel_body(Waiter *w) {
   body_forget(reinterpret_cast<BodyWait *>(reinterpret_cast<char *>(w) - offsetof(BodyWait, waiter))->r);
 }
 
-extern "C" MW_EXPORT int32_t mw_req_read_body(mw_req_t *req) {
+extern "C" MW_EXPORT
+int32_t mw_req_read_body(mw_req_t *req) {
   Request *r = of(req);
   if (r->body.state == BodyState::reading) return MW_BUSY;
   BodyWait *wait = r->arena.make<BodyWait>();
@@ -144,36 +160,43 @@ extern "C" MW_EXPORT int32_t mw_req_read_body(mw_req_t *req) {
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT int32_t mw_req_discard_body(mw_req_t *r) {
+extern "C" MW_EXPORT
+int32_t mw_req_discard_body(mw_req_t *r) {
   body_discard(of(r));
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_req_body_data(mw_req_t *r, mw_str *out) {
+extern "C" MW_EXPORT
+int32_t mw_req_body_data(mw_req_t *r, mw_str *out) {
   Str data;
   if (!body_in_memory(of(r), data)) return MW_NOT_FOUND;
   give(out, data);
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_req_body_file(mw_req_t *r, mw_str *out) {
+extern "C" MW_EXPORT
+int32_t mw_req_body_file(mw_req_t *r, mw_str *out) {
   const BodyState &b = of(r)->body;
   if (!b.in_file || b.state != BodyState::complete) return MW_NOT_FOUND;
   give(out, b.path);
   return MW_OK;
 }
 
-extern "C" MW_EXPORT void mw_req_set_body_data(mw_req_t *r, const char *data, size_t len) { body_replace(of(r), {data, len}); }
+extern "C" MW_EXPORT
+void mw_req_set_body_data(mw_req_t *r, const char *data, size_t len) { body_replace(of(r), {data, len}); }
 
-extern "C" MW_EXPORT int32_t mw_req_finish_body(mw_req_t *req, const char *data, size_t len, int32_t room) {
+extern "C" MW_EXPORT
+int32_t mw_req_finish_body(mw_req_t *req, const char *data, size_t len, int32_t room) {
   Request *r = of(req);
   body_replace(r, {data, len});
   uint64_t most = room < 0 ? r->conf->client_body_buffer_size : static_cast<uint64_t>(room);
   return len > most && body_to_file(r) != kOk ? MW_ERROR : MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after) {
+extern "C" MW_EXPORT
+int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after) {
   return body_replace_file(of(r), {path, len}, remove_after != 0) ? MW_OK : MW_NOT_FOUND;
 }
 
-extern "C" MW_EXPORT void mw_config_prefix(mw_str *out) { give(out, vm_current->core->p->prefix); }
+extern "C" MW_EXPORT
+void mw_config_prefix(mw_str *out) { give(out, vm_current->core->p->prefix); }

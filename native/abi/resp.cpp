@@ -50,7 +50,8 @@ static int32_t pump_and_park(Request *r, bool until_sent) {
 
 // --- output ----------------------------------------------------------------------------------------------------------
 
-extern "C" MW_EXPORT int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
+extern "C" MW_EXPORT
+int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
   Request *r = of(req);
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
@@ -77,7 +78,8 @@ extern "C" MW_EXPORT int32_t mw_resp_print(mw_req_t *req, const char *data, size
   return pump_and_park(r, false);
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
+extern "C" MW_EXPORT
+int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   Request *r = of(req);
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
@@ -92,7 +94,8 @@ extern "C" MW_EXPORT int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   return wait && !r->conn->out.is_empty() ? park(r, true) : MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_eof(mw_req_t *req) {
+extern "C" MW_EXPORT
+int32_t mw_resp_eof(mw_req_t *req) {
   Request *r = of(req);
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
@@ -104,7 +107,8 @@ extern "C" MW_EXPORT int32_t mw_resp_eof(mw_req_t *req) {
   return pump_and_park(r, false);
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_send_headers(mw_req_t *req) {
+extern "C" MW_EXPORT
+int32_t mw_resp_send_headers(mw_req_t *req) {
   Request *r = of(req);
   if (r->abi.header_sent) return MW_OK;
   if (output_header_is_direct(r)) {
@@ -116,12 +120,14 @@ extern "C" MW_EXPORT int32_t mw_resp_send_headers(mw_req_t *req) {
 
 // --- status and headers ----------------------------------------------------------------------------------------------
 
-extern "C" MW_EXPORT int32_t mw_resp_status(mw_req_t *req) {
+extern "C" MW_EXPORT
+int32_t mw_resp_status(mw_req_t *req) {
   Request *r = of(req);
   return r->err_status ? r->err_status : r->abi.status;
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_set_status(mw_req_t *req, int32_t status) {
+extern "C" MW_EXPORT
+int32_t mw_resp_set_status(mw_req_t *req, int32_t status) {
   Request *r = of(req);
   bool late = r->abi.header_sent && r->out.header_state != kHeaderFiltering;
   if (late) {
@@ -144,26 +150,31 @@ static Str field_name(Request *r, Str name) {
 
 static bool is_late(const Request *r) { return r->abi.header_sent && r->out.header_state != kHeaderFiltering; }
 
-extern "C" MW_EXPORT int32_t mw_resp_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value,
-                                                size_t value_len, int32_t append) {
+extern "C" MW_EXPORT
+int32_t mw_resp_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value, size_t value_len,
+                           int32_t append) {
   Request *r = of(req);
   if (is_late(r)) return MW_HEADER_SENT;
   Str field = field_name(r, {name, name_len});
   uint64_t length;
   if (str_iequal(field, "content-length") && !str_to_u64({value, value_len}, length)) return MW_BAD_ARG;
-  if (append) response_add_header(r, field, {value, value_len});
-  else response_set_header(r, field, {value, value_len});
+  if (append)
+    response_add_header(r, field, {value, value_len});
+  else
+    response_set_header(r, field, {value, value_len});
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_clear_header(mw_req_t *req, const char *name, size_t name_len) {
+extern "C" MW_EXPORT
+int32_t mw_resp_clear_header(mw_req_t *req, const char *name, size_t name_len) {
   Request *r = of(req);
   if (is_late(r)) return MW_HEADER_SENT;
   response_clear_header(r, field_name(r, {name, name_len}));
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_header(mw_req_t *req, const char *name, size_t name_len, int32_t i, mw_str *out) {
+extern "C" MW_EXPORT
+int32_t mw_resp_header(mw_req_t *req, const char *name, size_t name_len, int32_t i, mw_str *out) {
   Request *r = of(req);
   Str value;
   if (!response_header_at(r, field_name(r, {name, name_len}), static_cast<uint32_t>(i), value)) return MW_NOT_FOUND;
@@ -177,7 +188,8 @@ static Str lower(Request *r, Str s) {
   return {to, s.size()};
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) {
+extern "C" MW_EXPORT
+int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) {
   Request *r = of(req);
   int32_t n = 0;
   auto put = [&](Str name, Str value) {
@@ -197,23 +209,28 @@ extern "C" MW_EXPORT int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32
   return n;
 }
 
-extern "C" MW_EXPORT void mw_resp_redirect(mw_req_t *req, const char *uri, size_t len, int32_t status) {
+extern "C" MW_EXPORT
+void mw_resp_redirect(mw_req_t *req, const char *uri, size_t len, int32_t status) {
   http_redirect(of(req), {uri, len}, status);
   of(req)->resp.is_location_verbatim = true;
 }
 
 // --- ngx.arg ---------------------------------------------------------------------------------------------------------
 
-extern "C" MW_EXPORT void mw_resp_chunk(mw_req_t *req, mw_str *out) {
+extern "C" MW_EXPORT
+void mw_resp_chunk(mw_req_t *req, mw_str *out) {
   Str data = of(req)->out.filter_data;
   *out = {data.data(), data.size()};
 }
 
-extern "C" MW_EXPORT int32_t mw_resp_chunk_eof(mw_req_t *req) { return of(req)->out.filter_last; }
+extern "C" MW_EXPORT
+int32_t mw_resp_chunk_eof(mw_req_t *req) { return of(req)->out.filter_last; }
 
-extern "C" MW_EXPORT void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
+extern "C" MW_EXPORT
+void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
   Request *r = of(req);
   r->out.filter_data = r->arena.dup({data, len});
 }
 
-extern "C" MW_EXPORT void mw_resp_set_chunk_eof(mw_req_t *req, int32_t eof) { of(req)->out.filter_last = eof != 0; }
+extern "C" MW_EXPORT
+void mw_resp_set_chunk_eof(mw_req_t *req, int32_t eof) { of(req)->out.filter_last = eof != 0; }

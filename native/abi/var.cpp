@@ -15,7 +15,8 @@ static thread_local std::vector<VarDef> names;
 static thread_local const Plan *names_plan;
 static constexpr size_t kMaxNames = 65536;
 
-extern "C" MW_EXPORT int32_t mw_var_id(const char *name, size_t len) {
+extern "C" MW_EXPORT
+int32_t mw_var_id(const char *name, size_t len) {
   const Plan *plan = vm_current->core->p;
   if (names_plan != plan) {
     names.clear();
@@ -27,7 +28,8 @@ extern "C" MW_EXPORT int32_t mw_var_id(const char *name, size_t len) {
   return static_cast<int32_t>(names.size()) - 1;
 }
 
-extern "C" MW_EXPORT int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out) {
+extern "C" MW_EXPORT
+int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out) {
   const VarDef &def = names[static_cast<size_t>(id)];
   Str value;
   if (!def.get(of(r), def, value)) return MW_NOT_FOUND;
@@ -35,7 +37,8 @@ extern "C" MW_EXPORT int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out) {
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out) {
+extern "C" MW_EXPORT
+int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out) {
   if (n <= 0) return MW_NOT_FOUND;  // the whole match is no capture
   Request *req = of(r);
   uint32_t i = static_cast<uint32_t>(n);
@@ -45,7 +48,8 @@ extern "C" MW_EXPORT int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out)
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len) {
+extern "C" MW_EXPORT
+int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len) {
   const VarDef &def = names[static_cast<size_t>(id)];
   if (!def.set) return MW_BAD_ARG;
   def.set(of(r), def, {value, len});

@@ -47,8 +47,10 @@ void BlockPool::put(Block *b) {
 }
 
 void Chain::push(Block *b) {
-  if (last_) last_->next = b;
-  else first_ = b;
+  if (last_)
+    last_->next = b;
+  else
+    first_ = b;
   last_ = b;
 }
 

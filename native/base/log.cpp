@@ -13,7 +13,8 @@ namespace mw {
 
 thread_local void (*log_tap)(LogLevelId level, Str text) = nullptr;
 
-static const char *const kLevelNames[] = {"stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"};
+static const char *const kLevelNames[] = {"stderr", "emerg",  "alert", "crit", "error",
+                                          "warn",   "notice", "info",  "debug"};
 
 const char *log_level_name(LogLevelId level) { return kLevelNames[level]; }
 
@@ -49,8 +50,8 @@ void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, 
   line.reserve(text.size() + 256);
   char head[96];
   Str now = log_time();
-  int n = snprintf(head, sizeof head, "%.*s [%s] %d#%ld: ", static_cast<int>(now.size()), now.data(), kLevelNames[level],
-                   static_cast<int>(getpid()), tid);
+  int n = snprintf(head, sizeof head, "%.*s [%s] %d#%ld: ", static_cast<int>(now.size()), now.data(),
+                   kLevelNames[level], static_cast<int>(getpid()), tid);
   line.append(head, static_cast<size_t>(n));
   if (ctx && ctx->connection) {
     n = snprintf(head, sizeof head, "*%llu ", static_cast<unsigned long long>(ctx->connection));
@@ -59,7 +60,11 @@ void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, 
   line.append(text.substr(0, kLogLineMax - 256));
   if (err) {
     char reason[128];
-    line.append(" (").append(std::to_string(err)).append(": ").append(strerror_r(err, reason, sizeof reason)).append(")");
+    line.append(" (")
+        .append(std::to_string(err))
+        .append(": ")
+        .append(strerror_r(err, reason, sizeof reason))
+        .append(")");
   }
   if (ctx && ctx->tail) ctx->tail(ctx, line);
   if (line.size() > kLogLineMax - 1) line.resize(kLogLineMax - 1);

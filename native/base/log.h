@@ -13,7 +13,17 @@
 namespace mw {
 
 /// nginx's levels; smaller is more severe.
-enum LogLevelId : uint8_t { kLogStderr, kLogEmerg, kLogAlert, kLogCrit, kLogError, kLogWarn, kLogNotice, kLogInfo, kLogDebug };
+enum LogLevelId : uint8_t {
+  kLogStderr,
+  kLogEmerg,
+  kLogAlert,
+  kLogCrit,
+  kLogError,
+  kLogWarn,
+  kLogNotice,
+  kLogInfo,
+  kLogDebug
+};
 
 /// Who speaks: its connection number and what follows the text ("while ..., client: ..., request: ...").
 struct LogContext {

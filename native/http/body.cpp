@@ -18,7 +18,9 @@ namespace mw {
 static constexpr size_t kFirstBuffer = 4096;
 static constexpr size_t kReadSize = 16384;
 
-bool body_is_announced(const Request *r) { return r->head.chunked || (r->head.has_content_length && r->head.content_length > 0); }
+bool body_is_announced(const Request *r) {
+  return r->head.chunked || (r->head.has_content_length && r->head.content_length > 0);
+}
 
 // --- the sink --------------------------------------------------------------------------------------------------------
 
@@ -34,7 +36,8 @@ static Rc open_temp(Request *r) {
   memcpy(copy, path.c_str(), path.size() + 1);
   b.path = {copy, path.size()};
   b.in_file = true;
-  log_write(r->log(), kLogWarn, 0, &r->log_ctx, "a client request body is buffered to a temporary file %s", path.c_str());
+  log_write(r->log(), kLogWarn, 0, &r->log_ctx, "a client request body is buffered to a temporary file %s",
+            path.c_str());
   return kOk;
 }
 
@@ -216,7 +219,8 @@ Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
   b.state = BodyState::reading;
   b.started_ms = r->core->loop->now_ms();
   send_continue(r);
-  if (!b.is_chunked && b.remaining <= r->conf->client_body_buffer_size && grow(r, static_cast<size_t>(b.remaining)) != kOk)
+  if (!b.is_chunked && b.remaining <= r->conf->client_body_buffer_size &&
+      grow(r, static_cast<size_t>(b.remaining)) != kOk)
     return 500;
   Rc rc = pull(r, true);
   if (rc == kAgain) {
@@ -241,8 +245,10 @@ static bool is_too_slow(const Request *r) {
 void body_readable(Request *r) {
   BodyState &b = r->body;
   if (b.state == BodyState::discarding && r->out.is_finished && !r->is_logging) {
-    if (body_discard(r)) request_finish(r);
-    else if (r->conn->peer_closed && !r->conn->may_read) http_connection_failed(r->conn);
+    if (body_discard(r))
+      request_finish(r);
+    else if (r->conn->peer_closed && !r->conn->may_read)
+      http_connection_failed(r->conn);
     return;
   }
   if (b.state != BodyState::reading) return;
@@ -250,7 +256,8 @@ void body_readable(Request *r) {
   if (rc == kAgain && is_too_slow(r)) rc = 408;
   if (rc == kAgain) return connection_set_timeout(r->conn, r->conf->client_body_timeout);
   if (rc == kError)
-    log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client prematurely closed connection while reading client request body");
+    log_write(r->log(), kLogInfo, 0, &r->log_ctx,
+              "client prematurely closed connection while reading client request body");
   finish(r, rc);
 }
 

@@ -42,9 +42,12 @@ int32_t ChunkedDecoder::step(char c) {
       if (++extension_bytes_ > kMaxDecoration) return 413;
       if (state_ == extension && c == '\r') return state_ = size_lf, 0;
       if (!is_text(c)) return 400;
-      if (state_ == extension_escape) state_ = extension_quoted;
-      else if (state_ == extension_quoted) state_ = c == '\\' ? extension_escape : c == '"' ? extension : extension_quoted;
-      else if (c == '"') state_ = extension_quoted;
+      if (state_ == extension_escape)
+        state_ = extension_quoted;
+      else if (state_ == extension_quoted)
+        state_ = c == '\\' ? extension_escape : c == '"' ? extension : extension_quoted;
+      else if (c == '"')
+        state_ = extension_quoted;
       return 0;
     case size_lf:
       if (c != '\n') return 400;

@@ -21,8 +21,21 @@ class ChunkedDecoder {
 
  private:
   enum State : uint8_t {
-    size_first, size, extension, extension_quoted, extension_escape, size_lf, body, body_cr, body_lf, trailer_first,
-    trailer_name, trailer_value, trailer_lf, final_lf, finished
+    size_first,
+    size,
+    extension,
+    extension_quoted,
+    extension_escape,
+    size_lf,
+    body,
+    body_cr,
+    body_lf,
+    trailer_first,
+    trailer_name,
+    trailer_value,
+    trailer_lf,
+    final_lf,
+    finished
   };
   int32_t step(char c);
   State state_ = size_first;

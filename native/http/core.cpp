@@ -17,10 +17,10 @@ void core_tick(HttpCore *core) {
   core->second = second;
   http_time_format(second, core->date);
   core->date[HTTP_TIME_SIZE] = 0;
-  core->server_date_size =
-      static_cast<uint32_t>(snprintf(core->server_date, sizeof core->server_date, "Server: %s\r\nDate: %s\r\n", kServerToken, core->date));
-  core->server_date_short_size = static_cast<uint32_t>(
-      snprintf(core->server_date_short, sizeof core->server_date_short, "Server: moonwire\r\nDate: %s\r\n", core->date));
+  core->server_date_size = static_cast<uint32_t>(
+      snprintf(core->server_date, sizeof core->server_date, "Server: %s\r\nDate: %s\r\n", kServerToken, core->date));
+  core->server_date_short_size = static_cast<uint32_t>(snprintf(core->server_date_short, sizeof core->server_date_short,
+                                                                "Server: moonwire\r\nDate: %s\r\n", core->date));
   time_t now = static_cast<time_t>(second);
   tm local;
   localtime_r(&now, &local);

@@ -24,28 +24,28 @@ struct HttpCore {
   Loop *loop = nullptr;
   NetCore net;
   PlanRef plan;
-  const Plan *p = nullptr;           ///< plan.get()
+  const Plan *p = nullptr;  ///< plan.get()
   std::shared_ptr<const Router> router;
   std::shared_ptr<const VarTable> vars;
   std::shared_ptr<const LogFiles> files;
   mw_worker_t *abi = nullptr;
-  Log *log = nullptr;                ///< main level
+  Log *log = nullptr;  ///< main level
   ArenaPool arenas;
-  HttpHeader head_room[kMaxHeaders]; ///< where a head's fields stand until its request exists
+  HttpHeader head_room[kMaxHeaders];  ///< where a head's fields stand until its request exists
   Request *free_requests = nullptr;
-  Request *requests = nullptr;       ///< all live main requests, for the end of the worker
+  Request *requests = nullptr;  ///< all live main requests, for the end of the worker
   uint64_t requests_total = 0;
   uint64_t requests_active = 0;
-  bool is_draining = false;          ///< no keep-alive any more
+  bool is_draining = false;  ///< no keep-alive any more
   bool is_quitting = false;
   // Text of the current second, refreshed by core_tick().
   int64_t second = -1;
-  char date[32];                     ///< "Mon, 23 Nov 2026 10:00:00 GMT", 29 bytes
-  char server_date[96];              ///< "Server: moonwire/x\r\nDate: ...\r\n"
-  char server_date_short[96];        ///< the same with server_tokens off
+  char date[32];               ///< "Mon, 23 Nov 2026 10:00:00 GMT", 29 bytes
+  char server_date[96];        ///< "Server: moonwire/x\r\nDate: ...\r\n"
+  char server_date_short[96];  ///< the same with server_tokens off
   uint32_t server_date_size = 0, server_date_short_size = 0;
-  char log_time[32];                 ///< $time_local
-  char log_time_iso[32];             ///< $time_iso8601
+  char log_time[32];      ///< $time_local
+  char log_time_iso[32];  ///< $time_iso8601
   /// Called when the last connection of a draining worker is gone (may be null).
   void (*on_drained)(HttpCore *, void *) = nullptr;
   void *on_drained_arg = nullptr;

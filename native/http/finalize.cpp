@@ -25,7 +25,8 @@ static void rewind(Request *r) {
 
 static bool spend_change(Request *r) {
   if (--r->uri_changes > 0) return true;
-  log_write(r->log(), kLogError, 0, &r->log_ctx, "rewrite or internal redirection cycle while internally redirecting to \"%.*s\"",
+  log_write(r->log(), kLogError, 0, &r->log_ctx,
+            "rewrite or internal redirection cycle while internally redirecting to \"%.*s\"",
             static_cast<int>(r->uri.size()), r->uri.data());
   http_finalize(r, 500);
   return false;
@@ -47,7 +48,8 @@ void http_named_location(Request *r, Str name) {
   if (!spend_change(r)) return;
   const Location *l = router_find_named(*r->core->router, r->server, to);
   if (!l) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx, "could not find named location \"%.*s\"", static_cast<int>(to.size()), to.data());
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "could not find named location \"%.*s\"",
+              static_cast<int>(to.size()), to.data());
     return http_finalize(r, 500);
   }
   rewind(r);
@@ -106,8 +108,9 @@ static void built_in_page(Request *r, int32_t status) {
   Str reason = status_reason(status);
   if (status == 302) reason = "Found";  // nginx's page and status line differ here
   char title[96];
-  int n = status == 494 ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
-                        : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
+  int n = status == 494
+              ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
+              : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
   Str token = r->conf->server_tokens ? Str(kServerToken) : Str("moonwire");
   char page[512];
   n = snprintf(page, sizeof page,
@@ -130,8 +133,10 @@ void http_replace_response(Request *r, int32_t status) {
   r->err_status = 0;
   r->abi.status = status;
   r->resp.status_line = {};
-  if (has_built_in_page(status)) built_in_page(r, status);
-  else output_queue(r, {}, false, true);
+  if (has_built_in_page(status))
+    built_in_page(r, status);
+  else
+    output_queue(r, {}, false, true);
 }
 
 void http_special_response(Request *r, int32_t status) {
@@ -142,7 +147,14 @@ void http_special_response(Request *r, int32_t status) {
     if (page) return serve_error_page(r, *page, status);
   }
   switch (status) {  // after these the rest of the input cannot be trusted or is not wanted
-    case 400: case 413: case 414: case 494: case 500: case 501: case 505: case 408: r->keepalive = false; break;
+    case 400:
+    case 413:
+    case 414:
+    case 494:
+    case 500:
+    case 501:
+    case 505:
+    case 408: r->keepalive = false; break;
     default: break;
   }
   r->err_status = 0;

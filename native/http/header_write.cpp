@@ -15,18 +15,47 @@ struct StatusText {
 };
 
 static constexpr StatusText kStatuses[] = {
-    {100, "100 Continue"}, {101, "101 Switching Protocols"}, {200, "200 OK"}, {201, "201 Created"},
-    {202, "202 Accepted"}, {203, "203 Non-Authoritative Information"}, {204, "204 No Content"},
-    {206, "206 Partial Content"}, {301, "301 Moved Permanently"}, {302, "302 Moved Temporarily"}, {303, "303 See Other"},
-    {304, "304 Not Modified"}, {307, "307 Temporary Redirect"}, {308, "308 Permanent Redirect"}, {400, "400 Bad Request"},
-    {401, "401 Unauthorized"}, {402, "402 Payment Required"}, {403, "403 Forbidden"}, {404, "404 Not Found"},
-    {405, "405 Not Allowed"}, {406, "406 Not Acceptable"}, {408, "408 Request Time-out"}, {409, "409 Conflict"},
-    {410, "410 Gone"}, {411, "411 Length Required"}, {412, "412 Precondition Failed"},
-    {413, "413 Request Entity Too Large"}, {414, "414 Request-URI Too Large"}, {415, "415 Unsupported Media Type"},
-    {416, "416 Requested Range Not Satisfiable"}, {417, "417 Expectation Failed"}, {421, "421 Misdirected Request"}, {426, "426 Upgrade Required"},
-    {429, "429 Too Many Requests"}, {500, "500 Internal Server Error"}, {501, "501 Not Implemented"},
-    {502, "502 Bad Gateway"}, {503, "503 Service Temporarily Unavailable"}, {504, "504 Gateway Time-out"},
-    {505, "505 HTTP Version Not Supported"}, {507, "507 Insufficient Storage"},
+    {100, "100 Continue"},
+    {101, "101 Switching Protocols"},
+    {200, "200 OK"},
+    {201, "201 Created"},
+    {202, "202 Accepted"},
+    {203, "203 Non-Authoritative Information"},
+    {204, "204 No Content"},
+    {206, "206 Partial Content"},
+    {301, "301 Moved Permanently"},
+    {302, "302 Moved Temporarily"},
+    {303, "303 See Other"},
+    {304, "304 Not Modified"},
+    {307, "307 Temporary Redirect"},
+    {308, "308 Permanent Redirect"},
+    {400, "400 Bad Request"},
+    {401, "401 Unauthorized"},
+    {402, "402 Payment Required"},
+    {403, "403 Forbidden"},
+    {404, "404 Not Found"},
+    {405, "405 Not Allowed"},
+    {406, "406 Not Acceptable"},
+    {408, "408 Request Time-out"},
+    {409, "409 Conflict"},
+    {410, "410 Gone"},
+    {411, "411 Length Required"},
+    {412, "412 Precondition Failed"},
+    {413, "413 Request Entity Too Large"},
+    {414, "414 Request-URI Too Large"},
+    {415, "415 Unsupported Media Type"},
+    {416, "416 Requested Range Not Satisfiable"},
+    {417, "417 Expectation Failed"},
+    {421, "421 Misdirected Request"},
+    {426, "426 Upgrade Required"},
+    {429, "429 Too Many Requests"},
+    {500, "500 Internal Server Error"},
+    {501, "501 Not Implemented"},
+    {502, "502 Bad Gateway"},
+    {503, "503 Service Temporarily Unavailable"},
+    {504, "504 Gateway Time-out"},
+    {505, "505 HTTP Version Not Supported"},
+    {507, "507 Insufficient Storage"},
 };
 
 Str status_reason(int32_t status) {
@@ -70,8 +99,10 @@ static void put_status(Writer &w, const Request *r) {
 static void put_server_date(Writer &w, const Request *r) {
   const HttpCore *core = r->core;
   if (!r->resp.has_server && !r->resp.has_date) {
-    if (r->conf->server_tokens) w.put({core->server_date, core->server_date_size});
-    else w.put({core->server_date_short, core->server_date_short_size});
+    if (r->conf->server_tokens)
+      w.put({core->server_date, core->server_date_size});
+    else
+      w.put({core->server_date_short, core->server_date_short_size});
     return;
   }
   if (!r->resp.has_server) {
@@ -110,8 +141,10 @@ void header_write(Request *r, int64_t length) {
   bool no_body_framing = status == 204 || status == 304 || (status >= 100 && status < 200);
   if (no_body_framing) length = status == 304 ? resp.content_length : -1;
   if (length < 0 && !o.is_bodiless) {
-    if (r->abi.http_minor >= 1 && r->conf->chunked_transfer_encoding) o.is_chunked = true;
-    else r->keepalive = false;
+    if (r->abi.http_minor >= 1 && r->conf->chunked_transfer_encoding)
+      o.is_chunked = true;
+    else
+      r->keepalive = false;
   }
   if (r->core->is_draining) r->keepalive = false;
   char port_text[8];

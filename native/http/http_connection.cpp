@@ -42,7 +42,8 @@ static void shut(Connection *c) {
 
 /// ", client: A, server: S, request: "R", host: "H"" as nginx appends it.
 static void log_tail(const LogContext *ctx, std::string &out) {
-  const Request *r = reinterpret_cast<const Request *>(reinterpret_cast<const char *>(ctx) - offsetof(Request, log_ctx));
+  const Request *r =
+      reinterpret_cast<const Request *>(reinterpret_cast<const char *>(ctx) - offsetof(Request, log_ctx));
   char addr[64];
   out.append(", client: ").append(addr, connection_peer_text(r->conn, addr));
   if (r->server) out.append(", server: ").append(r->server->primary_name);
@@ -211,7 +212,8 @@ static void post_resume(Connection *c) {
 /// The peer's stream ended between or within heads: what is owed goes out, then we close.
 static void end_of_input(Connection *c) {
   if (c->state == kHead)
-    log_write(*c->net->log, kLogInfo, 0, nullptr, "client prematurely closed connection while reading client request headers");
+    log_write(*c->net->log, kLogInfo, 0, nullptr,
+              "client prematurely closed connection while reading client request headers");
   connection_drop_input(c);
   c->state = kLinger;
   c->wants_linger = false;
@@ -238,8 +240,10 @@ static void read_requests(Connection *c) {
   connection_keep_input(c);
   send_batch(c);
   if (c->is_closed) return;
-  if (c->state == kLinger) close_or_linger(c);
-  else if (c->state <= kHead && !goes_on && !c->is_blocked) post_resume(c);
+  if (c->state == kLinger)
+    close_or_linger(c);
+  else if (c->state <= kHead && !goes_on && !c->is_blocked)
+    post_resume(c);
 }
 
 // --- protocol callbacks ----------------------------------------------------------------------------------------------

@@ -12,9 +12,7 @@ namespace mw {
 
 static constexpr uint64_t kFrameAbove = 32768;
 
-static int32_t filter_script(const Request *r, LuaPhase phase) {
-  return r->conf->scripts[static_cast<size_t>(phase)];
-}
+static int32_t filter_script(const Request *r, LuaPhase phase) { return r->conf->scripts[static_cast<size_t>(phase)]; }
 
 bool output_is_direct(const Request *r) {
   if (r->out.header_state != kHeaderThrough && filter_script(r, LuaPhase::header_filter) >= 0) return false;
@@ -160,15 +158,19 @@ void output_end(Request *r) {
   if (!r->out.is_last_framed) frame(r, true);
 }
 
-void output_queue(Request *r, Str data, bool flush, bool last) { output_queue_owned(r, r->arena.dup(data), flush, last); }
+void output_queue(Request *r, Str data, bool flush, bool last) {
+  output_queue_owned(r, r->arena.dup(data), flush, last);
+}
 
 void output_queue_owned(Request *r, Str data, bool flush, bool last) {
   OutChunk *c = r->arena.make<OutChunk>();
   c->data = data;
   c->is_flush = flush;
   c->is_last = last;
-  if (r->out.last) r->out.last->next = c;
-  else r->out.first = c;
+  if (r->out.last)
+    r->out.last->next = c;
+  else
+    r->out.first = c;
   r->out.last = c;
   if (last) r->out.is_last_queued = true;
 }

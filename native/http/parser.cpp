@@ -21,8 +21,10 @@ static constexpr std::array<uint8_t, 256> make_classes() {
     if (c > 0x20 && c != 0x7f) t[static_cast<size_t>(c)] |= kTarget;
     if ((c >= 0x20 && c != 0x7f) || c == '\t') t[static_cast<size_t>(c)] |= kValue;
     bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (alnum || (c && Str("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != Str::npos)) t[static_cast<size_t>(c)] |= kToken;
-    if (alnum || (c && Str("-._~!$&'()*+,;=%").find(static_cast<char>(c)) != Str::npos)) t[static_cast<size_t>(c)] |= kHostByte;
+    if (alnum || (c && Str("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != Str::npos))
+      t[static_cast<size_t>(c)] |= kToken;
+    if (alnum || (c && Str("-._~!$&'()*+,;=%").find(static_cast<char>(c)) != Str::npos))
+      t[static_cast<size_t>(c)] |= kHostByte;
   }
   return t;
 }
@@ -43,7 +45,7 @@ static const char *skip_text(const char *p, const char *e) {
     if (stop) return p + __builtin_ctz(static_cast<unsigned>(stop));
   }
 #endif
-  while (p < e && static_cast<unsigned char>(*p) > static_cast<unsigned char>(Floor) && *p != 0x7f) ++p;
+  while (p<e &&static_cast<unsigned char>(*p)> static_cast<unsigned char>(Floor) && *p != 0x7f) ++p;
   return p;
 }
 
@@ -54,9 +56,9 @@ struct MethodRow {
   uint32_t id;
 };
 static constexpr MethodRow kMethods[] = {
-    {"GET", kMethodGet},         {"HEAD", kMethodHead},         {"POST", kMethodPost},     {"PUT", kMethodPut},
-    {"DELETE", kMethodDelete},   {"OPTIONS", kMethodOptions},   {"PATCH", kMethodPatch},   {"MKCOL", kMethodMkcol},
-    {"COPY", kMethodCopy},       {"MOVE", kMethodMove},         {"LOCK", kMethodLock},     {"UNLOCK", kMethodUnlock},
+    {"GET", kMethodGet},           {"HEAD", kMethodHead},           {"POST", kMethodPost},   {"PUT", kMethodPut},
+    {"DELETE", kMethodDelete},     {"OPTIONS", kMethodOptions},     {"PATCH", kMethodPatch}, {"MKCOL", kMethodMkcol},
+    {"COPY", kMethodCopy},         {"MOVE", kMethodMove},           {"LOCK", kMethodLock},   {"UNLOCK", kMethodUnlock},
     {"PROPFIND", kMethodPropfind}, {"PROPPATCH", kMethodProppatch}, {"TRACE", kMethodTrace},
 };
 
@@ -123,7 +125,8 @@ static bool parse_version(Scan &s, ParseResult &result) {
   if (Str(s.p, n) != kPrefix.substr(0, n)) return result = fail(400, "client sent invalid HTTP version"), false;
   if (left < 9) return result = more(), false;
   char major = s.p[5], dot = s.p[6], minor = s.p[7], end = s.p[8];
-  bool well_formed = major >= '0' && major <= '9' && dot == '.' && minor >= '0' && minor <= '9' && (end == '\r' || end == '\n');
+  bool well_formed =
+      major >= '0' && major <= '9' && dot == '.' && minor >= '0' && minor <= '9' && (end == '\r' || end == '\n');
   if (!well_formed) return result = fail(400, "client sent invalid HTTP version"), false;
   if (major != '1') return result = fail(505, "client sent unsupported HTTP version"), false;
   s.head.http_minor = static_cast<uint8_t>(minor - '0');
@@ -213,9 +216,12 @@ static void read_connection(RequestHead &head, Str value) {
     value = comma == Str::npos ? Str{} : value.substr(comma + 1);
     while (!token.empty() && (token.front() == ' ' || token.front() == '\t')) token.remove_prefix(1);
     while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
-    if (str_iequal(token, "close")) head.keep_alive = false, head.is_upgrade = false;
-    else if (str_iequal(token, "keep-alive") && head.http_minor == 0) head.keep_alive = true;
-    else if (str_iequal(token, "upgrade")) head.is_upgrade = true;
+    if (str_iequal(token, "close"))
+      head.keep_alive = false, head.is_upgrade = false;
+    else if (str_iequal(token, "keep-alive") && head.http_minor == 0)
+      head.keep_alive = true;
+    else if (str_iequal(token, "upgrade"))
+      head.is_upgrade = true;
   }
 }
 

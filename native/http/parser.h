@@ -8,9 +8,21 @@ namespace mw {
 
 /// lua-nginx-module's method numbers (ngx.HTTP_GET ...); 0 = another method.
 enum MethodId : uint32_t {
-  kMethodGet = 0x2, kMethodHead = 0x4, kMethodPost = 0x8, kMethodPut = 0x10, kMethodDelete = 0x20, kMethodMkcol = 0x40,
-  kMethodCopy = 0x80, kMethodMove = 0x100, kMethodOptions = 0x200, kMethodPropfind = 0x400, kMethodProppatch = 0x800,
-  kMethodLock = 0x1000, kMethodUnlock = 0x2000, kMethodPatch = 0x4000, kMethodTrace = 0x8000
+  kMethodGet = 0x2,
+  kMethodHead = 0x4,
+  kMethodPost = 0x8,
+  kMethodPut = 0x10,
+  kMethodDelete = 0x20,
+  kMethodMkcol = 0x40,
+  kMethodCopy = 0x80,
+  kMethodMove = 0x100,
+  kMethodOptions = 0x200,
+  kMethodPropfind = 0x400,
+  kMethodProppatch = 0x800,
+  kMethodLock = 0x1000,
+  kMethodUnlock = 0x2000,
+  kMethodPatch = 0x4000,
+  kMethodTrace = 0x8000
 };
 /// The number of a method name (case matters), 0 when it has none.
 uint32_t method_id(Str name);
@@ -57,10 +69,10 @@ class HeaderList {
 
 struct RequestHead {
   Str method;
-  Str target;          ///< as sent
+  Str target;  ///< as sent
   Str request_line;
-  Str authority;       ///< Host's value, or the absolute target's; validated "host[:port]"
-  Str origin;          ///< path and query of the target; may lack its leading '/' after an absolute form's authority
+  Str authority;  ///< Host's value, or the absolute target's; validated "host[:port]"
+  Str origin;     ///< path and query of the target; may lack its leading '/' after an absolute form's authority
   HeaderList headers;
   uint64_t content_length = 0;
   uint32_t method_id = 0;
@@ -81,9 +93,9 @@ struct RequestHead {
 
 /// nginx's limits on a head.
 struct ParseLimits {
-  uint64_t line = 8192;          ///< large_client_header_buffers size: of the request line, of one field line
-  uint64_t total = 32768;        ///< number times size
-  bool underscores = false;      ///< underscores_in_headers: off drops such fields
+  uint64_t line = 8192;      ///< large_client_header_buffers size: of the request line, of one field line
+  uint64_t total = 32768;    ///< number times size
+  bool underscores = false;  ///< underscores_in_headers: off drops such fields
 };
 
 struct ParseResult {

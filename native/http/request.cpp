@@ -47,8 +47,10 @@ void request_free(Request *r) {
   body_release(r);
   r->out.body.clear(core->net.blocks);
   if (r->pump_task.is_queued) core->loop->unpost(&r->pump_task);
-  if (r->list_prev) r->list_prev->list_next = r->list_next;
-  else core->requests = r->list_next;
+  if (r->list_prev)
+    r->list_prev->list_next = r->list_next;
+  else
+    core->requests = r->list_next;
   if (r->list_next) r->list_next->list_prev = r->list_prev;
   --core->requests_active;
   r->~Request();
@@ -65,8 +67,7 @@ HttpCore::~HttpCore() {
 
 void request_set_status(Request *r, int32_t status) {
   if (r->abi.header_sent) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx,
-              "attempt to set ngx.status after sending out response headers");
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "attempt to set ngx.status after sending out response headers");
     return;
   }
   r->abi.status = status;
@@ -137,9 +138,7 @@ static bool set_special(Request *r, Special which, Str value) {
       resp.is_location_verbatim = true;
       resp.location = value.empty() ? Str("", 0) : safe_copy(r->arena, value, false);
       return true;
-    case kLastModified:
-      resp.last_modified = -1;
-      return http_time_parse(value, resp.last_modified);
+    case kLastModified: resp.last_modified = -1; return http_time_parse(value, resp.last_modified);
     case kServer: resp.has_server = true; return false;
     case kDate: resp.has_date = true; return false;
     case kConnection:
@@ -171,8 +170,10 @@ static void clear_special(Request *r, Special which) {
 static void erase_listed(Request *r, Str name, uint32_t from) {
   ArenaVec<RespHeader> &list = r->resp.headers;
   for (uint32_t i = from; i < list.size;) {
-    if (str_iequal(list.data[i].name, name)) list.erase(i);
-    else ++i;
+    if (str_iequal(list.data[i].name, name))
+      list.erase(i);
+    else
+      ++i;
   }
 }
 
@@ -216,9 +217,7 @@ bool response_header_at(Request *r, Str name, uint32_t i, Str &value) {
       if (i > 0 || resp.content_length < 0) return false;
       value = number_text(r, resp.content_length);
       return true;
-    case kLocation:
-      value = resp.location;
-      return i == 0 && resp.location.data();
+    case kLocation: value = resp.location; return i == 0 && resp.location.data();
     case kLastModified:
       if (resp.last_modified < 0) break;
       if (i > 0) return false;

@@ -45,14 +45,14 @@ struct RespHeader {
 
 struct Response {
   ArenaVec<RespHeader> headers;
-  Str content_type;           ///< empty: default_type (see response_content_type)
+  Str content_type;               ///< empty: default_type (see response_content_type)
   bool has_content_type = false;  ///< set or cleared by a handler: no default
   int64_t content_length = -1;
-  int64_t last_modified = -1; ///< seconds, -1 = none
+  int64_t last_modified = -1;  ///< seconds, -1 = none
   Str location;
   bool is_location_verbatim = false;  ///< set by Lua: a leading '/' gets no scheme and host
-  Str status_line;            ///< "404 Custom", from ngx.status of a proxied reply; empty = by number
-  bool has_server = false;    ///< a header named Server / Date / Connection is in `headers`
+  Str status_line;                    ///< "404 Custom", from ngx.status of a proxied reply; empty = by number
+  bool has_server = false;            ///< a header named Server / Date / Connection is in `headers`
   bool has_date = false;
   bool has_connection = false;
 };
@@ -60,7 +60,7 @@ struct Response {
 /// A piece of output on its way through the body filters.
 struct OutChunk {
   OutChunk *next = nullptr;
-  Str data;                   ///< in the arena
+  Str data;  ///< in the arena
   bool is_last = false;
   bool is_flush = false;
 };
@@ -73,21 +73,21 @@ struct OutWaiter {
 };
 
 struct Output {
-  Chain body;                 ///< past the filters, not framed yet
+  Chain body;  ///< past the filters, not framed yet
   OutChunk *first = nullptr, *last = nullptr;
   OutWaiter *waiters = nullptr;
-  Str filter_data;            ///< ngx.arg[1] of the running body filter
-  bool filter_last = false;   ///< ngx.arg[2]
-  uint8_t header_state = 0;   ///< see output.cpp: 0 untouched, 1 in the Lua header filter, 2 through all filters
-  bool is_filtering = false;  ///< the Lua body filter is running or parked
-  bool is_serialized = false; ///< the header's bytes are in the connection's chain
+  Str filter_data;             ///< ngx.arg[1] of the running body filter
+  bool filter_last = false;    ///< ngx.arg[2]
+  uint8_t header_state = 0;    ///< see output.cpp: 0 untouched, 1 in the Lua header filter, 2 through all filters
+  bool is_filtering = false;   ///< the Lua body filter is running or parked
+  bool is_serialized = false;  ///< the header's bytes are in the connection's chain
   bool is_chunked = false;
-  bool is_last_queued = false;///< no more output may come
+  bool is_last_queued = false;  ///< no more output may come
   bool is_last_framed = false;
-  bool is_finished = false;   ///< the request's end was started
-  bool is_bodiless = false;   ///< HEAD, 204, 304, 1xx
-  uint64_t body_bytes = 0;    ///< body bytes framed so far
-  uint64_t sent_mark = 0;     ///< connection bytes (sent + queued) when this response began
+  bool is_finished = false;  ///< the request's end was started
+  bool is_bodiless = false;  ///< HEAD, 204, 304, 1xx
+  uint64_t body_bytes = 0;   ///< body bytes framed so far
+  uint64_t sent_mark = 0;    ///< connection bytes (sent + queued) when this response began
 };
 
 /// Reading of the request body; see body.h.
@@ -96,15 +96,15 @@ struct BodyState {
   bool is_chunked = false;
   bool in_file = false;
   bool sent_continue = false;
-  Str data;                   ///< when complete and in memory
-  char *buf = nullptr;        ///< malloc'ed when it is not in the arena
+  Str data;             ///< when complete and in memory
+  char *buf = nullptr;  ///< malloc'ed when it is not in the arena
   size_t size = 0, capacity = 0;
-  uint64_t remaining = 0;     ///< content-length framing: still to come
+  uint64_t remaining = 0;  ///< content-length framing: still to come
   uint64_t total = 0;
   int fd = -1;
   Str path;
   uint64_t started_ms = 0;
-  void *decoder = nullptr;    ///< ChunkedDecoder in the arena
+  void *decoder = nullptr;  ///< ChunkedDecoder in the arena
   void (*done)(Request *, Rc, void *) = nullptr;
   void *done_arg = nullptr;
 };
@@ -115,47 +115,47 @@ struct VarSlot {
 };
 
 struct Request {
-  mw_req_t abi{};             ///< first: Lua holds a pointer to it
-  void *lua = nullptr;        ///< script's: parked handlers, null when there are none
-  uint32_t lua_running = 0;   ///< how many of its handlers are on the stack now
+  mw_req_t abi{};            ///< first: Lua holds a pointer to it
+  void *lua = nullptr;       ///< script's: parked handlers, null when there are none
+  uint32_t lua_running = 0;  ///< how many of its handlers are on the stack now
   HttpCore *core = nullptr;
   Connection *conn = nullptr;
   const Plan *plan = nullptr;
   const ServerConf *server = nullptr;
   const LocationConf *conf = nullptr;
   const Location *location = nullptr;
-  Request *main = nullptr;    ///< itself unless a subrequest
+  Request *main = nullptr;  ///< itself unless a subrequest
   Request *parent = nullptr;
   Request *next_free = nullptr;
   Request *list_next = nullptr, *list_prev = nullptr;
-  RequestHead head;           ///< its Strs lie in the arena
-  Str raw_head;               ///< the bytes of the head, final empty line included
+  RequestHead head;  ///< its Strs lie in the arena
+  Str raw_head;      ///< the bytes of the head, final empty line included
   Str request_line;
   Str method;
-  Str unparsed_uri;           ///< $request_uri
-  Str uri;                    ///< decoded and normalised, $uri
+  Str unparsed_uri;  ///< $request_uri
+  Str uri;           ///< decoded and normalised, $uri
   Str args;
-  Str host;                   ///< lower case, no port; empty when the client named none
-  uint32_t method_id = 0;     ///< lua-nginx-module's numbers
+  Str host;                ///< lower case, no port; empty when the client named none
+  uint32_t method_id = 0;  ///< lua-nginx-module's numbers
   int32_t listen_index = 0;
-  int64_t start_ms = 0;       ///< wall clock
+  int64_t start_ms = 0;  ///< wall clock
   uint64_t start_mono = 0;
-  uint8_t step = 0;           ///< phase engine: next step
+  uint8_t step = 0;  ///< phase engine: next step
   uint8_t uri_changes = 11;
   bool uri_changed = false;
   bool keepalive = false;
-  bool is_error_page = false; ///< an error_page redirect is being served
-  bool is_detached = false;   ///< holds a reference to its connection, which it outlives
+  bool is_error_page = false;  ///< an error_page redirect is being served
+  bool is_detached = false;    ///< holds a reference to its connection, which it outlives
   bool is_logging = false;
-  bool is_aborted = false;    ///< the client is gone
+  bool is_aborted = false;  ///< the client is gone
   bool expects_continue = false;
-  bool in_engine = false;     ///< http_run_phases is on the stack
-  int32_t err_status = 0;     ///< status of the error that an error page answers
+  bool in_engine = false;  ///< http_run_phases is on the stack
+  int32_t err_status = 0;  ///< status of the error that an error page answers
   int32_t try_files_done = 0;
-  Str exec_uri, exec_args;    ///< ngx.exec asked for this
+  Str exec_uri, exec_args;  ///< ngx.exec asked for this
   bool has_exec = false;
-  bool has_reload = false;    ///< ngx.req.set_uri(uri, true)
-  VarSlot *vars = nullptr;    ///< plan.variables.size() slots once something was set
+  bool has_reload = false;           ///< ngx.req.set_uri(uri, true)
+  VarSlot *vars = nullptr;           ///< plan.variables.size() slots once something was set
   const size_t *captures = nullptr;  ///< $n of the last regex: offsets into capture_subject
   uint32_t captures_n = 0;
   Str capture_subject;

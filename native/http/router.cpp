@@ -139,7 +139,8 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
     names.fallback = &plan.servers[static_cast<size_t>(l.default_server)];
     for (int32_t s : l.servers)
       if (!build_names(names, &plan.servers[static_cast<size_t>(s)], error)) return nullptr;
-    if (l.servers.size() == 1 && names.regexes.empty()) names.has_names = false;  // nothing to choose, no capture to make
+    if (l.servers.size() == 1 && names.regexes.empty())
+      names.has_names = false;  // nothing to choose, no capture to make
   }
   return router;
 }
@@ -178,7 +179,8 @@ const ServerConf *router_find_server(const Router &router, int32_t listen, Str h
 
 static const Location *longest_prefix(const Level &level, Str uri) {
   const auto &p = level.prefixes;
-  auto after = std::upper_bound(p.begin(), p.end(), uri, [](Str u, const PrefixEntry &e) { return u < e.location->name; });
+  auto after =
+      std::upper_bound(p.begin(), p.end(), uri, [](Str u, const PrefixEntry &e) { return u < e.location->name; });
   if (after == p.begin()) return nullptr;
   // The entry before has the longest common prefix with uri; whatever matches is it or one of its parents.
   for (int32_t i = static_cast<int32_t>(after - p.begin()) - 1; i >= 0; i = p[static_cast<size_t>(i)].parent)

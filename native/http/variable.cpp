@@ -77,7 +77,9 @@ static bool set_args(Request *r, const VarDef &, Str v) {
   r->args = v.data() && v.empty() ? Str("") : r->arena.dup(v);
   return true;
 }
-static bool get_is_args(Request *r, const VarDef &, Str &out) { return out = r->args.empty() ? Str("") : Str("?"), true; }
+static bool get_is_args(Request *r, const VarDef &, Str &out) {
+  return out = r->args.empty() ? Str("") : Str("?"), true;
+}
 static bool get_uri(Request *r, const VarDef &, Str &out) { return out = r->uri, true; }
 static bool get_request_uri(Request *r, const VarDef &, Str &out) { return out = r->unparsed_uri, true; }
 static bool get_method(Request *r, const VarDef &, Str &out) { return out = r->main->head.method, !out.empty(); }
@@ -110,7 +112,8 @@ static bool get_binary_remote_addr(Request *r, const VarDef &, Str &out) {
     out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in.sin_addr), 4});
   else if (c->peer_len)
     out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in6.sin6_addr), 16});
-  else out = "unix:";
+  else
+    out = "unix:";
   return true;
 }
 static bool get_server_addr(Request *r, const VarDef &, Str &out) {
@@ -127,7 +130,9 @@ static bool get_connection(Request *r, const VarDef &, Str &out) {
 static bool get_connection_requests(Request *r, const VarDef &, Str &out) {
   return out = format_text(r, "%u", r->conn->requests), true;
 }
-static bool get_document_root(Request *r, const VarDef &, Str &out) { return out = complex_value(r, r->conf->root), true; }
+static bool get_document_root(Request *r, const VarDef &, Str &out) {
+  return out = complex_value(r, r->conf->root), true;
+}
 static bool get_realpath_root(Request *r, const VarDef &, Str &out) {
   std::string root(complex_value(r, r->conf->root));
   char real[PATH_MAX];
@@ -148,7 +153,9 @@ static bool get_bytes_sent(Request *r, const VarDef &, Str &out) {
 }
 static bool get_request_time(Request *r, const VarDef &, Str &out) {
   uint64_t ms = r->core->loop->now_ms() - r->start_mono;
-  return out = format_text(r, "%llu.%03llu", static_cast<unsigned long long>(ms / 1000), static_cast<unsigned long long>(ms % 1000)), true;
+  return out = format_text(r, "%llu.%03llu", static_cast<unsigned long long>(ms / 1000),
+                           static_cast<unsigned long long>(ms % 1000)),
+         true;
 }
 static bool get_request_length(Request *r, const VarDef &, Str &out) {
   return out = format_text(r, "%llu", static_cast<unsigned long long>(r->raw_head.size() + r->body.total)), true;
@@ -164,10 +171,16 @@ static bool get_request_id(Request *r, const VarDef &, Str &out) {
   // 16 bytes, stable over the request: the connection, its request count, the start and the address of this object.
   uint64_t a = r->conn->number * 0x9e3779b97f4a7c15ull ^ static_cast<uint64_t>(r->start_ms) << 20 ^ r->conn->requests;
   uint64_t b = (a ^ (a >> 29)) * 0xbf58476d1ce4e5b9ull ^ reinterpret_cast<uintptr_t>(r->core);
-  return out = format_text(r, "%016llx%016llx", static_cast<unsigned long long>(a), static_cast<unsigned long long>(b ^ (b >> 32))), true;
+  return out = format_text(r, "%016llx%016llx", static_cast<unsigned long long>(a),
+                           static_cast<unsigned long long>(b ^ (b >> 32))),
+         true;
 }
-static bool get_content_length(Request *r, const VarDef &, Str &out) { return out = request_header(r, "content-length"), out.data(); }
-static bool get_content_type(Request *r, const VarDef &, Str &out) { return out = request_header(r, "content-type"), out.data(); }
+static bool get_content_length(Request *r, const VarDef &, Str &out) {
+  return out = request_header(r, "content-length"), out.data();
+}
+static bool get_content_type(Request *r, const VarDef &, Str &out) {
+  return out = request_header(r, "content-type"), out.data();
+}
 static bool get_nginx_version(Request *, const VarDef &, Str &out) { return out = "1.29.2", true; }
 static bool get_pid(Request *r, const VarDef &, Str &out) { return out = format_text(r, "%d", getpid()), true; }
 static bool get_msec(Request *r, const VarDef &, Str &out) {
@@ -185,22 +198,48 @@ struct Builtin {
   Set set;
 };
 static constexpr Builtin kBuiltins[] = {
-    {"args", get_args, set_args}, {"query_string", get_args, nullptr}, {"is_args", get_is_args, nullptr},
-    {"uri", get_uri, nullptr}, {"document_uri", get_uri, nullptr}, {"request_uri", get_request_uri, nullptr},
-    {"request_method", get_method, nullptr}, {"request", get_request_line, nullptr}, {"scheme", get_scheme, nullptr},
-    {"https", get_https, nullptr}, {"server_name", get_server_name, nullptr}, {"host", get_host, nullptr},
-    {"hostname", get_hostname, nullptr}, {"server_protocol", get_protocol, nullptr}, {"remote_addr", get_remote_addr, nullptr},
-    {"remote_port", get_remote_port, nullptr}, {"binary_remote_addr", get_binary_remote_addr, nullptr},
-    {"server_addr", get_server_addr, nullptr}, {"server_port", get_server_port, nullptr}, {"connection", get_connection, nullptr},
-    {"connection_requests", get_connection_requests, nullptr}, {"document_root", get_document_root, nullptr},
-    {"realpath_root", get_realpath_root, nullptr}, {"request_filename", get_request_filename, nullptr},
-    {"status", get_status, nullptr}, {"body_bytes_sent", get_body_bytes_sent, nullptr}, {"bytes_sent", get_bytes_sent, nullptr},
-    {"request_time", get_request_time, nullptr}, {"request_length", get_request_length, nullptr},
-    {"request_completion", get_request_completion, nullptr}, {"request_body", get_request_body, nullptr},
-    {"request_body_file", get_request_body_file, nullptr}, {"request_id", get_request_id, nullptr},
-    {"content_length", get_content_length, nullptr}, {"content_type", get_content_type, nullptr},
-    {"limit_rate", get_limit_rate, nullptr}, {"remote_user", get_remote_user, nullptr}, {"nginx_version", get_nginx_version, nullptr},
-    {"pid", get_pid, nullptr}, {"msec", get_msec, nullptr}, {"time_local", get_time_local, nullptr}, {"time_iso8601", get_time_iso8601, nullptr},
+    {"args", get_args, set_args},
+    {"query_string", get_args, nullptr},
+    {"is_args", get_is_args, nullptr},
+    {"uri", get_uri, nullptr},
+    {"document_uri", get_uri, nullptr},
+    {"request_uri", get_request_uri, nullptr},
+    {"request_method", get_method, nullptr},
+    {"request", get_request_line, nullptr},
+    {"scheme", get_scheme, nullptr},
+    {"https", get_https, nullptr},
+    {"server_name", get_server_name, nullptr},
+    {"host", get_host, nullptr},
+    {"hostname", get_hostname, nullptr},
+    {"server_protocol", get_protocol, nullptr},
+    {"remote_addr", get_remote_addr, nullptr},
+    {"remote_port", get_remote_port, nullptr},
+    {"binary_remote_addr", get_binary_remote_addr, nullptr},
+    {"server_addr", get_server_addr, nullptr},
+    {"server_port", get_server_port, nullptr},
+    {"connection", get_connection, nullptr},
+    {"connection_requests", get_connection_requests, nullptr},
+    {"document_root", get_document_root, nullptr},
+    {"realpath_root", get_realpath_root, nullptr},
+    {"request_filename", get_request_filename, nullptr},
+    {"status", get_status, nullptr},
+    {"body_bytes_sent", get_body_bytes_sent, nullptr},
+    {"bytes_sent", get_bytes_sent, nullptr},
+    {"request_time", get_request_time, nullptr},
+    {"request_length", get_request_length, nullptr},
+    {"request_completion", get_request_completion, nullptr},
+    {"request_body", get_request_body, nullptr},
+    {"request_body_file", get_request_body_file, nullptr},
+    {"request_id", get_request_id, nullptr},
+    {"content_length", get_content_length, nullptr},
+    {"content_type", get_content_type, nullptr},
+    {"limit_rate", get_limit_rate, nullptr},
+    {"remote_user", get_remote_user, nullptr},
+    {"nginx_version", get_nginx_version, nullptr},
+    {"pid", get_pid, nullptr},
+    {"msec", get_msec, nullptr},
+    {"time_local", get_time_local, nullptr},
+    {"time_iso8601", get_time_iso8601, nullptr},
 };
 
 // --- families --------------------------------------------------------------------------------------------------------

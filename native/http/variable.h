@@ -12,8 +12,8 @@ namespace mw {
 
 /// A variable resolved by name. `get` answers false when it has no value; `set` is null when it cannot be changed.
 struct VarDef {
-  std::string name;        ///< lower case; for a family, what follows the prefix
-  int32_t slot = -1;       ///< of `set` variables: index into Request::vars
+  std::string name;   ///< lower case; for a family, what follows the prefix
+  int32_t slot = -1;  ///< of `set` variables: index into Request::vars
   bool (*get)(Request *r, const VarDef &def, Str &out) = nullptr;
   bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
 };

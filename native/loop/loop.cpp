@@ -13,8 +13,10 @@ namespace mw {
 void Loop::Queue::push(Task *t) {
   t->next = nullptr;
   t->is_queued = true;
-  if (last) last->next = t;
-  else first = t;
+  if (last)
+    last->next = t;
+  else
+    first = t;
   last = t;
 }
 
@@ -78,8 +80,10 @@ void Loop::unpost(Task *task) {
   if (!task->is_queued) return;
   Task *before = nullptr;
   for (Task *t = posted_.first; t && t != task; t = t->next) before = t;
-  if (before) before->next = task->next;
-  else posted_.first = task->next;
+  if (before)
+    before->next = task->next;
+  else
+    posted_.first = task->next;
   if (posted_.last == task) posted_.last = before;
   task->is_queued = false;
 }

@@ -55,8 +55,8 @@ class Loop {
   /// From any thread: runs `fn` on the loop's thread. Lock-free; the loop is woken when it sleeps.
   void send(std::function<void()> fn);
 
-  uint64_t now_ms() const { return now_ms_; }    ///< cached monotonic ms
-  int64_t wall_ms() const { return wall_ms_; }   ///< cached wall clock ms
+  uint64_t now_ms() const { return now_ms_; }   ///< cached monotonic ms
+  int64_t wall_ms() const { return wall_ms_; }  ///< cached wall clock ms
   void update_time();
 
   /// Called once after each batch of events, tasks and timers, before the loop sleeps (may be null).

@@ -9,10 +9,10 @@ namespace mw {
 /// A one-shot timer, embedded in the object it belongs to. Zero-initialised = idle.
 struct Timer {
   Timer *next = nullptr;
-  Timer *prev = nullptr;       ///< null when idle
-  uint64_t deadline = 0;       ///< monotonic ms
+  Timer *prev = nullptr;  ///< null when idle
+  uint64_t deadline = 0;  ///< monotonic ms
   void (*fire)(Timer *) = nullptr;
-  uint16_t slot = 0;           ///< level * 64 + slot while armed
+  uint16_t slot = 0;  ///< level * 64 + slot while armed
   bool is_armed() const { return prev != nullptr; }
 };
 

@@ -183,8 +183,10 @@ static void on_free(Task *t) {
 void connection_close(Connection *c) {
   if (c->is_closed) return;
   c->is_closed = true;
-  if (c->list_prev) c->list_prev->list_next = c->list_next;
-  else c->net->connections = c->list_next;
+  if (c->list_prev)
+    c->list_prev->list_next = c->list_next;
+  else
+    c->net->connections = c->list_next;
   if (c->list_next) c->list_next->list_prev = c->list_prev;
   c->net->loop->disarm(&c->timer);
   c->net->loop->unpost(&c->resume_task);
@@ -318,10 +320,8 @@ size_t connection_peer_text(const Connection *c, char *buf) {
 }
 
 uint16_t connection_peer_port(const Connection *c) {
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    return ntohs(c->peer.in.sin_port);
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET6)
-    return ntohs(c->peer.in6.sin6_port);
+  if (c->peer_len && c->peer.sa.sa_family == AF_INET) return ntohs(c->peer.in.sin_port);
+  if (c->peer_len && c->peer.sa.sa_family == AF_INET6) return ntohs(c->peer.in6.sin6_port);
   return 0;
 }
 

@@ -47,11 +47,11 @@ struct NetCore {
 };
 
 struct Connection {
-  IoHandler io;        ///< first: epoll names it
+  IoHandler io;  ///< first: epoll names it
   NetCore *net;
   const Transport *transport;
   const Protocol *protocol;
-  void *user;          ///< the protocol's: the running request, null when idle
+  void *user;  ///< the protocol's: the running request, null when idle
   Listener *listener;
   const char *in_pos;  ///< unread input, in net->recv_buf while it is being handled, else in in_block
   const char *in_end;
@@ -61,17 +61,17 @@ struct Connection {
   Connection *next_free;
   Connection *list_next, *list_prev;  ///< all connections of the worker, for drain
   Task free_task;
-  Task resume_task;    ///< the protocol's, to go on reading later in the turn
-  uint64_t number;     ///< nginx's connection serial
-  uint64_t deadline;   ///< the real deadline of `timer`, which is re-armed lazily
-  uint64_t bytes_sent; ///< over the connection's life
+  Task resume_task;     ///< the protocol's, to go on reading later in the turn
+  uint64_t number;      ///< nginx's connection serial
+  uint64_t deadline;    ///< the real deadline of `timer`, which is re-armed lazily
+  uint64_t bytes_sent;  ///< over the connection's life
   int fd;
-  uint32_t requests;   ///< served on this connection
-  uint16_t refs;       ///< holders besides the loop (detached requests)
-  uint8_t state;       ///< the protocol's
-  bool may_read : 1;   ///< the kernel may have input: recv has not said EAGAIN since the last event
-  bool peer_closed : 1;///< EPOLLRDHUP seen
-  bool is_blocked : 1; ///< a send could not take all: waits for EPOLLOUT
+  uint32_t requests;     ///< served on this connection
+  uint16_t refs;         ///< holders besides the loop (detached requests)
+  uint8_t state;         ///< the protocol's
+  bool may_read : 1;     ///< the kernel may have input: recv has not said EAGAIN since the last event
+  bool peer_closed : 1;  ///< EPOLLRDHUP seen
+  bool is_blocked : 1;   ///< a send could not take all: waits for EPOLLOUT
   bool is_closed : 1;
   bool in_reader : 1;  ///< the protocol's read loop is on the stack
   bool wants_linger : 1;
@@ -81,7 +81,7 @@ struct Connection {
     sockaddr sa;
     sockaddr_in in;
     sockaddr_in6 in6;
-  } peer;              ///< unix peers have no name
+  } peer;  ///< unix peers have no name
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };

@@ -18,12 +18,12 @@ std::string listener_name(int fd);
 
 /// A worker's share of a listening socket.
 struct Listener {
-  IoHandler io;          ///< first: epoll names it
+  IoHandler io;  ///< first: epoll names it
   int fd = -1;
-  int32_t index = 0;     ///< into Plan::listens
+  int32_t index = 0;  ///< into Plan::listens
   bool tcp_nodelay = true;
   Loop *loop = nullptr;
-  Timer retry;           ///< accepting pauses for a while when descriptors run out
+  Timer retry;  ///< accepting pauses for a while when descriptors run out
   void *arg = nullptr;
   void (*accepted)(Listener *, int fd, const sockaddr *peer, socklen_t len) = nullptr;
 };

@@ -165,7 +165,9 @@ TEST(server_waits_in_every_phase) {
 TEST(server_reloads_under_load_without_a_lost_request) {
   Harness h;
   auto plan = [](const char *word) {
-    std::string lua = std::string("ngx.shared.dogs:incr('n', 1, 0) if ngx.var.arg_s then ngx.sleep(0.002) end ngx.say('") + word + "')";
+    std::string lua =
+        std::string("ngx.shared.dogs:incr('n', 1, 0) if ngx.var.arg_s then ngx.sleep(0.002) end ngx.say('") + word +
+        "')";
     return make_plan(2, {{"content", lua.c_str()}});
   };
   CHECK(h.start(plan("one")));
@@ -175,11 +177,14 @@ TEST(server_reloads_under_load_without_a_lost_request) {
   std::vector<std::thread> clients;
   for (int c = 0; c < 4; ++c)
     clients.emplace_back([&, c] {
-      std::string request = std::string("GET /?") + (c % 2 ? "s=1" : "") + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+      std::string request =
+          std::string("GET /?") + (c % 2 ? "s=1" : "") + " HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
       while (!stop) {
         std::string answer = talk(port, request);
-        if (ends_with(answer, "\r\n\r\none\n") || ends_with(answer, "\r\n\r\ntwo\n")) ++good;
-        else ++bad;
+        if (ends_with(answer, "\r\n\r\none\n") || ends_with(answer, "\r\n\r\ntwo\n"))
+          ++good;
+        else
+          ++bad;
       }
     });
   for (int i = 0; i < 4; ++i) {

@@ -116,7 +116,8 @@ void access_log_write(Request *r) {
       }
       const VarDef &def = r->core->vars->defs[static_cast<size_t>(p.var)];
       Str value;
-      if (!def.get(r, def, value) || (value.empty() && format.escape == 0)) value = format.escape == 0 ? Str("-") : Str("");
+      if (!def.get(r, def, value) || (value.empty() && format.escape == 0))
+        value = format.escape == 0 ? Str("-") : Str("");
       append_escaped(line, value, format.escape);
     }
     line.push_back('\n');

@@ -6,7 +6,8 @@
 namespace mw {
 
 static bool is_safe_status(int32_t s) {
-  return s == 200 || s == 201 || s == 204 || s == 206 || s == 301 || s == 302 || s == 303 || s == 304 || s == 307 || s == 308;
+  return s == 200 || s == 201 || s == 204 || s == 206 || s == 301 || s == 302 || s == 303 || s == 304 || s == 307 ||
+         s == 308;
 }
 
 void http_add_headers(Request *r) {

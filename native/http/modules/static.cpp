@@ -46,7 +46,8 @@ static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
     bool missing = err == ENOENT || err == ENOTDIR || err == ENAMETOOLONG;
     status = missing ? 404 : err == EACCES ? 403 : 500;
     if (!missing || r->conf->log_not_found)
-      log_write(r->log(), missing || err == EACCES ? kLogError : kLogCrit, err, &r->log_ctx, "open() \"%s\" failed", path.data());
+      log_write(r->log(), missing || err == EACCES ? kLogError : kLogCrit, err, &r->log_ctx, "open() \"%s\" failed",
+                path.data());
     return -1;
   }
   if (fstat(fd, &st) < 0) {
@@ -101,7 +102,8 @@ static Rc serve(Request *r, Str path) {
     return 404;
   }
   char etag[40];
-  int n = snprintf(etag, sizeof etag, "\"%lx-%lx\"", static_cast<unsigned long>(st.st_mtime), static_cast<unsigned long>(st.st_size));
+  int n = snprintf(etag, sizeof etag, "\"%lx-%lx\"", static_cast<unsigned long>(st.st_mtime),
+                   static_cast<unsigned long>(st.st_size));
   Str tag{etag, static_cast<size_t>(n)};
   r->resp.last_modified = st.st_mtime;
   if (r->conf->etag) response_set_header(r, "ETag", tag);
@@ -145,8 +147,7 @@ static Rc run_index(Request *r) {
   Str dir = static_path(r, r->uri);
   struct stat st;
   if (stat(dir.data(), &st) < 0) {
-    if (r->conf->log_not_found)
-      log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", dir.data());
+    if (r->conf->log_not_found) log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", dir.data());
     return 404;
   }
   log_write(r->log(), kLogError, 0, &r->log_ctx, "directory index of \"%s\" is forbidden", dir.data());
