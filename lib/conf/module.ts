@@ -45,10 +45,17 @@ export async function placeOfError(e: unknown, path: string, file: string, text:
 }
 
 function placeInJson(e: unknown, text: string): { line: number; column: number } {
-  const at = /at position (\d+)/.exec(e instanceof Error ? e.message : "")?.[1];
-  if (at === undefined) return { line: 0, column: 0 };
-  const before = text.slice(0, Number(at));
+  const said = /at position (\d+)/.exec(e instanceof Error ? e.message : "")?.[1];
+  const before = text.slice(0, said === undefined ? firstNonToken(text) : Number(said));
   return { line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
+}
+
+// Node says the position of what stands at a wrong place, but not always of what is no JSON at all.
+function firstNonToken(text: string): number {
+  const token = /\s*(?:[{}[\],:]|"(?:[^"\\\n]|\\.)*"|-?\d[\d.eE+-]*|true|false|null)\s*/y;
+  let at = 0;
+  while (token.test(text)) at = token.lastIndex;
+  return at;
 }
 
 /** An error of the module in one line. */

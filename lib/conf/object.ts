@@ -65,8 +65,10 @@ class Reader {
     if (spec.kind === "script") return this.#script(name, value, place);
     if (spec.kind === "block") return this.#blocks(name, value, place);
     if (name === "internal") return value === false ? [] : [{ ...place, name, args: [] }];
+    const before = this.#problems.list.length;
     const list = this.#lists(spec, value, place);
-    return list.map((args) => ({ ...place, name, args }));
+    const isBroken = this.#problems.list.length > before;
+    return list.map((args) => ({ ...place, name, args, isBroken }));
   }
 
   #script(name: string, value: unknown, place: Place): Directive[] {

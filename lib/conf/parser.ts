@@ -10,7 +10,6 @@ import { Lexer, type Token } from "./lexer.js";
 import type { Directive, Place } from "./tree.js";
 import { Problems } from "./tree.js";
 
-const maxIncludeDepth = 16;
 const maxBlockDepth = 60;
 
 /** How messages name a file: relative to the working directory where it lies below it. */
@@ -23,6 +22,8 @@ class Parser {
   readonly files: string[] = [];
   readonly #problems: Problems;
   readonly #base: string;
+  /** The files being read, each included by the one before it. */
+  readonly #open: string[] = [];
 
   constructor(problems: Problems, base: string) {
     this.#problems = problems;
@@ -30,29 +31,32 @@ class Parser {
   }
 
   /** The directives of a file. Throws when it cannot be read. */
-  file(path: string, depth = 0): Directive[] {
+  file(path: string): Directive[] {
     const bytes = readFileSync(path);
     if (!this.files.includes(path)) this.files.push(path);
-    return this.text(isUtf8(bytes) ? bytes.toString("utf8") : decodeRaw(bytes), displayName(path), depth);
+    this.#open.push(path);
+    const out = this.text(isUtf8(bytes) ? bytes.toString("utf8") : decodeRaw(bytes), displayName(path));
+    this.#open.pop();
+    return out;
   }
 
-  text(source: string, name: string, depth = 0): Directive[] {
+  text(source: string, name: string): Directive[] {
     const lexer = new Lexer(source, name, this.#problems);
     const out: Directive[] = [];
-    while (!this.#block(lexer, out, { includes: depth, blocks: 0 }));
+    while (!this.#block(lexer, out, 0));
     return out;
   }
 
   // Directives up to the end of the file (true) or a `}`, which the block around it must have opened.
-  #block(lexer: Lexer, out: Directive[], depth: { includes: number; blocks: number }): boolean {
+  #block(lexer: Lexer, out: Directive[], depth: number): boolean {
     for (;;) {
       const first = lexer.next();
       if (first.kind === "end") {
-        if (depth.blocks > 0) this.#problems.add(first, 'unexpected end of file, expecting "}"');
+        if (depth > 0) this.#problems.add(first, 'unexpected end of file, expecting "}"');
         return true;
       }
       if (first.kind === "}") {
-        if (depth.blocks === 0) this.#problems.add(first, 'unexpected "}"');
+        if (depth === 0) this.#problems.add(first, 'unexpected "}"');
         return false;
       }
       if (first.kind === "word") {
@@ -67,12 +71,7 @@ class Parser {
   }
 
   // One directive. Says how its block ended where the directive's own end is that of the block around it.
-  #directive(
-    lexer: Lexer,
-    first: Token,
-    out: Directive[],
-    depth: { includes: number; blocks: number },
-  ): boolean | undefined {
+  #directive(lexer: Lexer, first: Token, out: Directive[], depth: number): boolean | undefined {
     const { file, line, column, text: name } = first;
     const directive: Directive = { file, line, column, name, args: [] };
     if (first.isBroken) directive.isBroken = true;
@@ -84,7 +83,7 @@ class Parser {
           if (token.isBroken) directive.isBroken = true;
           break;
         case ";":
-          if (name === "include") out.push(...this.#include(directive, depth.includes));
+          if (name === "include") out.push(...this.#include(directive));
           else out.push(directive);
           return undefined;
         case "{": {
@@ -108,9 +107,8 @@ class Parser {
     }
   }
 
-  #inner(lexer: Lexer, opened: Token, out: Directive[], depth: { includes: number; blocks: number }): boolean {
-    if (depth.blocks < maxBlockDepth)
-      return this.#block(lexer, out, { includes: depth.includes, blocks: depth.blocks + 1 });
+  #inner(lexer: Lexer, opened: Token, out: Directive[], depth: number): boolean {
+    if (depth < maxBlockDepth) return this.#block(lexer, out, depth + 1);
     this.#problems.add(opened, `blocks nest deeper than ${maxBlockDepth}`);
     for (let open = 1; open > 0;) {
       const { kind } = lexer.next();
@@ -120,7 +118,7 @@ class Parser {
     return false;
   }
 
-  #include(directive: Directive, depth: number): Directive[] {
+  #include(directive: Directive): Directive[] {
     if (directive.isBroken) return [];
     const pattern = directive.args[0]?.text;
     if (pattern === undefined || directive.args.length !== 1) {
@@ -128,13 +126,13 @@ class Parser {
       return [];
     }
     const path = isAbsolute(pattern) ? pattern : resolve(this.#base, pattern);
-    if (depth >= maxIncludeDepth) {
-      this.#problems.add(directive, `"include" nests deeper than ${maxIncludeDepth} files: "${path}"`);
-      return [];
-    }
     return (isGlob(pattern) ? expandGlob(path) : [path]).flatMap((file) => {
+      if (this.#open.includes(file)) {
+        this.#problems.add(directive, `"include" of "${file}" inside itself`);
+        return [];
+      }
       try {
-        return this.file(file, depth + 1);
+        return this.file(file);
       } catch (e) {
         this.#problems.add(directive, openFailure(file, e));
         return [];

@@ -11,23 +11,31 @@ export function parseSize(text: string, large = false): number | undefined {
   return n <= Number.MAX_SAFE_INTEGER ? n : undefined;
 }
 
-const timeUnits: Record<string, number> = {
-  ms: 1,
-  s: 1000,
-  "": 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: 86_400_000,
-  w: 604_800_000,
-  M: 2_592_000_000,
-  y: 31_536_000_000,
-};
+// From the largest to the smallest: parts of a time stand in this order.
+const timeUnits: readonly (readonly [string, number])[] = [
+  ["y", 31_536_000_000],
+  ["M", 2_592_000_000],
+  ["w", 604_800_000],
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1000],
+  ["ms", 1],
+];
 
-/** Milliseconds: `10` and `10s` are seconds, `500ms`, `1m`, `1h 30m`. */
+/** Milliseconds: `10` and `10s` are seconds, `500ms`, `1m`, `1h 30m`. Larger units come first, one without a unit last. */
 export function parseTime(text: string): number | undefined {
-  if (!/^(\d+(ms|[smhdwMy]?)\s*)+$/.test(text) || text === "") return undefined;
   let total = 0;
-  for (const [, n, unit] of text.matchAll(/(\d+)(ms|[smhdwMy]?)/g)) total += Number(n) * (timeUnits[unit!] ?? 0);
+  let least = -1;
+  const part = /(\d+)(ms|[smhdwMy]?) */y;
+  while (part.lastIndex < text.length || text === "") {
+    const m = part.exec(text);
+    if (!m) return undefined;
+    const unit = m[2] === "" ? 6 : timeUnits.findIndex(([name]) => name === m[2]);
+    if (unit <= least || (m[2] === "" && part.lastIndex < text.length)) return undefined;
+    total += Number(m[1]) * timeUnits[unit]![1];
+    least = unit;
+  }
   return total <= Number.MAX_SAFE_INTEGER ? total : undefined;
 }
 

@@ -1,123 +1,170 @@
 // SPDX-License-Identifier: MIT
-// The two fronts give one plan, and nginx.conf is read as nginx reads it: quoting, includes, Lua blocks, inheritance.
+// The two fronts give the same plan, byte for byte but for positions; modules of every kind are read.
 import { join } from "node:path";
 import test from "ava";
 import { lua, luaFile } from "moonwire";
 import { loadConfig } from "../../dist/conf/index.js";
-import { decodeValue } from "../../dist/conf/value.js";
-import { makePrefix, removePrefix } from "../helpers/files.js";
+import { decodeValue, encodeValue } from "../../dist/conf/value.js";
+import { http, load, planOf } from "./load.js";
 
-async function planOf(t, conf, files = {}) {
-  const prefix = makePrefix({ "nginx.conf": conf, ...files });
-  t.teardown(() => removePrefix(prefix));
-  const { plan, problems } = await loadConfig(join(prefix, "nginx.conf"), { prefix });
-  t.deepEqual(problems, []);
-  return { ...decodeValue(plan), prefix };
+// The plan's bytes without what tells one front from the other: names and lines of files, the prefix.
+function comparable({ plan, problems }, prefix) {
+  const value = decodeValue(plan);
+  value.conf_file = "";
+  const strip = (v) => {
+    if (typeof v === "string") return v.replaceAll(prefix, "").replace(/^(=\w+_by_lua)\(.*\)$/, "$1");
+    if (v === null || typeof v !== "object") return v;
+    if (Array.isArray(v)) return v.map(strip);
+    return Object.fromEntries(Object.entries(v).map(([k, x]) => [k, k === "pos" ? 0 : strip(x)]));
+  };
+  return { bytes: encodeValue(strip(value)).toString("latin1"), problems };
 }
 
-const http = (text) => `events { } http { ${text} }`;
-
-test("TypeScript and nginx.conf give the same plan", async (t) => {
-  const conf = `worker_processes 2; events { worker_connections 9; }
-    http { lua_shared_dict d 64k; keepalive_timeout 5s;
-      server { listen 127.0.0.1:0; server_name a.com *.b.com;
-        location = /x { content_by_lua_file lua/x.lua; add_header A "b c" always; }
-        location ~* \\.php$ { return 200 "n $uri"; error_page 404 500 =200 /e; internal; } } }`;
-  const object = {
-    workerProcesses: 2,
-    events: { workerConnections: 9 },
-    http: {
-      luaSharedDict: { d: "64k" },
-      keepaliveTimeout: "5s",
-      server: [
-        {
-          listen: ["127.0.0.1:0"],
-          serverName: "a.com *.b.com",
-          location: {
-            "= /x": { contentByLua: luaFile("lua/x.lua"), addHeader: { A: ["b c", "always"] } },
-            "~* \\.php$": { return: [200, "n $uri"], errorPage: ["404", "500", "=200", "/e"], internal: true },
-          },
-        },
-      ],
+const pairs = [
+  ["nothing", "events { }", {}],
+  [
+    "processes and logs",
+    'worker_processes 2; env A; env "B=c d"; error_log stderr warn; error_log e.log; user a b; events { worker_connections 9; }',
+    {
+      workerProcesses: 2,
+      env: ["A", "'B=c d'"],
+      errorLog: [["stderr", "warn"], "e.log"],
+      user: ["a", "b"],
+      events: { workerConnections: 9 },
     },
-  };
-  const expected = await planOf(t, conf, { "lua/x.lua": "" });
-  const { plan, problems } = await loadConfig(object, { prefix: expected.prefix });
-  t.deepEqual(problems, []);
-  const strip = (key, v) => (key === "pos" || key === "conf_file" || key === "prefix" ? undefined : v);
-  t.deepEqual(JSON.parse(JSON.stringify(decodeValue(plan), strip)), JSON.parse(JSON.stringify(expected, strip)));
-});
+  ],
+  [
+    "servers and locations",
+    http(`lua_shared_dict d 64k; lua_shared_dict e 1m; keepalive_timeout 5s 6s; client_body_temp_path t 1 2;
+      log_format f escape=json "$uri " "b c"; access_log a.log f; index a.html b.html;
+      server { listen 127.0.0.1:0; listen [::1]:0 ipv6only=on; server_name a.com *.b.com; large_client_header_buffers 2 4k;
+        location = /x { content_by_lua_file l.lua; add_header A "b c" always; add_header B 1; access_log off; }
+        location ~* \\.php$ { set $v "a b"; return 200 "n $uri"; error_page 403 @n; error_page 404 500 =200 /e; internal; }
+        location /n/ { try_files $uri $uri/ =404; location /n/m { root "/a b"; sendfile on; } }
+        location @n { types { text/x x y; } default_type a/b; } }
+      server { listen 8081; }`),
+    {
+      http: {
+        luaSharedDict: { d: "64k", e: "1m" },
+        keepaliveTimeout: ["5s", "6s"],
+        clientBodyTempPath: ["t", 1, 2],
+        logFormat: { f: ["escape=json", "$uri ", "b c"] },
+        accessLog: "a.log f",
+        index: ["a.html", "b.html"],
+        server: [
+          {
+            listen: ["127.0.0.1:0", "[::1]:0 ipv6only=on"],
+            serverName: "a.com *.b.com",
+            largeClientHeaderBuffers: [2, "4k"],
+            location: {
+              "= /x": {
+                contentByLua: luaFile("l.lua"),
+                addHeader: { A: ["b c", "always"], B: 1 },
+                accessLog: false,
+              },
+              "~* \\.php$": {
+                set: { $v: "a b" },
+                return: [200, "n $uri"],
+                errorPage: { 403: "@n", "404 500": ["=200", "/e"] },
+                internal: true,
+              },
+              "/n/": { tryFiles: "$uri $uri/ =404", location: { "/n/m": { root: "/a b", sendfile: true } } },
+              "@n": { types: { "text/x": ["x", "y"] }, defaultType: "a/b" },
+            },
+          },
+          { listen: 8081 },
+        ],
+      },
+    },
+  ],
+  [
+    "Lua in every phase",
+    http(`init_by_lua_block { a() } init_worker_by_lua_block { b() } exit_worker_by_lua_block { c() }
+      server { server_rewrite_by_lua_block { d() } rewrite_by_lua_block { e() } access_by_lua_block { f() }
+        precontent_by_lua_block { g() } header_filter_by_lua_block { h() } body_filter_by_lua_block { i() }
+        log_by_lua_block { j() } location / { content_by_lua_block { k("}", "\\n") } } }`),
+    {
+      http: {
+        initByLua: " a() ",
+        initWorkerByLua: lua` b() `,
+        exitWorkerByLua: " c() ",
+        server: {
+          serverRewriteByLua: " d() ",
+          rewriteByLua: " e() ",
+          accessByLua: " f() ",
+          precontentByLua: " g() ",
+          headerFilterByLua: " h() ",
+          bodyFilterByLua: " i() ",
+          logByLua: " j() ",
+          location: { "/": { contentByLua: lua` k("}", "\n") ` } },
+        },
+      },
+    },
+  ],
+];
 
-test("quotes and backslashes", async (t) => {
-  const plan = await planOf(t, http(`server { listen 127.0.0.1:0; location / { return 200 'a\\'b "c"\\t\\d\\\\'; } }`));
-  t.is(plan.servers[0].locations[0].conf.rewrite[0].value, 'a\'b "c"\t\\d\\');
-});
-
-test("Lua blocks end at their own brace, whatever strings and comments hold", async (t) => {
-  const source = ` local s = "}" .. '}' .. [[ } ]] .. [==[ ]] } ]==] -- }
-    --[[ } ]] local t = { { "\\"}" } } return function() end `;
-  const plan = await planOf(t, http(`server { location / { content_by_lua_block {${source}} } }`));
-  t.is(plan.scripts[0].source, source);
-  t.is(plan.scripts[0].chunkname, "=content_by_lua(nginx.conf:1)");
-});
+for (const [title, conf, object] of pairs)
+  test(`both fronts: ${title}`, async (t) => {
+    const nginx = await load(t, conf, { "l.lua": "" });
+    const own = await loadConfig(object, { prefix: nginx.prefix });
+    t.deepEqual([nginx.problems, own.problems], [[], []]);
+    const [a, b] = [nginx, own].map((loaded) => comparable(loaded, nginx.prefix));
+    t.deepEqual(a.problems, []);
+    t.deepEqual(b.problems, []);
+    t.is(a.bytes, b.bytes);
+  });
 
 test("include takes patterns, in order, relative to the configuration", async (t) => {
-  const plan = await planOf(t, http(`include conf.d/*.conf;`), {
+  const plan = await planOf(t, http(`include conf.d/*.conf; include none/*.conf; include conf.d/[ab].x;`), {
     "conf.d/2.conf": "server { server_name two; }",
-    "conf.d/1.conf": "server { server_name one; }",
+    "conf.d/1.conf": "server { server_name one; include conf.d/inner; }",
+    "conf.d/inner": "location /i { }",
     "conf.d/.hidden.conf": "bogus;",
+    "conf.d/b.x": "server { server_name three; }",
   });
   t.deepEqual(
     plan.servers.map((s) => s.primary_name),
-    ["one", "two"],
+    ["one", "two", "three"],
   );
+  t.is(plan.servers[0].locations[0].name, "/i");
 });
 
-test("inner blocks inherit, replace lists whole, and never take set, return or content", async (t) => {
-  const plan = await planOf(
-    t,
-    http(`send_timeout 5; add_header A 1; add_header B 2; log_by_lua_block { x() }
-      server { set $v 1; rewrite_by_lua_block { y() }
-        location / { send_timeout 6; content_by_lua_block { z() } location /in { add_header C 3; } } }`),
-  );
-  const outer = plan.servers[0].locations[0];
-  const inner = outer.children[0];
-  t.is(inner.conf.send_timeout, 6000);
-  t.deepEqual(
-    outer.conf.add_headers.map((h) => h.name),
-    ["A", "B"],
-  );
-  t.deepEqual(
-    inner.conf.add_headers.map((h) => h.name),
-    ["C"],
-  );
-  t.deepEqual(inner.conf.rewrite, []);
-  t.deepEqual(outer.conf.scripts, [-1, 1, -1, -1, 2, -1, -1, 0]);
-  t.deepEqual(inner.conf.scripts, [-1, 1, -1, -1, -1, -1, -1, 0]);
+test("include mime.types is an ordinary types block", async (t) => {
+  const plan = await planOf(t, http("include mime.types; server { }"), {
+    "mime.types": "types {\n text/html html HTM;\n}",
+  });
+  t.deepEqual(plan.types[plan.servers[0].conf.types], { html: "text/html", htm: "text/html" });
 });
 
 test("servers share an address; names become what the router looks up", async (t) => {
   const plan = await planOf(
     t,
     http(`server { listen 8080; server_name .c.org; }
-      server { listen *:8080 default_server; listen [::]:80 ipv6only=off; server_name www.d.* ~^e(\\d+)$ ""; }`),
+      server { listen *:8080 default_server backlog=9; listen [::]:80 ipv6only=off; server_name www.d.* ~^E(\\d+)$ ""; }
+      server { listen 8080; server_name *.X.org; }`),
   );
-  t.like(plan.listens[0], { address: "0.0.0.0:8080", servers: [0, 1], default_server: 1 });
+  t.like(plan.listens[0], { address: "0.0.0.0:8080", servers: [0, 1, 2], default_server: 1, backlog: 9 });
   t.like(plan.listens[1], { address: "[::]:80", ipv6only: false });
+  t.deepEqual(
+    plan.servers.map((s) => s.primary_name),
+    ["c.org", "www.d.*", "*.x.org"],
+  );
   t.deepEqual(plan.servers[0].names, [
     { kind: 0, name: "c.org" },
     { kind: 1, name: ".c.org" },
   ]);
   t.deepEqual(plan.servers[1].names, [
     { kind: 2, name: "www.d." },
-    { kind: 3, name: "^e(\\d+)$" },
+    { kind: 3, name: "^E(\\d+)$" },
     { kind: 0, name: "" },
   ]);
 });
 
 test("a lua template knows its own file and line", async (t) => {
   const { plan } = await loadConfig({ http: { server: { location: { "/": { contentByLua: lua`ngx.say(1)` } } } } });
-  t.regex(decodeValue(plan).scripts[0].chunkname, /^=content_by_lua\(fronts\.test\.js:\d+\)$/);
+  const [script] = decodeValue(plan).scripts;
+  t.regex(script.chunkname, /^=content_by_lua\(fronts\.test\.js:\d+\)$/);
+  t.is(script.pos.file, "test/conf/fronts.test.js");
 });
 
 test("overrides win over the configuration", async (t) => {
@@ -127,4 +174,45 @@ test("overrides win over the configuration", async (t) => {
   t.is(worker_processes, 3);
   t.is(listens.length, 1);
   t.like(listens[0], { address: "[::1]:1234", servers: [0, 1], default_server: 0 });
+});
+
+const modules = {
+  "c.mjs": "export default {\n  http: {\n    bogus: 1,\n  },\n};\n",
+  "c.js": "module.exports = {\n  http: {\n    bogus: 1,\n  },\n};\n",
+  "c.json": '{\n  "http": {\n    "bogus": 1\n  }\n}\n',
+  "c.ts": "const n: number = 1;\nexport default {\n    http: { bogus: n } };\n",
+};
+
+for (const [name, text] of Object.entries(modules))
+  test(`a mistake in ${name} has the line of its property`, async (t) => {
+    const { prefix } = await load(t, "", { [name]: text });
+    const { problems, plan } = await loadConfig(join(prefix, name));
+    t.is(plan, null);
+    t.deepEqual(
+      problems.map((p) => `${p.line} ${p.message}`),
+      ['3 http.bogus: unknown directive "bogus"'],
+    );
+    t.true(problems[0].file.endsWith(name));
+  });
+
+test("properties of the same name are told apart by their order", async (t) => {
+  const text = `export default { http: { server: [
+    { location: { "/": { root: "a" } } },
+    { location: { "/": { root: "b",
+       sendfile: "x" } } },
+  ] } };`;
+  const { prefix } = await load(t, "", { "c.mjs": text });
+  const { problems } = await loadConfig(join(prefix, "c.mjs"));
+  t.deepEqual(
+    problems.filter((p) => p.severity === "emerg").map((p) => `${p.line}:${p.column} ${p.message.slice(0, 39)}`),
+    ['4:8 http.server[1].location["/"].sendfile: '.slice(0, 43)],
+  );
+});
+
+test("JSON that does not parse has its place; a module that throws has its line", async (t) => {
+  const { prefix } = await load(t, "", { "c.json": '{\n  "http": x }', "c.mjs": "\nthrow new Error('no');" });
+  const json = await loadConfig(join(prefix, "c.json"));
+  t.is(json.problems[0].line, 2);
+  const module = await loadConfig(join(prefix, "c.mjs"));
+  t.like(module.problems[0], { line: 2, message: "Error: no" });
 });

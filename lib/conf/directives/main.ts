@@ -89,7 +89,7 @@ export const main = {
     form: "list",
     repeat: true,
     initial: [],
-    read: (c, d) => void (c.plan["env"]).push(d.args[0]!.text),
+    read: (c, d) => void c.plan["env"].push(d.args[0]!.text),
     type: typed<OneOrMore<string>>(),
     about: "an environment variable, `NAME` or `NAME=value`, that Lua's os.getenv sees",
   },
