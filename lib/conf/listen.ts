@@ -51,12 +51,11 @@ function readParameter(build: ListenBuild, { text }: Word): string | undefined {
   if (Object.hasOwn(needsModule, text)) return `the "${text}" parameter requires ${needsModule[text]}`;
   switch (name) {
     case "backlog":
-      if (!/^[1-9]\d{0,8}$/.test(value)) return `invalid backlog "${value}"`;
+      if (!/^[1-9]\d{0,8}$/.test(value)) return `invalid backlog "${text}"`;
       build.backlog = Number(value);
       break;
     case "ipv6only":
       if (value !== "on" && value !== "off") return `invalid ipv6only flags "${value}"`;
-      if (!build.address.startsWith("[")) return `ipv6only is not supported on addr "${build.address}"`;
       build.ipv6only = value === "on";
       break;
     case "reuseport": // always so
@@ -87,7 +86,8 @@ export function parseAddress(text: string, port: number): { address: string } | 
     return text.length > 5 ? { address: text } : { error: "no path in the unix domain socket" };
   if (text.startsWith("[")) {
     const m = /^\[([0-9a-fA-F:.]+)\](?::(.*))?$/s.exec(text);
-    if (!m || !m[1]!.includes(":")) return { error: "invalid IPv6 address" };
+    if (!m) return { error: "invalid host" };
+    if (!m[1]!.includes(":")) return { error: "invalid IPv6 address" };
     return withPort(`[${m[1]!.toLowerCase()}]`, m[2], port);
   }
   const colon = text.lastIndexOf(":");

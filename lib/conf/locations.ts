@@ -11,7 +11,9 @@ export function readLocations(c: Compiler, block: Directive[], level: Level, par
     if (d.name !== "location" || !d.block || d.isBroken || d.args.length < 1 || d.args.length > 2) continue;
     const location = readLocation(c, d, level, parent);
     if (!location) continue;
-    if (isDuplicate(out, location)) c.problems.add(d, `duplicate location "${location.name}"`);
+    // nginx takes two of one name in silence where they are named; the first one counts.
+    if (isDuplicate(out, location))
+      c.problems[location.match === match["@"] ? "warn" : "add"](d, `duplicate location "${location.name}"`);
     out.push(location);
   }
   return out;

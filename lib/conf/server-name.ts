@@ -28,6 +28,6 @@ function readName(c: Compiler, word: Word): void {
     return add(nameKind.wildcardStart, name.replace(/^\*/, ""));
   }
   if (/^[^*]+\.\*$/.test(name)) return add(nameKind.wildcardEnd, name.slice(0, -1));
-  if (name.includes("*")) return c.problems.add(word, `invalid server name or wildcard "${text}"`);
+  if (name.includes("*")) return c.problems.warn(word, `invalid server name or wildcard "${text}", ignored`);
   add(nameKind.exact, name);
 }

@@ -17,7 +17,7 @@ const sizes = {
   "1kk": undefined,
   "-1": undefined,
   "1.5k": undefined,
-  99999999999999999999: undefined,
+  "99999999999999999999": undefined,
 };
 for (const [text, bytes] of Object.entries(sizes)) test(`size "${text}"`, (t) => t.is(parseSize(text), bytes));
 test("g is a unit of offsets", (t) => t.is(parseSize("2g", true), 2 ** 31));
@@ -80,8 +80,9 @@ const wrong = {
   "1.2.3.4:": "invalid port",
   "1.2.3.4:x": "invalid port",
   65536: "invalid port",
-  "[::1]x": "invalid IPv6 address",
-  "[]": "invalid IPv6 address",
+  "[::1]x": "invalid host",
+  "[]": "invalid host",
+  "[1.2]": "invalid IPv6 address",
 };
 for (const [text, error] of Object.entries(wrong))
   test(`address "${text}" is none`, (t) => t.deepEqual(parseAddress(text, 80), { error }));

@@ -261,7 +261,7 @@ function readTryFiles(c: Compiler, d: Directive, level: Level): void {
   const last = d.args.at(-1)!;
   let status = 0;
   if (last.text.startsWith("=")) {
-    if (!/^=\d{1,3}$/.test(last.text)) return c.problems.add(last, `invalid code "${last.text.slice(1)}"`);
+    if (!/^=\d{1,3}$/.test(last.text)) return c.problems.add(last, `invalid code "${last.text}"`);
     status = Number(last.text.slice(1));
   }
   const paths = d.args.slice(0, -1).map((a) => c.text(a.text, a) ?? "");
@@ -275,7 +275,7 @@ function readErrorPage(c: Compiler, d: Directive, level: Level): void {
   const page = words.pop()!;
   const override = words.at(-1)!;
   let response = -1;
-  if (override.text.startsWith("=")) {
+  if (override.text.startsWith("=") && words.length > 1) {
     if (!/^=\d{0,3}$/.test(override.text)) return c.problems.add(override, `invalid value "${override.text}"`);
     words.pop();
     response = override.text === "=" ? 0 : Number(override.text.slice(1));
