@@ -35,6 +35,25 @@ static void push_frames(lua_State *L, lua_State *co) {
   lua_remove(L, -2);
 }
 
+/// The coroutine whose error `co` died of because it came out of a coroutine.wrap there (moonwire/coroutine.lua keeps book);
+/// the message lies at `message`. Null when it was co's own.
+static lua_State *child_of(lua_State *L, const Vm *vm, lua_State *co, int message) {
+  int top = lua_gettop(L);
+  lua_State *child = nullptr;
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failures_table);
+  lua_checkstack(co, 1);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
+  lua_rawget(L, -2);
+  if (lua_istable(L, -1)) {
+    lua_rawgeti(L, -1, 1);
+    lua_rawgeti(L, -2, 2);
+    if (lua_rawequal(L, -1, message)) child = lua_tothread(L, -2);
+  }
+  lua_settop(L, top);
+  return child;
+}
+
 /// The live light thread that `co` belongs to, or null (a user coroutine spawned, or it has ended).
 static const LightThread *thread_of(const Run *run, const lua_State *co) {
   for (const LightThread *t = run->threads; t; t = t->next)
@@ -45,22 +64,32 @@ static const LightThread *thread_of(const Run *run, const lua_State *co) {
 /// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback.
 static int describe(lua_State *L) {
   const LightThread *t = static_cast<LightThread *>(lua_touserdata(L, 1));
-  lua_pushliteral(L, "stack traceback:");
   bool is_reported = t->run->report && t->is_entry;  // as debug.traceback writes it
-  int from = lua_gettop(L), number = 0;
-  for (const LightThread *at = t; at && number < kMaxCoroutines; at = at->parent ? thread_of(at->run, at->parent) : nullptr) {
-    if (!is_reported) lua_pushfstring(L, "\ncoroutine %d:", number++);
-    push_frames(L, at->co);
-  }
-  lua_concat(L, lua_gettop(L) - from + 1);
+  lua_checkstack(t->co, 2);
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, L, 1);
-  if (!lua_isstring(L, -1)) {
-    int object = lua_gettop(L);
-    if (!luaL_callmeta(L, object, "__tostring") || !lua_isstring(L, -1)) lua_pushliteral(L, "unknown reason");
+  int message = lua_gettop(L);
+  lua_State *chain[kMaxCoroutines];  // from the light thread inwards
+  int n = 0;
+  for (lua_State *co = t->co; co && n < kMaxCoroutines; co = child_of(L, t->vm, co, message)) chain[n++] = co;
+  lua_pushliteral(L, "stack traceback:");
+  int from = lua_gettop(L), number = 0;
+  auto push = [&](lua_State *co) {
+    if (!is_reported) lua_pushfstring(L, "\ncoroutine %d:", number++);
+    push_frames(L, co);
+  };
+  if (is_reported) n = 1;
+  while (n > 0) push(chain[--n]);
+  for (const LightThread *at = t; at->parent && number < kMaxCoroutines;) {
+    at = thread_of(at->run, at->parent);
+    if (!at) break;
+    push(at->co);
   }
-  lua_insert(L, from);
-  lua_settop(L, from + 1);
+  lua_concat(L, lua_gettop(L) - from + 1);
+  lua_pushvalue(L, message);
+  if (!lua_isstring(L, -1) && (!luaL_callmeta(L, message, "__tostring") || !lua_isstring(L, -1)))
+    lua_pushliteral(L, "unknown reason");
+  lua_pushvalue(L, from);
   return 2;
 }
 
@@ -78,7 +107,6 @@ static const char *heading(const LightThread *t) {
 void sched_log_failure(LightThread *t) {
   lua_State *L = t->vm->L;
   Run *run = t->run;
-  lua_checkstack(t->co, 1);
   lua_pushcfunction(L, describe);
   lua_pushlightuserdata(L, t);
   const char *message = "unknown reason", *trace = "stack traceback:";

@@ -71,22 +71,30 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "ctxs");
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->refused_table);
   lua_setfield(L, -2, "refused");
+  lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failures_table);
+  lua_setfield(L, -2, "failures");
   thread_lib_open(L);
   lua_setfield(L, -2, "thread");
   timer_lib_open(L);
   lua_setfield(L, -2, "timer");
 }
 
-static int boot(lua_State *L) {
-  Vm *vm = static_cast<Vm *>(lua_touserdata(L, 1));
-  luaL_openlibs(L);
-  json_preload(L);
+/// A table with weak keys, as a reference.
+static int new_weak_table(lua_State *L) {
   lua_newtable(L);
   lua_newtable(L);
   lua_pushliteral(L, "k");
   lua_setfield(L, -2, "__mode");
   lua_setmetatable(L, -2);
-  vm->refused_table = luaL_ref(L, LUA_REGISTRYINDEX);
+  return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int boot(lua_State *L) {
+  Vm *vm = static_cast<Vm *>(lua_touserdata(L, 1));
+  luaL_openlibs(L);
+  json_preload(L);
+  vm->refused_table = new_weak_table(L);
+  vm->failures_table = new_weak_table(L);
   lua_pushcfunction(L, embedded_loader);
   lua_pushliteral(L, "boot");
   lua_call(L, 1, 1);

@@ -76,6 +76,7 @@ struct Vm {
   int ctx_table = LUA_NOREF;      ///< array of ngx.ctx tables
   int message_handler = LUA_NOREF;
   int refused_table = LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
+  int failures_table = LUA_NOREF; ///< weak-keyed: coroutine -> {coroutine wrapped in it that failed, message}
   LightThread *free_threads = nullptr;  ///< idle, with a clean coroutine
   uint32_t free_count = 0;
   LightThread *bare_threads = nullptr;  ///< idle, without a coroutine

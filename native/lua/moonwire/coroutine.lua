@@ -6,11 +6,13 @@ local abi = require "moonwire.abi"
 
 local AWAIT = abi.AWAIT
 local raw_create, raw_resume, raw_yield, raw_status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
-local error, type = error, type
+local error, type, running, getinfo, band = error, type, coroutine.running, debug.getinfo, bit.band
+local C, W = abi.C, abi.W
+local POSITION_PHASES = C.MW_PHASE_INIT + C.MW_PHASE_HEADER_FILTER + C.MW_PHASE_BODY_FILTER
 
 return function(_, host)
   -- Coroutines that resume refuses: light threads, which the scheduler enters here, and those that are inside a wait.
-  local refused = host.refused
+  local refused, failures = host.refused, host.failures
   local state_of = host.thread.state_of
 
   local function status(co)
@@ -26,7 +28,8 @@ return function(_, host)
 
   local resume
 
-  local function settle(co, ok, mark, ...)
+  local function settle(co, ...)
+    local ok, mark = ...
     if mark == AWAIT and ok then
       refused[co] = AWAIT
       return resume(co, raw_yield(AWAIT))
@@ -34,7 +37,7 @@ return function(_, host)
     if not ok and mark == "cannot resume running coroutine" and raw_status(co) == "normal" then
       return false, "cannot resume normal coroutine"
     end
-    return ok, mark, ...
+    return ...
   end
 
   -- The scheduler's values go back into a wait.
@@ -53,11 +56,21 @@ return function(_, host)
     return settle(co, raw_resume(co, ...))
   end
 
-  local function unwrap(ok, ...)
-    if not ok then
-      error((...), 0)
+  -- An error comes out of a wrapped coroutine as it is, except where lua-nginx-module leaves wrap to Lua: there with the
+  -- caller's position in front. The log shows the wrapped coroutine's stack too.
+  local function unwrap(co, ok, ...)
+    if ok then
+      return ...
     end
-    return ...
+    local message = ...
+    if band(W.phase, POSITION_PHASES) ~= 0 and type(message) == "string" then
+      local info = getinfo(2, "Sl")
+      if info and info.currentline > 0 then
+        message = info.short_src .. ":" .. info.currentline .. ": " .. message
+      end
+    end
+    failures[running() or failures] = { co, message }
+    error(message, 0)
   end
 
   coroutine.resume = public_resume
@@ -69,7 +82,7 @@ return function(_, host)
     end
     local co = raw_create(f)
     return function(...)
-      return unwrap(public_resume(co, ...))
+      return unwrap(co, public_resume(co, ...))
     end
   end
 
