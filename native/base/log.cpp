@@ -51,7 +51,7 @@ void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, 
   char head[96];
   Str now = log_time();
   int n = snprintf(head, sizeof head, "%.*s [%s] %d#%ld: ", static_cast<int>(now.size()), now.data(),
-                   kLevelNames[level], static_cast<int>(getpid()), tid);
+                   level == kLogStderr ? "" : kLevelNames[level], static_cast<int>(getpid()), tid);
   line.append(head, static_cast<size_t>(n));
   if (ctx && ctx->connection) {
     n = snprintf(head, sizeof head, "*%llu ", static_cast<unsigned long long>(ctx->connection));

@@ -10,27 +10,37 @@ namespace mw {
 
 static constexpr int kMaxCoroutines = 5;
 
+// --- where a run's lines go ------------------------------------------------------------------------------------------
+
+static void timer_tail(const LogContext *, std::string &out) { out += ", context: ngx.timer"; }
+static void init_worker_tail(const LogContext *, std::string &out) { out += ", context: init_worker_by_lua*"; }
+static constexpr LogContext kTimerContext{0, timer_tail}, kInitWorkerContext{0, init_worker_tail};
+
 const Log &run_log(const Run *run, const LogContext **ctx) {
-  *ctx = run->r ? &run->r->log_ctx : nullptr;
-  return run->r ? run->r->log() : *run->vm->core->log;
+  if (run->r) {
+    *ctx = &run->r->log_ctx;
+    return run->r->log();
+  }
+  bool is_call = run->report != nullptr;  // a LuaVm's run() counts as a timer's phase, but is none
+  *ctx = run->phase == MW_PHASE_TIMER && !is_call ? &kTimerContext : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext : nullptr;
+  return *run->vm->core->log;
 }
 
-/// The frames of one coroutine as a string, without the one of the wrapper around a handler.
+// --- tracebacks ------------------------------------------------------------------------------------------------------
+
+/// The frames of one coroutine as a string. The wrapper around a handler is left out: the handler is a main chunk.
 static void push_frames(lua_State *L, lua_State *co) {
+  static constexpr char kHandlerFrame[] = "in function 'handler'\n\thandler:1: in function <handler:1>";
   luaL_traceback(L, co, nullptr, 0);
   const char *text = lua_tostring(L, -1);
   const char *frames = strstr(text, "stack traceback:");
   if (frames) text = frames + sizeof("stack traceback:") - 1;
-  const char *wrapper = strstr(text, "\n\thandler:1: in function <handler:1>");
-  std::string_view shown = wrapper ? std::string_view(text, static_cast<size_t>(wrapper - text)) : std::string_view(text);
-  // The chunk itself, which the wrapper calls by a name of its own.
-  static constexpr std::string_view kCalled = "in function 'handler'";
-  bool is_chunk = wrapper && shown.ends_with(kCalled);
-  if (is_chunk) shown.remove_suffix(kCalled.size());
-  lua_pushlstring(L, shown.data(), shown.size());
-  if (is_chunk) {
+  if (const char *handler = strstr(text, kHandlerFrame)) {
+    lua_pushlstring(L, text, static_cast<size_t>(handler - text));
     lua_pushliteral(L, "in main chunk");
     lua_concat(L, 2);
+  } else {
+    lua_pushstring(L, text);
   }
   lua_remove(L, -2);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // See scheduler.h and vm_inner.h. The one place that calls lua_resume for light threads. A thread that parks is resumed
-// from a posted task; one that is woken while its own resume is being left (a filter ran "soon") continues at once.
+// from a task: of the loop, or of Vm::soon when what made it ready was Lua itself (spawn, wait, coroutine.yield, a filter
+// that ran), which is worked off right after the resume in which it came up, in the order of lua-nginx-module.
 #include "script/scheduler.h"
 
 #include <stdlib.h>
@@ -24,8 +25,13 @@ LightThread *sched_of(lua_State *co, bool *was_one) {
 
 // --- objects ---------------------------------------------------------------------------------------------------------
 
+static LightThread *thread_of(Task *task) {
+  return reinterpret_cast<LightThread *>(reinterpret_cast<char *>(task) - offsetof(LightThread, task));
+}
+
 static void on_ready(Task *task) {
-  LightThread *t = reinterpret_cast<LightThread *>(reinterpret_cast<char *>(task) - offsetof(LightThread, task));
+  LightThread *t = thread_of(task);
+  if (t->run->has_exited || t->run->is_dropped) return;  // its end waits for the stack to unwind
   sched_resume(t, t->nargs);
 }
 
@@ -83,6 +89,8 @@ LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
   t->wait_epoch = 0;
   t->waiter = nullptr;
   t->nargs = 0;
+  t->spawned = nullptr;
+  t->has_yielded = false;
   t->prev = nullptr;
   t->next = run->threads;
   if (run->threads) run->threads->prev = t;
@@ -145,7 +153,77 @@ static void free_run(Run *run) {
   vm->free_runs = run;
 }
 
+// --- queues ----------------------------------------------------------------------------------------------------------
+
+static void push_soon(Vm *vm, Task *task, bool in_front = false) {
+  if (task->is_queued) return;
+  task->is_queued = true;
+  task->next = in_front ? vm->soon : nullptr;
+  if (!vm->soon) vm->soon_last = task;
+  if (in_front || !vm->soon) {
+    vm->soon = task;
+    return;
+  }
+  vm->soon_last->next = task;
+  vm->soon_last = task;
+}
+
+static Task *pop_soon(Vm *vm) {
+  Task *task = vm->soon;
+  if (!task) return nullptr;
+  vm->soon = task->next;
+  task->is_queued = false;
+  if (task->run == on_ready) thread_of(task)->in_soon = false;
+  return task;
+}
+
+static void remove_soon(Vm *vm, Task *task) {
+  Task *before = nullptr;
+  for (Task *at = vm->soon; at != task; at = at->next) before = at;
+  if (before) before->next = task->next;
+  else vm->soon = task->next;
+  if (vm->soon_last == task) vm->soon_last = before;
+  task->is_queued = false;
+}
+
+void sched_run_soon(Task *task) {
+  Vm *vm = vm_current;
+  if (!vm->current && !vm->is_draining) return vm->core->loop->post(task);  // nobody is about to yield
+  push_soon(vm, task);
+}
+
+/// Works off Vm::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
+static void drain_soon(Vm *vm) {
+  constexpr int kMax = 256;
+  vm->is_draining = true;
+  for (int n = 0; vm->soon; ++n) {
+    Task *task = pop_soon(vm);
+    if (n < kMax) task->run(task);
+    else vm->core->loop->post(task);
+  }
+  vm->is_draining = false;
+}
+
 // --- parking and waking ----------------------------------------------------------------------------------------------
+
+enum class Where { loop, soon, soon_first };
+
+static void make_ready(LightThread *t, int nargs, Where where) {
+  t->nargs = nargs;
+  t->waiter = nullptr;
+  t->wait_epoch = 0;
+  t->state = LightThread::ready;
+  t->in_soon = where != Where::loop;
+  if (t->in_soon) push_soon(t->vm, &t->task, where == Where::soon_first);
+  else t->vm->core->loop->post(&t->task);
+}
+
+static void unqueue(LightThread *t) {
+  if (!t->task.is_queued) return;
+  if (t->in_soon) remove_soon(t->vm, &t->task);
+  else t->vm->core->loop->unpost(&t->task);
+  t->in_soon = false;
+}
 
 /// Ends what `t` waits for, the operation being told.
 static void drop_wait(LightThread *t) {
@@ -155,7 +233,7 @@ static void drop_wait(LightThread *t) {
     w->thread = nullptr;
     if (w->cancel) w->cancel(w);
   }
-  t->vm->core->loop->unpost(&t->task);
+  unqueue(t);
 }
 
 /// A wait begins. One may be left over: where Lua cannot yield (a sort's comparison, a gsub's callback) the await after a
@@ -179,20 +257,21 @@ uint64_t sched_park_for_threads() {
   return t->wait_epoch = vm_current->next_epoch++;
 }
 
-void sched_make_ready(LightThread *t, int nargs) {
-  t->nargs = nargs;
-  t->waiter = nullptr;
-  t->wait_epoch = 0;
-  t->state = LightThread::ready;
-  if (t != t->vm->leaving) t->vm->core->loop->post(&t->task);
+void sched_park_for_spawn(LightThread *child) {
+  LightThread *t = vm_current->current;
+  begin_wait(t);
+  t->spawned = child;
 }
+
+void sched_start_later(LightThread *t, int nargs) { make_ready(t, nargs, Where::soon); }
 
 void sched_wake(Waiter *w, int32_t result) {
   LightThread *t = w->thread;
   w->thread = nullptr;
   if (!t) return;
   t->abi.result = result;
-  sched_make_ready(t, 0);
+  bool by_lua = t->vm->current || t->vm->is_draining;
+  make_ready(t, 0, by_lua ? Where::soon : Where::loop);
 }
 
 void sched_exit(int32_t rc) {
@@ -206,30 +285,11 @@ Request *sched_request() {
   return vm && vm->current ? vm->current->run->r : nullptr;
 }
 
-void sched_run_soon(Task *task) {
-  Vm *vm = vm_current;
-  if (task->is_queued) return;
-  if (!vm->current) return vm->core->loop->post(task);  // nobody is about to yield
-  task->is_queued = true;
-  task->next = nullptr;
-  if (vm->soon) vm->soon_last->next = task;
-  else vm->soon = task;
-  vm->soon_last = task;
-}
-
-static void drain_soon(Vm *vm) {
-  while (Task *task = vm->soon) {
-    vm->soon = task->next;
-    task->is_queued = false;
-    task->run(task);
-  }
-}
-
 void sched_yield_self() {
   LightThread *t = vm_current->current;
   begin_wait(t);
   t->abi.result = MW_OK;
-  sched_make_ready(t, 0);
+  make_ready(t, 0, Where::loop);
 }
 
 void sched_kill(LightThread *t) {
@@ -304,18 +364,26 @@ static void on_end(LightThread *t, int status) {
   }
   LightThread *waiter = t->waited_by;
   if (!waiter || waiter->wait_epoch != t->waited_epoch) return;  // a zombie until somebody waits for it, or the run ends
-  sched_make_ready(waiter, sched_collect(t, waiter->co));
+  make_ready(waiter, sched_collect(t, waiter->co), Where::soon_first);
 }
 
-/// A light thread yielded. True when it is parked on something.
-static bool on_yield(LightThread *t) {
+/// A light thread yielded.
+static void on_yield(LightThread *t) {
   Run *run = t->run;
   lua_settop(t->co, 0);  // the await mark
   if (t->is_exiting) run->has_exited = true;
-  if (run->has_exited) return false;
-  if (t->waiter || t->wait_epoch) t->state = LightThread::parked;
-  else if (t->state == LightThread::running) sched_make_ready(t, 0);  // coroutine.yield() of a light thread: a reschedule
-  return t->state == LightThread::parked;
+  if (run->has_exited) return;
+  if (LightThread *child = t->spawned) {
+    t->spawned = nullptr;
+    lua_rawgeti(t->co, LUA_REGISTRYINDEX, child->ref);
+    make_ready(t, 1, Where::soon);
+    make_ready(child, child->nargs, Where::soon_first);
+  } else if (t->waiter || t->wait_epoch) {
+    t->state = LightThread::parked;
+  } else if (t->state == LightThread::running) {
+    make_ready(t, 0, Where::soon);
+    t->has_yielded = true;
+  }
 }
 
 /// What the worker shows to Lua, saved around a resume: resumes nest.
@@ -348,24 +416,17 @@ void sched_resume(LightThread *t, int nargs) {
   Run *run = t->run;
   Request *r = run->r;
   ++run->depth;
-  for (;;) {
-    t->state = LightThread::running;
-    t->nargs = 0;
-    Shown before = show(vm, t);
-    if (r) ++r->lua_running;
-    int status = lua_resume(t->co, nargs);
-    if (r) --r->lua_running;
-    unshow(vm, before);
-    bool parked = status == LUA_YIELD && on_yield(t);
-    if (status != LUA_YIELD) on_end(t, status);
-    if (!vm->soon) break;
-    LightThread *saved = vm->leaving;
-    vm->leaving = parked ? t : nullptr;
-    drain_soon(vm);
-    vm->leaving = saved;
-    if (!parked || run->is_dropped || run->has_exited || t->state != LightThread::ready) break;
-    nargs = t->nargs;
-  }
+  t->state = LightThread::running;
+  t->has_yielded = false;
+  t->nargs = 0;
+  Shown before = show(vm, t);
+  if (r) ++r->lua_running;
+  int status = lua_resume(t->co, nargs);
+  if (r) --r->lua_running;
+  unshow(vm, before);
+  if (status == LUA_YIELD) on_yield(t);
+  else on_end(t, status);
+  if (vm->soon && !vm->is_draining) drain_soon(vm);
   if (--run->depth > 0) return;
   if (run->is_dropped) {
     if (run->done) run->done(run);

@@ -12,34 +12,23 @@ static int yield_await(lua_State *L) {
   return lua_yield(L, 1);
 }
 
-/// Spawns nest on the C stack, each child running inside its parent's call; from this depth on a child starts from the loop.
-static constexpr uint32_t kMaxSpawnDepth = 100;
-
-/// spawn(f, ...) -> coroutine. Runs f until it first waits.
+/// spawn(f, ...) -> coroutine. f runs until it first waits; then the spawner goes on, behind whatever was made ready before.
 static int thread_spawn(lua_State *L) {
   Vm *vm = vm_current;
   luaL_argcheck(L, lua_isfunction(L, 1), 1, "Lua function expected");
   if (!vm->current) return luaL_error(L, "API disabled in the current context");
-  Run *run = vm->current->run;
-  LightThread *t = sched_thread_new(vm, run, false);
+  LightThread *t = sched_thread_new(vm, vm->current->run, false);
   t->parent = L;
   int n = lua_gettop(L);
   lua_checkstack(t->co, n + 1);  // n fits L's stack, so it fits this one
   lua_xmove(L, t->co, n);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
-  if (vm->spawn_depth >= kMaxSpawnDepth) {
-    sched_make_ready(t, n - 1);
-    return 1;
-  }
-  ++vm->spawn_depth;
-  ++run->depth;  // the spawner is on the stack: the run cannot end under it
-  sched_resume(t, n - 1);
-  --run->depth;
-  --vm->spawn_depth;
-  if (run->has_exited || run->is_dropped) {
-    vm->current->is_exiting = true;
+  if (lua_isyieldable(L)) {
+    t->nargs = n - 1;
+    sched_park_for_spawn(t);
     return yield_await(L);
   }
+  sched_start_later(t, n - 1);
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
   return 1;
 }
 
@@ -104,14 +93,17 @@ static int thread_kill(lua_State *L) {
   return 1;
 }
 
-/// state_of(co) -> "zombie" | "dead" | nil: what the coroutine itself cannot tell of a light thread.
+/// state_of(co) -> "dead" | "zombie" | "suspended" (by its own coroutine.yield) | "running" (waits for something, or
+/// its turn): what the coroutine itself cannot tell of a light thread. Nil where it can.
 static int thread_state_of(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   LightThread *t = co ? sched_of(co) : nullptr;
   if (!t) return 0;
   if (!t->run) lua_pushliteral(L, "dead");
   else if (t->state == LightThread::zombie) lua_pushliteral(L, "zombie");
-  else return 0;
+  else if (t->state == LightThread::running) return 0;
+  else if (t->has_yielded) lua_pushliteral(L, "suspended");
+  else lua_pushliteral(L, "running");
   return 1;
 }
 

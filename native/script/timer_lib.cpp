@@ -31,10 +31,22 @@ static void free_entry(TimerEntry *e) {
 
 static void timer_run_done(Run *run) { --run->vm->timers_running; }
 
+static void log_refusal(const TimerEntry *e) {
+  lua_State *L = e->vm->L;
+  lua_Debug ar{};
+  lua_rawgeti(L, LUA_REGISTRYINDEX, e->ref);
+  lua_rawgeti(L, -1, 1);
+  lua_getinfo(L, ">S", &ar);
+  lua_pop(L, 1);
+  log_write(*e->vm->core->log, kLogAlert, 0, nullptr,
+            "lua failed to run timer with function defined at %s:%d: %u lua_max_running_timers are not enough", ar.source,
+            ar.linedefined, e->vm->core->p->lua_max_running_timers);
+}
+
 static void run_entry(TimerEntry *e) {
   Vm *vm = e->vm;
   if (vm->timers_running >= vm->core->p->lua_max_running_timers) {
-    log_write(*vm->core->log, kLogAlert, 0, nullptr, "%u lua_max_running_timers are not enough", vm->core->p->lua_max_running_timers);
+    log_refusal(e);
     if (e->interval == 0 || vm->is_exiting) free_entry(e);
     else vm->core->loop->arm(&e->timer, e->interval);
     return;

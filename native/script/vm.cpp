@@ -209,7 +209,7 @@ static void call_run_done(Run *run) {
     Value values;
     values.tag = Value::array;
     const char *why = nullptr;
-    int n = lua_gettop(co);
+    int n = run->entry->end == LightThread::finished ? lua_gettop(co) : 0;  // none after ngx.exit()
     values.items.resize(static_cast<size_t>(n));
     for (int i = 1; i <= n && result.ok; ++i) result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why);
     if (result.ok) value_encode(result.values, values);

@@ -40,7 +40,10 @@ struct LightThread {
   uint64_t wait_epoch = 0;        ///< the ngx.thread.wait it is in; 0 = none
   Waiter *waiter = nullptr;       ///< what it is parked on
   Task task;                      ///< queued to be resumed
+  bool in_soon = false;           ///< `task` is in Vm::soon, else in the loop's queue
+  bool has_yielded = false;       ///< it waits because of its own coroutine.yield()
   int nargs = 0;                  ///< values on its stack for the next resume
+  LightThread *spawned = nullptr; ///< runs as soon as this one, which spawned it, has yielded
   Waiter sleep_waiter;
   Timer sleep_timer;
 };
@@ -81,13 +84,12 @@ struct Vm {
   uint32_t free_count = 0;
   LightThread *bare_threads = nullptr;  ///< idle, without a coroutine
   uint64_t next_epoch = 1;
-  uint32_t spawn_depth = 0;       ///< ngx.thread.spawn calls on the C stack
   Run *free_runs = nullptr;
   Run *runs = nullptr;            ///< requestless ones that are parked
   LightThread *current = nullptr;
-  LightThread *leaving = nullptr; ///< has just yielded: waking it now lets it go on without a turn of the loop
-  Task *soon = nullptr;           ///< tasks for right after the current resume
+  Task *soon = nullptr;           ///< tasks for right after the current resume, light threads among them
   Task *soon_last = nullptr;
+  bool is_draining = false;       ///< `soon` is being worked off further down the stack
   TimerEntry *timers = nullptr;
   uint32_t timers_pending = 0, timers_running = 0;
   int64_t next_ticket = 1;
@@ -120,8 +122,10 @@ void sched_resume(LightThread *t, int nargs);
 LightThread *sched_of(lua_State *co, bool *was_one = nullptr);
 /// Parks the running light thread until one of the threads that carry the returned epoch ends.
 uint64_t sched_park_for_threads();
-/// Queues a light thread to be resumed with the `nargs` values on its stack.
-void sched_make_ready(LightThread *t, int nargs);
+/// The running light thread yields now, `child` runs, then this one goes on with the child's coroutine as its result.
+void sched_park_for_spawn(LightThread *child);
+/// Queues a new light thread to be started with the `nargs` values on its stack.
+void sched_start_later(LightThread *t, int nargs);
 /// Ends a thread that is not running: cancels its wait. It becomes a zombie without results, or is freed.
 void sched_kill(LightThread *t);
 /// Pushes `status, values...` of a zombie onto `to`; returns how many, and frees the zombie.

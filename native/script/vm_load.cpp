@@ -13,10 +13,10 @@ namespace mw {
 const char kWrapperChunk[] = "=handler";
 static const char kFilesKey = 0;  ///< registry key of the table path -> function
 
-/// Says why a chunk did not load: into `why` where the caller tells it, else into the log.
-static void report(Vm *vm, Request *r, std::string *why, const std::string &text) {
-  if (why) *why = text;
-  else log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, "%s", text.c_str());
+/// Says why a chunk did not load: into `why` where the caller tells it, else into the log, with `what` before it.
+static void report(Vm *vm, Request *r, std::string *why, const std::string &what, const std::string &reason) {
+  if (why) *why = reason;
+  else log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, "%s%s", what.c_str(), reason.c_str());
 }
 
 /// Takes the compiler's message off the stack.
@@ -41,7 +41,7 @@ static void wrap_chunk(lua_State *L) {
 /// Loads inline text. Leaves the function, or nothing, on vm->L.
 static Rc load_inline(Vm *vm, Request *r, const Script &s, std::string *why) {
   if (luaL_loadbuffer(vm->L, s.source.data(), s.source.size(), s.chunkname.c_str()) == 0) return kOk;
-  report(vm, r, why, "failed to load inlined Lua code: " + pop_error(vm->L));
+  report(vm, r, why, "failed to load inlined Lua code: ", pop_error(vm->L));
   return 500;
 }
 
@@ -50,11 +50,11 @@ static Rc load_file(Vm *vm, Request *r, const char *path, std::string *why) {
   struct stat st;
   if (stat(path, &st) < 0) {
     int error = errno;
-    report(vm, r, why, subject + "cannot open " + path + ": " + strerror(error));
+    report(vm, r, why, subject, std::string("cannot open ") + path + ": " + strerror(error));
     return error == ENOENT || error == ENOTDIR ? 404 : 500;
   }
   if (luaL_loadfile(vm->L, path) == 0) return kOk;
-  report(vm, r, why, subject + pop_error(vm->L));
+  report(vm, r, why, subject, pop_error(vm->L));
   return 500;
 }
 

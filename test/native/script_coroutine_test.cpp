@@ -55,7 +55,7 @@ TEST(script_resume_refuses_in_the_words_of_openresty) {
   CHECK_EQ(b.run(R"(local t = ngx.thread.spawn(function() ngx.sleep(0.003) return "own way" end)
     local ok, err = coroutine.resume(t)
     return ok, err, select(2, ngx.thread.wait(t)))"),
-           "false cannot resume suspended coroutine own way");
+           "false cannot resume running coroutine own way");
   CHECK_EQ(b.run(R"(local co = coroutine.create(function() ngx.sleep(0.003) return "own way" end)
     local t = ngx.thread.spawn(function() return select(2, coroutine.resume(co)) end)
     local s, ok, err = coroutine.status(co), coroutine.resume(co)
@@ -74,6 +74,46 @@ TEST(script_bare_yield_gives_way_and_returns_nothing) {
     ngx.thread.wait(a) ngx.thread.wait(b)
     return table.concat(o, " "))"),
            "a1 b1 a2 b2 a3 b3");
+  // One that only ever gives way keeps neither timers nor other light threads waiting.
+  CHECK_EQ(b.run(R"(local n = 0
+    local t = ngx.thread.spawn(function() while true do n = n + 1 coroutine.yield() end end)
+    ngx.sleep(0.005)
+    return n > 10, coroutine.status(t), ngx.thread.kill(t))"),
+           "true suspended 1");
+}
+
+// The order of lua-nginx-module: a spawner goes behind what was ready before, a finished child's waiter goes first.
+TEST(script_order_of_turns) {
+  Bench b;
+  b.boot();
+  CHECK_EQ(b.run(R"(local o = {}
+    local function say(x) o[#o+1] = x end
+    local function f() say "f1" coroutine.yield() say "f2" coroutine.yield() say "f3" end
+    local function g() say "g1" coroutine.yield() say "g2" coroutine.yield() say "g3" end
+    ngx.thread.spawn(f) ngx.thread.spawn(g) say "done"
+    ngx.sleep(0)
+    return table.concat(o, " "))"),
+           "f1 g1 f2 done g2 f3 g3");
+  CHECK_EQ(b.run(R"(local o = {}
+    local function say(x) o[#o+1] = x end
+    local function g() say "g" end
+    local function f() say "before g" ngx.thread.spawn(g) say "after g" end
+    say "before f" ngx.thread.spawn(f) say "after f"
+    ngx.sleep(0)
+    return table.concat(o, ", "))"),
+           "before f, before g, g, after f, after g");
+}
+
+TEST(script_status_of_light_threads) {
+  Bench b;
+  b.boot();
+  CHECK_EQ(b.run(R"(local s, me = coroutine.status
+    local sleeps = ngx.thread.spawn(function() ngx.sleep(0.001) end)
+    local inner = ngx.thread.spawn(function() coroutine.wrap(function() ngx.sleep(0.001) end)() end)
+    local yields = ngx.thread.spawn(function() while true do coroutine.yield() end end)
+    local ends = ngx.thread.spawn(function() me = s(coroutine.running()) end)
+    return me, s(sleeps), s(inner), s(yields), s(ends), ngx.thread.wait(ends) and s(ends), ngx.thread.kill(yields) and s(yields))"),
+           "running running normal suspended zombie dead dead");
 }
 
 TEST(script_threads_inside_user_coroutines) {

@@ -72,7 +72,7 @@ TEST(script_kill_ends_what_waits_and_says_so) {
   // A thread that waits for its own child, one that only gave way, one in a semaphore.
   CHECK_EQ(b.run(R"(local sem = require("ngx.semaphore").new(0)
     local t = ngx.thread.spawn(function() ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0.003) end)) error "no" end)
-    local u = ngx.thread.spawn(function() coroutine.yield() error "no" end)
+    local u = ngx.thread.spawn(function() while true do coroutine.yield() end end)
     local v = ngx.thread.spawn(function() sem:wait(1) error "no" end)
     local n = sem:count()
     ngx.thread.kill(t) ngx.thread.kill(u) ngx.thread.kill(v)

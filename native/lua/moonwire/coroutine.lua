@@ -15,6 +15,8 @@ return function(_, host)
   local refused, failures = host.refused, host.failures
   local state_of = host.thread.state_of
 
+  local settle
+
   local function status(co)
     if type(co) ~= "thread" then
       error("bad argument #1 to 'status' (coroutine expected)", 2)
@@ -23,12 +25,17 @@ return function(_, host)
     if why == AWAIT then
       return "normal" -- its resumer waits on its behalf
     end
-    return why and state_of(co) or raw_status(co)
+    local state = why and state_of(co)
+    if state == "running" then
+      local info = getinfo(co, 1, "f")
+      return info and info.func == settle and "normal" or state -- waits on behalf of a user coroutine
+    end
+    return state or raw_status(co)
   end
 
   local resume
 
-  local function settle(co, ...)
+  function settle(co, ...)
     local ok, mark = ...
     if mark == AWAIT and ok then
       refused[co] = AWAIT

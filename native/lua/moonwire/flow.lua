@@ -52,6 +52,9 @@ return function(ngx)
   --- Answers with a redirect to `uri`; the handler ends.
   function ngx.redirect(uri, status)
     local r = resp.writer()
+    if type(uri) == "number" then
+      uri = tostring(uri)
+    end
     if type(uri) ~= "string" then
       error("bad argument #1 to 'redirect' (string expected, got " .. type(uri) .. ")", 2)
     end

@@ -72,7 +72,7 @@ return function(ngx, host)
     if level < 0 then
       error("bad argument #1 to 'log' (bad log level: " .. level .. ")", 2)
     end
-    local text = position_of() .. join("log", 2, ...)
+    local text = position_of() .. join("log", 1, ...)
     C.mw_log_write(level, text, #text)
   end
 
