@@ -34,8 +34,24 @@ void value_push(lua_State *L, const Value &v) {
   }
 }
 
+/// The tables around the one that is read, innermost first.
+struct Around {
+  const void *table;
+  const Around *outer;
+  int depth;
+};
+
+static bool read(lua_State *L, int index, Value &out, const char **why, const Around *outer);
+
 /// A table whose keys are 1..n is an array; any other crosses with its keys.
-static bool read_table(lua_State *L, int index, Value &out, const char **why, int depth) {
+static bool read_table(lua_State *L, int index, Value &out, const char **why, const Around *outer) {
+  Around here{lua_topointer(L, index), outer, outer ? outer->depth + 1 : 1};
+  for (const Around *a = outer; a; a = a->outer)
+    if (a->table == here.table) here.depth = kMaxDepth + 1;
+  if (here.depth > kMaxDepth) {
+    *why = "value nests too deeply or holds itself";
+    return false;
+  }
   size_t n = lua_objlen(L, index), seen = 0;
   lua_pushnil(L);
   while (lua_next(L, index)) {
@@ -47,7 +63,7 @@ static bool read_table(lua_State *L, int index, Value &out, const char **why, in
     out.items.resize(n);
     for (size_t i = 0; i < n; ++i) {
       lua_rawgeti(L, index, static_cast<int>(i) + 1);
-      bool ok = value_read(L, lua_gettop(L), out.items[i], why, depth + 1);
+      bool ok = read(L, lua_gettop(L), out.items[i], why, &here);
       lua_pop(L, 1);
       if (!ok) return false;
     }
@@ -58,8 +74,8 @@ static bool read_table(lua_State *L, int index, Value &out, const char **why, in
   while (lua_next(L, index)) {
     int top = lua_gettop(L);
     out.pairs.emplace_back();
-    bool ok = value_read(L, top - 1, out.pairs.back().first, why, depth + 1) &&
-              value_read(L, top, out.pairs.back().second, why, depth + 1);
+    bool ok = read(L, top - 1, out.pairs.back().first, why, &here) &&
+              read(L, top, out.pairs.back().second, why, &here);
     Value::Tag key = out.pairs.back().first.tag;
     if (ok && key != Value::string && key != Value::number) {
       *why = "a table key is neither a string nor a number";
@@ -74,11 +90,7 @@ static bool read_table(lua_State *L, int index, Value &out, const char **why, in
   return true;
 }
 
-bool value_read(lua_State *L, int index, Value &out, const char **why, int depth) {
-  if (depth > kMaxDepth) {
-    *why = "value nests too deeply or holds itself";
-    return false;
-  }
+static bool read(lua_State *L, int index, Value &out, const char **why, const Around *outer) {
   if (!lua_checkstack(L, 8)) {
     *why = "out of memory";
     return false;
@@ -103,11 +115,13 @@ bool value_read(lua_State *L, int index, Value &out, const char **why, int depth
         return true;
       }
       break;
-    case LUA_TTABLE: return read_table(L, index, out, why, depth);
+    case LUA_TTABLE: return read_table(L, index, out, why, outer);
     default: break;
   }
   *why = "a value of this type cannot leave Lua";
   return false;
 }
+
+bool value_read(lua_State *L, int index, Value &out, const char **why) { return read(L, index, out, why, nullptr); }
 
 }  // namespace mw

@@ -10,6 +10,6 @@ namespace mw {
 /// Pushes one value; null becomes ngx.null. May raise a Lua error (memory): call it protected.
 void value_push(lua_State *L, const Value &v);
 /// Reads the value at `index`. False with `why` for what cannot cross (functions, userdata, cycles).
-bool value_read(lua_State *L, int index, Value &out, const char **why, int depth = 0);
+bool value_read(lua_State *L, int index, Value &out, const char **why);
 
 }  // namespace mw
