@@ -30,7 +30,7 @@ return function(ngx)
     if not rc then
       error("bad argument #1 to 'exit' (number expected, got " .. (status == nil and "nil" or type(status)) .. ")", 2)
     end
-    if band(W.phase, MAY_EXIT) == 0 then
+    if W.thread == nil or band(W.phase, MAY_EXIT) == 0 then -- no thread: a finalizer while the VM closes
       abi.refuse_phase()
     end
     if rc == ngx.AGAIN or rc == ngx.DONE then
