@@ -5,9 +5,11 @@
 
 using namespace mw;
 
-extern "C" MW_EXPORT int32_t mw_log_level(void) { return vm_current->core->log->level; }
+extern "C" MW_EXPORT
+int32_t mw_log_level(void) { return vm_current->core->log->level; }
 
-extern "C" MW_EXPORT void mw_log_write(int32_t level, const char *text, size_t size) {
+extern "C" MW_EXPORT
+void mw_log_write(int32_t level, const char *text, size_t size) {
   const LogContext *ctx = nullptr;
   const Log &log = vm_current->current ? run_log(vm_current->current->run, &ctx) : *vm_current->core->log;
   log_text(log, static_cast<LogLevelId>(level), 0, ctx, {text, size});

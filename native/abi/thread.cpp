@@ -9,16 +9,19 @@ using namespace mw;
 // --- sleep -----------------------------------------------------------------------------------------------------------
 
 static void on_slept(Timer *t) {
-  LightThread *thread = reinterpret_cast<LightThread *>(reinterpret_cast<char *>(t) - offsetof(LightThread, sleep_timer));
+  LightThread *thread =
+      reinterpret_cast<LightThread *>(reinterpret_cast<char *>(t) - offsetof(LightThread, sleep_timer));
   sched_wake(&thread->sleep_waiter, MW_OK);
 }
 
 static void cancel_sleep(Waiter *w) {
-  LightThread *thread = reinterpret_cast<LightThread *>(reinterpret_cast<char *>(w) - offsetof(LightThread, sleep_waiter));
+  LightThread *thread =
+      reinterpret_cast<LightThread *>(reinterpret_cast<char *>(w) - offsetof(LightThread, sleep_waiter));
   thread->vm->core->loop->disarm(&thread->sleep_timer);
 }
 
-extern "C" MW_EXPORT int32_t mw_thread_sleep(double seconds) {
+extern "C" MW_EXPORT
+int32_t mw_thread_sleep(double seconds) {
   LightThread *t = vm_current->current;
   uint64_t ms = sched_ms(seconds);
   if (ms == 0) {
@@ -31,12 +34,14 @@ extern "C" MW_EXPORT int32_t mw_thread_sleep(double seconds) {
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT int32_t mw_thread_yield(void) {
+extern "C" MW_EXPORT
+int32_t mw_thread_yield(void) {
   sched_yield_self();
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT void mw_thread_exit(int32_t rc) {
+extern "C" MW_EXPORT
+void mw_thread_exit(int32_t rc) {
   // These two have a meaning between us and http, which a handler's own code must not reach.
   sched_exit(rc == kAgain || rc == kDone ? static_cast<int32_t>(kOk) : rc);
 }
@@ -59,10 +64,14 @@ struct mw_semaphore {
 
 static void unlink_wait(SemaphoreWait *w) {
   mw_semaphore_t *s = w->sem;
-  if (w->prev) w->prev->next = w->next;
-  else s->first = w->next;
-  if (w->next) w->next->prev = w->prev;
-  else s->last = w->prev;
+  if (w->prev)
+    w->prev->next = w->next;
+  else
+    s->first = w->next;
+  if (w->next)
+    w->next->prev = w->prev;
+  else
+    s->last = w->prev;
   --s->waiting;
   vm_current->core->loop->disarm(&w->timer);
 }
@@ -74,7 +83,8 @@ static void end_wait(SemaphoreWait *w, int32_t result) {
 }
 
 static void cancel_wait(Waiter *waiter) {
-  SemaphoreWait *w = reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(waiter) - offsetof(SemaphoreWait, waiter));
+  SemaphoreWait *w =
+      reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(waiter) - offsetof(SemaphoreWait, waiter));
   unlink_wait(w);
   delete w;
 }
@@ -91,27 +101,31 @@ static void hand_out(Task *task) {
   }
 }
 
-extern "C" MW_EXPORT mw_semaphore_t *mw_semaphore_new(int32_t n) {
+extern "C" MW_EXPORT
+mw_semaphore_t *mw_semaphore_new(int32_t n) {
   mw_semaphore_t *s = new mw_semaphore();
   s->resources = n;
   s->task.run = hand_out;
   return s;
 }
 
-extern "C" MW_EXPORT void mw_semaphore_free(mw_semaphore_t *s) {
+extern "C" MW_EXPORT
+void mw_semaphore_free(mw_semaphore_t *s) {
   // Collected: nobody holds it, so nobody can be waiting but threads that died with the VM.
   while (s->first) cancel_wait(&s->first->waiter);
   if (vm_current) vm_current->core->loop->unpost(&s->task);
   delete s;
 }
 
-extern "C" MW_EXPORT int32_t mw_semaphore_post(mw_semaphore_t *s, int32_t n) {
+extern "C" MW_EXPORT
+int32_t mw_semaphore_post(mw_semaphore_t *s, int32_t n) {
   s->resources += n;
   if (s->first) vm_current->core->loop->post(&s->task);
   return MW_OK;
 }
 
-extern "C" MW_EXPORT int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds) {
+extern "C" MW_EXPORT
+int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds) {
   if (s->resources > 0 && !s->first) {
     --s->resources;
     return MW_OK;
@@ -120,8 +134,10 @@ extern "C" MW_EXPORT int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds
   SemaphoreWait *w = new SemaphoreWait();
   w->sem = s;
   w->prev = s->last;
-  if (s->last) s->last->next = w;
-  else s->first = w;
+  if (s->last)
+    s->last->next = w;
+  else
+    s->first = w;
   s->last = w;
   ++s->waiting;
   w->timer.fire = on_wait_timeout;
@@ -130,4 +146,5 @@ extern "C" MW_EXPORT int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds
   return MW_AGAIN;
 }
 
-extern "C" MW_EXPORT int32_t mw_semaphore_count(mw_semaphore_t *s) { return s->resources - s->waiting; }
+extern "C" MW_EXPORT
+int32_t mw_semaphore_count(mw_semaphore_t *s) { return s->resources - s->waiting; }

@@ -22,7 +22,9 @@ const Log &run_log(const Run *run, const LogContext **ctx) {
     return run->r->log();
   }
   bool is_call = run->report != nullptr;  // a LuaVm's run() counts as a timer's phase, but is none
-  *ctx = run->phase == MW_PHASE_TIMER && !is_call ? &kTimerContext : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext : nullptr;
+  *ctx = run->phase == MW_PHASE_TIMER && !is_call ? &kTimerContext
+         : run->phase == MW_PHASE_INIT_WORKER     ? &kInitWorkerContext
+                                                  : nullptr;
   return *run->vm->core->log;
 }
 

@@ -5,8 +5,9 @@
 
 namespace mw {
 
-static constexpr uint32_t kPhaseBits[] = {MW_PHASE_SERVER_REWRITE, MW_PHASE_REWRITE, MW_PHASE_ACCESS, MW_PHASE_PRECONTENT,
-                                          MW_PHASE_CONTENT, MW_PHASE_HEADER_FILTER, MW_PHASE_BODY_FILTER, MW_PHASE_LOG};
+static constexpr uint32_t kPhaseBits[] = {MW_PHASE_SERVER_REWRITE, MW_PHASE_REWRITE, MW_PHASE_ACCESS,
+                                          MW_PHASE_PRECONTENT,     MW_PHASE_CONTENT, MW_PHASE_HEADER_FILTER,
+                                          MW_PHASE_BODY_FILTER,    MW_PHASE_LOG};
 
 static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
   Vm *vm = vm_current;

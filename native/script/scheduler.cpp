@@ -103,13 +103,17 @@ LightThread *sched_entry_new(Run *run) { return run->entry = sched_thread_new(ru
 
 void sched_thread_free(LightThread *t) {
   Vm *vm = t->vm;
-  if (t->prev) t->prev->next = t->next;
-  else t->run->threads = t->next;
+  if (t->prev)
+    t->prev->next = t->next;
+  else
+    t->run->threads = t->next;
   if (t->next) t->next->prev = t->prev;
   t->run = nullptr;
   t->state = LightThread::idle;
-  if (t->end == LightThread::finished && lua_status(t->co) == 0) lua_settop(t->co, 0);
-  else lua_resetthread(vm->L, t->co);
+  if (t->end == LightThread::finished && lua_status(t->co) == 0)
+    lua_settop(t->co, 0);
+  else
+    lua_resetthread(vm->L, t->co);
   lua_setexdata(t->co, t);  // lua_resetthread clears it
   if (t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries) {
     t->next = vm->free_threads;
@@ -124,8 +128,10 @@ void sched_thread_free(LightThread *t) {
 
 Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
   Run *run = vm->free_runs;
-  if (run) vm->free_runs = run->next;
-  else run = static_cast<Run *>(malloc(sizeof(Run)));
+  if (run)
+    vm->free_runs = run->next;
+  else
+    run = static_cast<Run *>(malloc(sizeof(Run)));
   if (!run) abort();
   new (run) Run();
   run->vm = vm;
@@ -140,9 +146,12 @@ Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
 
 static void free_run(Run *run) {
   Vm *vm = run->vm;
-  if (run->prev) run->prev->next = run->next;
-  else if (run->r) run->r->lua = run->next;
-  else vm->runs = run->next;
+  if (run->prev)
+    run->prev->next = run->next;
+  else if (run->r)
+    run->r->lua = run->next;
+  else
+    vm->runs = run->next;
   if (run->next) run->next->prev = run->prev;
   if (run->ctx_ref) {
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
@@ -180,8 +189,10 @@ static Task *pop_soon(Vm *vm) {
 static void remove_soon(Vm *vm, Task *task) {
   Task *before = nullptr;
   for (Task *at = vm->soon; at != task; at = at->next) before = at;
-  if (before) before->next = task->next;
-  else vm->soon = task->next;
+  if (before)
+    before->next = task->next;
+  else
+    vm->soon = task->next;
   if (vm->soon_last == task) vm->soon_last = before;
   task->is_queued = false;
 }
@@ -198,8 +209,10 @@ static void drain_soon(Vm *vm) {
   vm->is_draining = true;
   for (int n = 0; vm->soon; ++n) {
     Task *task = pop_soon(vm);
-    if (n < kMax) task->run(task);
-    else vm->core->loop->post(task);
+    if (n < kMax)
+      task->run(task);
+    else
+      vm->core->loop->post(task);
   }
   vm->is_draining = false;
 }
@@ -214,14 +227,18 @@ static void make_ready(LightThread *t, int nargs, Where where) {
   t->wait_epoch = 0;
   t->state = LightThread::ready;
   t->in_soon = where != Where::loop;
-  if (t->in_soon) push_soon(t->vm, &t->task, where == Where::soon_first);
-  else t->vm->core->loop->post(&t->task);
+  if (t->in_soon)
+    push_soon(t->vm, &t->task, where == Where::soon_first);
+  else
+    t->vm->core->loop->post(&t->task);
 }
 
 static void unqueue(LightThread *t) {
   if (!t->task.is_queued) return;
-  if (t->in_soon) remove_soon(t->vm, &t->task);
-  else t->vm->core->loop->unpost(&t->task);
+  if (t->in_soon)
+    remove_soon(t->vm, &t->task);
+  else
+    t->vm->core->loop->unpost(&t->task);
   t->in_soon = false;
 }
 
@@ -363,7 +380,8 @@ static void on_end(LightThread *t, int status) {
     }
   }
   LightThread *waiter = t->waited_by;
-  if (!waiter || waiter->wait_epoch != t->waited_epoch) return;  // a zombie until somebody waits for it, or the run ends
+  if (!waiter || waiter->wait_epoch != t->waited_epoch)
+    return;  // a zombie until somebody waits for it, or the run ends
   make_ready(waiter, sched_collect(t, waiter->co), Where::soon_first);
 }
 
@@ -424,8 +442,10 @@ void sched_resume(LightThread *t, int nargs) {
   int status = lua_resume(t->co, nargs);
   if (r) --r->lua_running;
   unshow(vm, before);
-  if (status == LUA_YIELD) on_yield(t);
-  else on_end(t, status);
+  if (status == LUA_YIELD)
+    on_yield(t);
+  else
+    on_end(t, status);
   if (vm->soon && !vm->is_draining) drain_soon(vm);
   if (--run->depth > 0) return;
   if (run->is_dropped) {

@@ -99,11 +99,16 @@ static int thread_state_of(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   LightThread *t = co ? sched_of(co) : nullptr;
   if (!t) return 0;
-  if (!t->run) lua_pushliteral(L, "dead");
-  else if (t->state == LightThread::zombie) lua_pushliteral(L, "zombie");
-  else if (t->state == LightThread::running) return 0;
-  else if (t->has_yielded) lua_pushliteral(L, "suspended");
-  else lua_pushliteral(L, "running");
+  if (!t->run)
+    lua_pushliteral(L, "dead");
+  else if (t->state == LightThread::zombie)
+    lua_pushliteral(L, "zombie");
+  else if (t->state == LightThread::running)
+    return 0;
+  else if (t->has_yielded)
+    lua_pushliteral(L, "suspended");
+  else
+    lua_pushliteral(L, "running");
   return 1;
 }
 
@@ -111,7 +116,8 @@ static int thread_state_of(lua_State *L) {
 static int thread_is_alive(lua_State *L) {
   lua_State *co = lua_tothread(L, 1);
   LightThread *t = co ? sched_of(co) : nullptr;
-  lua_pushboolean(L, t && t->run && t->state != LightThread::zombie && t->abi.ticket == static_cast<int64_t>(lua_tonumber(L, 2)));
+  lua_pushboolean(
+      L, t && t->run && t->state != LightThread::zombie && t->abi.ticket == static_cast<int64_t>(lua_tonumber(L, 2)));
   return 1;
 }
 
@@ -125,9 +131,9 @@ static int thread_self(lua_State *L) {
 }
 
 int thread_lib_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"spawn", thread_spawn}, {"wait", thread_wait}, {"kill", thread_kill},
-                                       {"state_of", thread_state_of}, {"is_alive", thread_is_alive}, {"self", thread_self},
-                                       {nullptr, nullptr}};
+  static const luaL_Reg functions[] = {
+      {"spawn", thread_spawn},       {"wait", thread_wait}, {"kill", thread_kill}, {"state_of", thread_state_of},
+      {"is_alive", thread_is_alive}, {"self", thread_self}, {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
   return 1;

@@ -11,16 +11,18 @@ struct TimerEntry {
   Task start_task{};
   TimerEntry *next = nullptr, *prev = nullptr;
   Vm *vm = nullptr;
-  int ref = LUA_NOREF;     ///< {f, args...}
-  int count = 0;           ///< of the values in there
-  uint64_t interval = 0;   ///< of every; 0 = once
+  int ref = LUA_NOREF;    ///< {f, args...}
+  int count = 0;          ///< of the values in there
+  uint64_t interval = 0;  ///< of every; 0 = once
   bool premature = false;
 };
 
 static void free_entry(TimerEntry *e) {
   Vm *vm = e->vm;
-  if (e->prev) e->prev->next = e->next;
-  else vm->timers = e->next;
+  if (e->prev)
+    e->prev->next = e->next;
+  else
+    vm->timers = e->next;
   if (e->next) e->next->prev = e->prev;
   --vm->timers_pending;
   vm->core->loop->disarm(&e->timer);
@@ -39,16 +41,18 @@ static void log_refusal(const TimerEntry *e) {
   lua_getinfo(L, ">S", &ar);
   lua_pop(L, 1);
   log_write(*e->vm->core->log, kLogAlert, 0, nullptr,
-            "lua failed to run timer with function defined at %s:%d: %u lua_max_running_timers are not enough", ar.source,
-            ar.linedefined, e->vm->core->p->lua_max_running_timers);
+            "lua failed to run timer with function defined at %s:%d: %u lua_max_running_timers are not enough",
+            ar.source, ar.linedefined, e->vm->core->p->lua_max_running_timers);
 }
 
 static void run_entry(TimerEntry *e) {
   Vm *vm = e->vm;
   if (vm->timers_running >= vm->core->p->lua_max_running_timers) {
     log_refusal(e);
-    if (e->interval == 0 || vm->is_exiting) free_entry(e);
-    else vm->core->loop->arm(&e->timer, e->interval);
+    if (e->interval == 0 || vm->is_exiting)
+      free_entry(e);
+    else
+      vm->core->loop->arm(&e->timer, e->interval);
     return;
   }
   Run *run = sched_run_new(vm, nullptr, MW_PHASE_TIMER);
@@ -62,8 +66,10 @@ static void run_entry(TimerEntry *e) {
   for (int i = 2; i <= n; ++i) lua_rawgeti(t->co, 1, i);
   lua_remove(t->co, 1);
   ++vm->timers_running;
-  if (e->interval == 0 || vm->is_exiting) free_entry(e);
-  else vm->core->loop->arm(&e->timer, e->interval);
+  if (e->interval == 0 || vm->is_exiting)
+    free_entry(e);
+  else
+    vm->core->loop->arm(&e->timer, e->interval);
   sched_run_start(run, n);
 }
 
@@ -112,8 +118,10 @@ static int timer_add(lua_State *L) {
   ++vm->timers_pending;
   uint64_t ms = sched_ms(delay);
   if (repeat) e->interval = ms ? ms : 1;
-  if (ms == 0) vm->core->loop->post(&e->start_task);
-  else vm->core->loop->arm(&e->timer, ms);
+  if (ms == 0)
+    vm->core->loop->post(&e->start_task);
+  else
+    vm->core->loop->arm(&e->timer, ms);
   lua_pushinteger(L, 1);
   return 1;
 }
@@ -129,7 +137,8 @@ static int timer_running(lua_State *L) {
 }
 
 int timer_lib_open(lua_State *L) {
-  static const luaL_Reg functions[] = {{"add", timer_add}, {"pending_count", timer_pending}, {"running_count", timer_running}, {nullptr, nullptr}};
+  static const luaL_Reg functions[] = {
+      {"add", timer_add}, {"pending_count", timer_pending}, {"running_count", timer_running}, {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
   return 1;

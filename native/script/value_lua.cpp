@@ -74,8 +74,7 @@ static bool read_table(lua_State *L, int index, Value &out, const char **why, co
   while (lua_next(L, index)) {
     int top = lua_gettop(L);
     out.pairs.emplace_back();
-    bool ok = read(L, top - 1, out.pairs.back().first, why, &here) &&
-              read(L, top, out.pairs.back().second, why, &here);
+    bool ok = read(L, top - 1, out.pairs.back().first, why, &here) && read(L, top, out.pairs.back().second, why, &here);
     Value::Tag key = out.pairs.back().first.tag;
     if (ok && key != Value::string && key != Value::number) {
       *why = "a table key is neither a string nor a number";

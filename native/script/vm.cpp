@@ -150,7 +150,8 @@ void vm_destroy(Vm *vm) {
 lua_State *vm_state(Vm *vm) { return vm->L; }
 
 uint64_t vm_memory(Vm *vm) {
-  return static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNT, 0)) * 1024 + static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNTB, 0));
+  return static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNT, 0)) * 1024 +
+         static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNTB, 0));
 }
 
 bool vm_is_idle(Vm *vm) { return !vm->runs && !vm->timers; }
@@ -211,9 +212,12 @@ static void call_run_done(Run *run) {
     const char *why = nullptr;
     int n = run->entry->end == LightThread::finished ? lua_gettop(co) : 0;  // none after ngx.exit()
     values.items.resize(static_cast<size_t>(n));
-    for (int i = 1; i <= n && result.ok; ++i) result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why);
-    if (result.ok) value_encode(result.values, values);
-    else result.error = why;
+    for (int i = 1; i <= n && result.ok; ++i)
+      result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why);
+    if (result.ok)
+      value_encode(result.values, values);
+    else
+      result.error = why;
   } else {
     result.error = c->report.message;
     result.traceback = c->report.traceback;

@@ -24,50 +24,51 @@ struct RunReport {
 /// exdata that names one. An entry thread keeps its lua_State for the next use; a spawned one gives it up, because its handle
 /// is in user code's hands and must never come to mean another thread.
 struct LightThread {
-  mw_thread_t abi{};              ///< first
+  mw_thread_t abi{};  ///< first
   enum State : uint8_t { idle, running, parked, ready, zombie } state = idle;
   enum End : uint8_t { none, finished, failed } end = none;  ///< of a zombie; its results stand on its stack
   bool is_entry = false;
-  bool is_exiting = false;        ///< sched_exit was called: ends its run at the next yield
+  bool is_exiting = false;  ///< sched_exit was called: ends its run at the next yield
   Vm *vm = nullptr;
   lua_State *co = nullptr;
-  int ref = LUA_NOREF;            ///< keeps `co` alive, in the registry
+  int ref = LUA_NOREF;  ///< keeps `co` alive, in the registry
   Run *run = nullptr;
   LightThread *next = nullptr, *prev = nullptr;  ///< in its run; `next` in a free list
-  lua_State *parent = nullptr;    ///< the coroutine that spawned it
-  LightThread *waited_by = nullptr;  ///< the light thread in ngx.thread.wait for it, while that still is in wait `waited_epoch`
+  lua_State *parent = nullptr;                   ///< the coroutine that spawned it
+  LightThread *waited_by =
+      nullptr;  ///< the light thread in ngx.thread.wait for it, while that still is in wait `waited_epoch`
   uint64_t waited_epoch = 0;
-  uint64_t wait_epoch = 0;        ///< the ngx.thread.wait it is in; 0 = none
-  Waiter *waiter = nullptr;       ///< what it is parked on
-  Task task;                      ///< queued to be resumed
-  bool in_soon = false;           ///< `task` is in Vm::soon, else in the loop's queue
-  bool has_yielded = false;       ///< it waits because of its own coroutine.yield()
-  int nargs = 0;                  ///< values on its stack for the next resume
-  LightThread *spawned = nullptr; ///< runs as soon as this one, which spawned it, has yielded
+  uint64_t wait_epoch = 0;         ///< the ngx.thread.wait it is in; 0 = none
+  Waiter *waiter = nullptr;        ///< what it is parked on
+  Task task;                       ///< queued to be resumed
+  bool in_soon = false;            ///< `task` is in Vm::soon, else in the loop's queue
+  bool has_yielded = false;        ///< it waits because of its own coroutine.yield()
+  int nargs = 0;                   ///< values on its stack for the next resume
+  LightThread *spawned = nullptr;  ///< runs as soon as this one, which spawned it, has yielded
   Waiter sleep_waiter;
   Timer sleep_timer;
 };
 
 /// A handler under way: an entry thread and what it spawned. Ends when all have ended, or one of them exits.
 struct Run {
-  Run *next = nullptr;            ///< of the same request (Request::lua), of the VM's requestless ones, or free
+  Run *next = nullptr;  ///< of the same request (Request::lua), of the VM's requestless ones, or free
   Run *prev = nullptr;
   Request *r = nullptr;
   Vm *vm = nullptr;
   LightThread *threads = nullptr;
   LightThread *entry = nullptr;
-  int32_t live = 0;               ///< threads that are not zombies
+  int32_t live = 0;  ///< threads that are not zombies
   uint32_t phase = 0;
   LuaPhase lua_phase{};
   bool has_exited = false;
-  bool is_dropped = false;        ///< released while on the stack
-  bool has_failed = false;        ///< the entry thread raised an error
-  uint32_t depth = 0;             ///< resumes of its threads on the stack
+  bool is_dropped = false;  ///< released while on the stack
+  bool has_failed = false;  ///< the entry thread raised an error
+  uint32_t depth = 0;       ///< resumes of its threads on the stack
   Rc rc = kOk;
   int32_t ctx_ref = 0;            ///< ngx.ctx of a run without request
   void (*done)(Run *) = nullptr;  ///< requestless runs, entry thread still there; request runs go to http_lua_done
   void *done_arg = nullptr;
-  RunReport *report = nullptr;    ///< where a failure of the entry thread goes instead of the log; the starter's
+  RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
 struct Vm {
@@ -75,21 +76,22 @@ struct Vm {
   HttpCore *core = nullptr;
   mw_worker_t *abi = nullptr;
   lua_State *L = nullptr;
-  std::vector<int> script_refs;   ///< by plan script; LUA_NOREF = not loaded yet
-  int ctx_table = LUA_NOREF;      ///< array of ngx.ctx tables
+  std::vector<int> script_refs;  ///< by plan script; LUA_NOREF = not loaded yet
+  int ctx_table = LUA_NOREF;     ///< array of ngx.ctx tables
   int message_handler = LUA_NOREF;
-  int refused_table = LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
-  int failures_table = LUA_NOREF; ///< weak-keyed: coroutine -> {coroutine wrapped in it that failed, message}
+  int refused_table =
+      LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
+  int failures_table = LUA_NOREF;       ///< weak-keyed: coroutine -> {coroutine wrapped in it that failed, message}
   LightThread *free_threads = nullptr;  ///< idle, with a clean coroutine
   uint32_t free_count = 0;
   LightThread *bare_threads = nullptr;  ///< idle, without a coroutine
   uint64_t next_epoch = 1;
   Run *free_runs = nullptr;
-  Run *runs = nullptr;            ///< requestless ones that are parked
+  Run *runs = nullptr;  ///< requestless ones that are parked
   LightThread *current = nullptr;
-  Task *soon = nullptr;           ///< tasks for right after the current resume, light threads among them
+  Task *soon = nullptr;  ///< tasks for right after the current resume, light threads among them
   Task *soon_last = nullptr;
-  bool is_draining = false;       ///< `soon` is being worked off further down the stack
+  bool is_draining = false;  ///< `soon` is being worked off further down the stack
   TimerEntry *timers = nullptr;
   uint32_t timers_pending = 0, timers_running = 0;
   int64_t next_ticket = 1;

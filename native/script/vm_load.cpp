@@ -15,8 +15,11 @@ static const char kFilesKey = 0;  ///< registry key of the table path -> functio
 
 /// Says why a chunk did not load: into `why` where the caller tells it, else into the log, with `what` before it.
 static void report(Vm *vm, Request *r, std::string *why, const std::string &what, const std::string &reason) {
-  if (why) *why = reason;
-  else log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, "%s%s", what.c_str(), reason.c_str());
+  if (why)
+    *why = reason;
+  else
+    log_write(r ? r->log() : *vm->core->log, kLogError, 0, r ? &r->log_ctx : nullptr, "%s%s", what.c_str(),
+              reason.c_str());
 }
 
 /// Takes the compiler's message off the stack.
@@ -99,8 +102,10 @@ Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string
   const Script &s = vm->core->p->scripts[i];
   bool computed = s.is_file && !s.path.is_constant();
   Rc rc;
-  if (computed && r) rc = push_computed_file(vm, r, s, cache);
-  else rc = s.is_file ? load_file(vm, r, s.path.constant().c_str(), why) : load_inline(vm, r, s, why);
+  if (computed && r)
+    rc = push_computed_file(vm, r, s, cache);
+  else
+    rc = s.is_file ? load_file(vm, r, s.path.constant().c_str(), why) : load_inline(vm, r, s, why);
   if (rc != kOk) return rc;
   if (cache && !computed) {
     wrap_chunk(vm->L);

@@ -136,9 +136,12 @@ struct Bench {
       CHECK(value_decode(values, r.values));
       for (const Value &v : values.items) {
         if (!out.empty()) out += ' ';
-        if (v.tag == Value::string) out += v.str;
-        else if (v.tag == Value::number) out += std::to_string(static_cast<long>(v.num));
-        else out += v.tag == Value::true_ ? "true" : v.tag == Value::false_ ? "false" : v.tag == Value::nil ? "nil" : "?";
+        if (v.tag == Value::string)
+          out += v.str;
+        else if (v.tag == Value::number)
+          out += std::to_string(static_cast<long>(v.num));
+        else
+          out += v.tag == Value::true_ ? "true" : v.tag == Value::false_ ? "false" : v.tag == Value::nil ? "nil" : "?";
       }
     });
     if (!turn_until(done)) return "HANGS";

@@ -48,9 +48,11 @@ TEST(script_resume_refuses_in_the_words_of_openresty) {
   CHECK_EQ(b.run("return coroutine.resume(coroutine.running())"), "false cannot resume running coroutine");
   CHECK_EQ(b.run("local me = coroutine.running() return coroutine.wrap(function() return coroutine.resume(me) end)()"),
            "false cannot resume normal coroutine");
-  CHECK_EQ(b.run(R"(local c c = coroutine.create(function() local d = coroutine.wrap(function() return coroutine.resume(c) end)
+  CHECK_EQ(
+      b.run(
+          R"(local c c = coroutine.create(function() local d = coroutine.wrap(function() return coroutine.resume(c) end)
       return d() end) return coroutine.resume(c))"),
-           "true false cannot resume normal coroutine");
+      "true false cannot resume normal coroutine");
   // A light thread that waits is nobody's to resume; nor is a user coroutine whose resumer waits for it.
   CHECK_EQ(b.run(R"(local t = ngx.thread.spawn(function() ngx.sleep(0.003) return "own way" end)
     local ok, err = coroutine.resume(t)
@@ -127,9 +129,11 @@ TEST(script_threads_inside_user_coroutines) {
       return r[1], r[2], r[3], s[1], s[2]
     end)())"),
            "true a b false boom");
-  CHECK_EQ(b.run(R"(local co, t = coroutine.create(function() ngx.thread.spawn(function() ngx.sleep(0.001) ngx.exit(0) end) ngx.sleep(9) end)
+  CHECK_EQ(
+      b.run(
+          R"(local co, t = coroutine.create(function() ngx.thread.spawn(function() ngx.sleep(0.001) ngx.exit(0) end) ngx.sleep(9) end)
     coroutine.resume(co) error "not reached")"),
-           "");
+      "");
   // Killed in the middle of an inner wait: the inner coroutine stays out of reach.
   CHECK_EQ(b.run(R"(local co = coroutine.create(function() ngx.sleep(0.002) end)
     ngx.thread.kill(ngx.thread.spawn(function() coroutine.resume(co) end))
@@ -141,7 +145,9 @@ TEST(script_threads_inside_user_coroutines) {
 TEST(script_errors_in_nested_coroutines) {
   Bench b;
   b.boot();
-  CHECK_EQ(b.run("local co = coroutine.create(function() ngx.sleep(0.001) error('in', 0) end) return coroutine.resume(co)"), "false in");
+  CHECK_EQ(
+      b.run("local co = coroutine.create(function() ngx.sleep(0.001) error('in', 0) end) return coroutine.resume(co)"),
+      "false in");
   CHECK_EQ(b.run("coroutine.wrap(function() ngx.sleep(0.001) local t = nil t.x = 1 end)()"),
            "ERROR run:1: attempt to index local 't' (a nil value)");
   CHECK_EQ(b.run("return pcall(coroutine.wrap(function() error({}) end))"), "false ?");
@@ -149,14 +155,19 @@ TEST(script_errors_in_nested_coroutines) {
 
 TEST(script_failed_threads_are_logged_with_every_level) {
   Bench b;
-  int32_t script = b.script("local function f() ngx.thread.spawn(function() local x = nil + 1 end) end f() error()", "=content_by_lua(x:1)");
+  int32_t script = b.script("local function f() ngx.thread.spawn(function() local x = nil + 1 end) end f() error()",
+                            "=content_by_lua(x:1)");
   b.boot();
   Request *r = b.request();
   CHECK_EQ(lua_hook->run(r, LuaPhase::content, script), 500);
   request_free(r);
-  CHECK(b.logged("lua user thread aborted: runtime error: content_by_lua(x:1):1: attempt to perform arithmetic on a nil value\n"
-                 "stack traceback:\ncoroutine 0:\n\tcontent_by_lua(x:1): in function <content_by_lua(x:1):1>\ncoroutine 1:\n\t[C]: in function 'spawn'\n\t"));
-  CHECK(b.logged("lua entry thread aborted: runtime error: unknown reason\nstack traceback:\ncoroutine 0:\n\t[C]: in function 'error'"));
+  CHECK(b.logged(
+      "lua user thread aborted: runtime error: content_by_lua(x:1):1: attempt to perform arithmetic on a nil value\n"
+      "stack traceback:\ncoroutine 0:\n\tcontent_by_lua(x:1): in function <content_by_lua(x:1):1>\ncoroutine "
+      "1:\n\t[C]: in function 'spawn'\n\t"));
+  CHECK(
+      b.logged("lua entry thread aborted: runtime error: unknown reason\nstack traceback:\ncoroutine 0:\n\t[C]: in "
+               "function 'error'"));
   r = b.request();
   CHECK_EQ(lua_hook->run(r, LuaPhase::log, script), 500);
   request_free(r);
@@ -169,9 +180,7 @@ struct ModuleFolder {
     char name[] = "/tmp/moonwire-test-XXXXXX";
     path = mkdtemp(name);
   }
-  ~ModuleFolder() {
-    CHECK_EQ(system(("rm -rf " + path).c_str()), 0);
-  }
+  ~ModuleFolder() { CHECK_EQ(system(("rm -rf " + path).c_str()), 0); }
   void write(const char *name, const char *text) {
     FILE *f = fopen((path + "/" + name).c_str(), "w");
     fputs(text, f);
@@ -204,7 +213,8 @@ TEST(script_modules_may_wait_while_they_load) {
            "false false");
   CHECK(b.run("return pcall(require, 'fails')").find("fails.lua:1: no luck") != std::string::npos);
   CHECK(b.run("return pcall(require, 'fails')").find("fails.lua:1: no luck") != std::string::npos);
-  CHECK(b.run("return pcall(require, 'broken')").find("error loading module 'broken' from file '" + folder.path) != std::string::npos);
+  CHECK(b.run("return pcall(require, 'broken')").find("error loading module 'broken' from file '" + folder.path) !=
+        std::string::npos);
   CHECK_EQ(b.run("return require 'nothing', package.loaded.nothing"), "true true");
   std::string missing = b.run("require 'no.such'");
   CHECK_EQ(missing.find("ERROR run:1: module 'no.such' not found:\n\tno field package.preload['no.such']"), 0u);
@@ -217,7 +227,10 @@ TEST(script_package_paths) {
   b.plan->lua_package_path = "$prefix/lua/?.lua;;/last/?.lua";
   b.boot();
   std::string path = b.run("return package.path");
-  CHECK_EQ(path.find("/srv/app/lua/?.lua;/srv/app/lua_modules/share/lua/5.1/?.lua;/srv/app/lua_modules/share/lua/5.1/?/init.lua;"), 0u);
+  CHECK_EQ(
+      path.find(
+          "/srv/app/lua/?.lua;/srv/app/lua_modules/share/lua/5.1/?.lua;/srv/app/lua_modules/share/lua/5.1/?/init.lua;"),
+      0u);
   CHECK_EQ(path.substr(path.size() - 12), ";/last/?.lua");
   CHECK_EQ(b.run("return package.cpath").find("/srv/app/lua_modules/lib/lua/5.1/?.so;"), 0u);
   CHECK_EQ(b.run("return type(require('ngx.semaphore').new), type(require('resty.core.base'))"), "function table");

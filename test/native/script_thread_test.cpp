@@ -170,7 +170,8 @@ TEST(script_ten_thousand_threads_leave_nothing) {
 TEST(script_threads_die_with_their_run) {
   Bench b;
   b.boot();
-  CHECK_EQ(b.run("ngx.thread.spawn(function() ngx.sleep(0.01) ngx.exit(0) end) ngx.thread.spawn(function() ngx.sleep(9) end) ngx.sleep(9)"),
+  CHECK_EQ(b.run("ngx.thread.spawn(function() ngx.sleep(0.01) ngx.exit(0) end) ngx.thread.spawn(function() "
+                 "ngx.sleep(9) end) ngx.sleep(9)"),
            "");
   CHECK_EQ(b.run("ngx.thread.spawn(function() ngx.sleep(9) end) error('x', 0)"), "ERROR x");
   CHECK_EQ(b.run(R"(ngx.thread.spawn(function() ngx.thread.spawn(function() ngx.exit(0) end) error "not reached" end)
@@ -190,14 +191,15 @@ TEST(script_vm_ends_with_threads_parked_everywhere) {
   Value empty;
   empty.tag = Value::array;
   value_encode(none, empty);
-  vm_call(b.vm, true, "ngx.timer.at(9, print) ngx.timer.at(0, ngx.sleep) coroutine.wrap(function() ngx.sleep(9) end)()", "=x", none,
-          [](VmResult) { CHECK(!"not after the VM"); });
+  vm_call(b.vm, true, "ngx.timer.at(9, print) ngx.timer.at(0, ngx.sleep) coroutine.wrap(function() ngx.sleep(9) end)()",
+          "=x", none, [](VmResult) { CHECK(!"not after the VM"); });
   b.turn_for(5);
 }
 
 TEST(script_release_kills_what_a_request_left_parked) {
   Bench b;
-  int32_t script = b.script("ngx.ctx.x = 1 ngx.thread.spawn(function() ngx.sleep(0.001) error 'no' end) ngx.sleep(0.002) error 'no'");
+  int32_t script = b.script(
+      "ngx.ctx.x = 1 ngx.thread.spawn(function() ngx.sleep(0.001) error 'no' end) ngx.sleep(0.002) error 'no'");
   b.boot();
   for (int i = 0; i < 1000; ++i) {
     Request *r = b.request();

@@ -45,14 +45,16 @@ TEST(script_timer_limits_and_words) {
   b.plan->lua_max_pending_timers = 2;
   b.plan->lua_max_running_timers = 1;
   b.boot();
-  CHECK_EQ(b.run("ngx.timer.at(9, print) ngx.timer.at(9, print) return ngx.timer.at(0, print)"), "nil too many pending timers");
+  CHECK_EQ(b.run("ngx.timer.at(9, print) ngx.timer.at(9, print) return ngx.timer.at(0, print)"),
+           "nil too many pending timers");
   CHECK_EQ(b.run("return pcall(ngx.timer.at, 1)"), "false expecting at least 2 arguments but got 1");
   CHECK_EQ(b.run("return pcall(ngx.timer.at, 1, 2)"), "false bad argument #2 to 'at' (Lua function expected)");
   CHECK_EQ(b.run("return pcall(ngx.timer.every, 0, print)"), "false delay cannot be zero");
   Bench c;
   c.plan->lua_max_running_timers = 1;
   c.boot();
-  CHECK_EQ(c.run(R"(for i = 1, 2 do ngx.timer.at(0, function() ngx.sleep(0.005) end) end ngx.sleep(0.02) return 1)"), "1");
+  CHECK_EQ(c.run(R"(for i = 1, 2 do ngx.timer.at(0, function() ngx.sleep(0.005) end) end ngx.sleep(0.02) return 1)"),
+           "1");
   CHECK(c.logged("[alert] "));
   CHECK(c.logged("lua failed to run timer with function defined at =run:1: 1 lua_max_running_timers are not enough"));
 }
@@ -62,14 +64,16 @@ TEST(script_timer_failure_is_logged_with_its_context) {
   b.boot();
   b.run("ngx.timer.at(0, function() error('bad', 0) end) ngx.sleep(0.003)");
   CHECK(b.logged("[error] "));
-  CHECK(b.logged(": lua entry thread aborted: runtime error: bad\nstack traceback:\ncoroutine 0:\n\t[C]: in function 'error'\n"));
+  CHECK(b.logged(
+      ": lua entry thread aborted: runtime error: bad\nstack traceback:\ncoroutine 0:\n\t[C]: in function 'error'\n"));
   CHECK(b.logged(", context: ngx.timer"));
   CHECK_EQ(b.run("return ngx.timer.running_count()"), "0");
 }
 
 TEST(script_timers_run_prematurely_at_exit) {
   Bench b;
-  int32_t script = b.script(R"(ngx.timer.at(100, function(premature) out = tostring(premature) .. tostring(ngx.worker.exiting())
+  int32_t script =
+      b.script(R"(ngx.timer.at(100, function(premature) out = tostring(premature) .. tostring(ngx.worker.exiting())
     out2 = select(2, ngx.timer.at(1, print)) end) ngx.timer.every(50, function(p) every = (every or 0) + 1 end))");
   b.boot();
   bool done = false;
@@ -93,7 +97,8 @@ TEST(script_semaphores_hand_out_in_order) {
     sem:post() ngx.sleep(0.002)
     return c, d, sem:count(), table.concat(o, " "))"),
            "-3 -1 0 1true 2true 3true 4true");
-  CHECK_EQ(b.run("local s = require('ngx.semaphore').new() local ok, e = s:wait(0.002) return ok, e, s:count(), (select(2, s:wait(0)))"),
+  CHECK_EQ(b.run("local s = require('ngx.semaphore').new() local ok, e = s:wait(0.002) return ok, e, s:count(), "
+                 "(select(2, s:wait(0)))"),
            "nil timeout 0 timeout");
   // Collected while nothing holds it, its threads killed: nothing is left that could fire.
   CHECK_EQ(b.run(R"(do local sem = require("ngx.semaphore").new(0)
@@ -104,9 +109,11 @@ TEST(script_semaphores_hand_out_in_order) {
 
 TEST(script_log_lines) {
   Bench b;
-  int32_t script = b.script("local function f() ngx.log(ngx.ERR, 'a', 1, nil, true, ngx.null, setmetatable({}, { __tostring = function() return 'T' end })) end\n"
-                            "f()\nngx.log(ngx.WARN)\nprint('p', 2.5)",
-                            "@/srv/lua/app.lua");
+  int32_t script = b.script(
+      "local function f() ngx.log(ngx.ERR, 'a', 1, nil, true, ngx.null, setmetatable({}, { __tostring = function() "
+      "return 'T' end })) end\n"
+      "f()\nngx.log(ngx.WARN)\nprint('p', 2.5)",
+      "@/srv/lua/app.lua");
   b.boot();
   Request *r = b.request();
   CHECK_EQ(lua_hook->run(r, LuaPhase::access, script), kOk);
@@ -116,7 +123,8 @@ TEST(script_log_lines) {
   CHECK(b.logged(": [lua] app.lua:3: "));
   CHECK(b.logged("[notice] "));
   CHECK(b.logged(": [lua] app.lua:4: p2.5"));
-  CHECK_EQ(b.run("return pcall(ngx.log, ngx.ERR, {})"), "false bad argument #1 to 'log' (expected table to have __tostring metamethod)");
+  CHECK_EQ(b.run("return pcall(ngx.log, ngx.ERR, {})"),
+           "false bad argument #1 to 'log' (expected table to have __tostring metamethod)");
   CHECK_EQ(b.run("return pcall(ngx.log, 9, 'x')"), "false bad argument #1 to 'log' (bad log level: 9)");
 }
 
@@ -135,8 +143,10 @@ TEST(script_write_guard) {
   }
   CHECK_EQ(b.lines.size(), 2u);  // once per place
   CHECK(b.logged("[warn] "));
-  CHECK(b.logged(": writing a global Lua variable ('leak') which may lead to race conditions between concurrent requests, so prefer "
-                 "the use of 'local' variables\nstack traceback:\n\taccess_by_lua(x:1):1: in "));
+  CHECK(
+      b.logged(": writing a global Lua variable ('leak') which may lead to race conditions between concurrent "
+               "requests, so prefer "
+               "the use of 'local' variables\nstack traceback:\n\taccess_by_lua(x:1):1: in "));
 }
 
 TEST(script_init_failures_have_a_reason) {
@@ -151,7 +161,7 @@ TEST(script_init_failures_have_a_reason) {
   CHECK_EQ(why, "init_by_lua(nginx.conf:3):1: unexpected symbol near '='");
   vm_run_script(b.vm, runtime, MW_PHASE_INIT, take);
   CHECK_EQ(why.find("init_by_lua(nginx.conf:4):1: no\nstack traceback:"), 0u);
-  vm_run_script(b.vm, exits, MW_PHASE_INIT_WORKER, take);
+  vm_run_script(b.vm, exits, MW_PHASE_TIMER, take);
   CHECK_EQ(why, "");
 }
 
@@ -161,9 +171,15 @@ TEST(script_exit_codes_of_handlers) {
   struct {
     const char *code;
     Rc rc;
-  } cases[] = {{"ngx.exit(0)", 0},     {"ngx.exit(403)", 403},   {"ngx.exit(ngx.ERROR)", kError},
-               {"ngx.exit(ngx.DECLINED)", kDeclined}, {"ngx.exit(ngx.AGAIN)", 0}, {"ngx.exit(ngx.DONE)", 0},
-               {"return 403", 0},      {"error 'x'", 500},       {"pcall(ngx.exit, 410)", 410},
+  } cases[] = {{"ngx.exit(0)", 0},
+               {"ngx.exit(403)", 403},
+               {"ngx.exit(ngx.ERROR)", kError},
+               {"ngx.exit(ngx.DECLINED)", kDeclined},
+               {"ngx.exit(ngx.AGAIN)", 500},
+               {"ngx.exit(ngx.DONE)", 500},
+               {"return 403", 0},
+               {"error 'x'", 500},
+               {"pcall(ngx.exit, 410)", 410},
                {"coroutine.wrap(function() ngx.exit(411) end)()", 411},
                {"ngx.thread.wait(ngx.thread.spawn(function() ngx.exit(412) end))", 412},
                {"ngx.thread.spawn(function() ngx.exit(413) end) error 'no'", 413},
@@ -171,7 +187,8 @@ TEST(script_exit_codes_of_handlers) {
   for (const auto &c : cases) {
     int32_t script = b.script(c.code);
     Request *r = b.request();
-    CHECK_EQ(std::string(c.code) + std::to_string(lua_hook->run(r, LuaPhase::content, script)), std::string(c.code) + std::to_string(c.rc));
+    CHECK_EQ(std::string(c.code) + std::to_string(lua_hook->run(r, LuaPhase::content, script)),
+             std::string(c.code) + std::to_string(c.rc));
     request_free(r);
   }
 }
@@ -193,5 +210,7 @@ TEST(script_finalizers_cannot_wait) {
     ngx.sleep(0.005)
     return why ~= nil)"),
            "true");
-  b.run("keep = require('ffi').gc(require('ffi').new('char[1]'), function() pcall(ngx.sleep, 0.001) pcall(ngx.exit, 1) pcall(coroutine.yield) end)");
+  b.run(
+      "keep = require('ffi').gc(require('ffi').new('char[1]'), function() pcall(ngx.sleep, 0.001) pcall(ngx.exit, 1) "
+      "pcall(coroutine.yield) end)");
 }
