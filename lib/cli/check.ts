@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// `moonwire check`: every mistake of a configuration, one line each; nothing is served.
+// `moonwire check`: every mistake of a configuration, one line each, the syntax of its Lua included; nothing is
+// served.
 import { loadConfig } from "../conf/index.js";
+import type { LuaVm } from "../vm.js";
 import { formatProblem } from "../errors.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
@@ -10,12 +12,33 @@ import { complain, report } from "./report.js";
 export async function checkCommand(file: string | undefined, options: { prefix?: string }): Promise<void> {
   try {
     const path = findConfig(file);
-    const { problems } = await loadConfig(path, options.prefix === undefined ? {} : { prefix: options.prefix });
+    const lua = new LuaSyntax();
+    const prefix = options.prefix === undefined ? {} : { prefix: options.prefix };
+    const { problems } = await loadConfig(path, { ...prefix, checkLua: (source, name) => lua.check(source, name) });
+    await lua.close();
     for (const p of problems) complain(formatProblem(p));
     if (problems.length > 0) process.exitCode = exitCode.failed;
     else console.log(`moonwire: configuration file ${path} is ok`);
   } catch (e) {
     report(e);
     process.exitCode = exitCode.failed;
+  }
+}
+
+/** What Lua itself says of chunks, in a VM that is started for the first of them. */
+class LuaSyntax {
+  #vm: LuaVm | undefined;
+
+  async check(source: string, chunkname: string): Promise<string | null> {
+    if (!this.#vm) {
+      const { LuaVm } = await import("../vm.js");
+      this.#vm = await LuaVm.create();
+    }
+    const message = await this.#vm.run<unknown>("local _, err = loadstring(...) return err", source, chunkname);
+    return typeof message === "string" ? message : null;
+  }
+
+  async close(): Promise<void> {
+    await this.#vm?.close();
   }
 }

@@ -7,7 +7,7 @@ import { workerCount } from "./directives/main.js";
 import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
 import { readLocations } from "./locations.js";
 import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
-import { readScript, type CheckLua } from "./script.js";
+import { readScript, type Chunk } from "./script.js";
 import { arityOf, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems } from "./tree.js";
 import { isBuiltinVariable } from "./variables.js";
@@ -45,7 +45,8 @@ export interface CompilerOptions {
   prefix: string;
   /** Whose places logs and temporary files have where the configuration says nothing. */
   defaults: "nginx" | "moonwire";
-  checkLua?: CheckLua | undefined;
+  /** Lua files are read as well, for their syntax to be checked. */
+  hasCheck: boolean;
 }
 
 export class Compiler {
@@ -53,7 +54,9 @@ export class Compiler {
   /** What the control plane itself uses: daemon, master_process, pid. */
   readonly control: Record<string, unknown> = {};
   readonly problems: Problems;
-  readonly checkLua: CheckLua | undefined;
+  readonly hasCheck: boolean;
+  /** The Lua chunks that are there to check. */
+  readonly chunks: Chunk[] = [];
   server: ServerBuild | undefined;
   readonly #defaults: CompilerOptions["defaults"];
   readonly #listens: Listens;
@@ -64,7 +67,7 @@ export class Compiler {
 
   constructor(problems: Problems, options: CompilerOptions) {
     this.problems = problems;
-    this.checkLua = options.checkLua;
+    this.hasCheck = options.hasCheck;
     this.#defaults = options.defaults;
     this.#listens = new Listens(problems);
     this.plan = {
@@ -183,7 +186,7 @@ export class Compiler {
       own: new Map(),
     };
     for (const [name, spec] of Object.entries<Spec>(directives)) {
-      if (spec.initial !== undefined) this.#set(level, spec, spec.member ?? name, structuredClone(spec.initial));
+      if (spec.initial !== undefined) this.#set(level, spec, spec.member ?? name, copyOf(spec.initial));
       if (spec.default === undefined) continue;
       const text = name === "client_body_temp_path" && this.#defaults === "moonwire" ? tmpdir() : spec.default;
       const args = (text === "" ? [""] : text.split(" ")).map((word) => ({ ...nowhere, text: word }));
@@ -326,8 +329,13 @@ function misuse(
 // Members of LocationConf that a block does not take from the one around it.
 function notInherited(): Record<string, unknown> {
   const out: Record<string, unknown> = { has_try_files: false };
-  for (const [name, spec] of ownValues) out[spec.member ?? name] = structuredClone(spec.initial);
+  for (const [name, spec] of ownValues) out[spec.member ?? name] = copyOf(spec.initial);
   return out;
+}
+
+// Lists are added to; what they hold is never changed.
+function copyOf(v: unknown): unknown {
+  return Array.isArray(v) ? [...(v as unknown[])] : v;
 }
 
 const ownValues = Object.entries<Spec>(directives).filter(([, s]) => s.merge === "none" && s.initial !== undefined);

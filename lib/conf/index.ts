@@ -8,7 +8,7 @@ import type { Config } from "./define.js";
 import { isModule, messageOfError, placeOfError, readModule } from "./module.js";
 import { readObject } from "./object.js";
 import { displayName, parseFile } from "./parser.js";
-import type { CheckLua } from "./script.js";
+import { checkChunks, type CheckLua } from "./script.js";
 import { Problems, type Directive } from "./tree.js";
 import { encodeValue } from "./value.js";
 
@@ -62,9 +62,10 @@ export async function loadConfig(config: string | Config, options: LoadOptions =
     confFile: path,
     prefix,
     defaults: options.defaults ?? "moonwire",
-    checkLua: options.checkLua,
+    hasCheck: options.checkLua !== undefined,
   });
   compiler.main(tree ?? [], options.overrides ?? {});
+  if (options.checkLua) await checkChunks(compiler.chunks, options.checkLua, problems);
   const isNginx = path !== "" && !isModule(path);
   if (isNginx && tree && !problems.isFatal && !tree.some((d) => d.name === "events"))
     problems.add({ file: displayName(path), line: 0, column: 0 }, 'no "events" section in configuration');
@@ -86,9 +87,9 @@ async function readTree(path: string, problems: Problems): Promise<{ tree: Direc
   }
 }
 
+// Lua files, which are not among the files of the configuration, come last.
 function inOrder(list: readonly ConfigProblem[], files: readonly string[]): ConfigProblem[] {
-  const order = files.map(displayName);
-  return list.toSorted(
-    (a, b) => order.indexOf(a.file) - order.indexOf(b.file) || a.line - b.line || a.column - b.column,
-  );
+  const names = files.map(displayName);
+  const rank = ({ file }: ConfigProblem) => (names.includes(file) ? names.indexOf(file) : names.length);
+  return list.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
 }

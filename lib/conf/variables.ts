@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The variables that the native side knows (native/http/variable.cpp), so that a misspelt one is found with its line.
-const builtin = new Set(
+/** Variables by name. */
+export const builtin: ReadonlySet<string> = new Set(
   (
     "args query_string is_args uri document_uri request_uri request_method request scheme https server_name host hostname " +
     "server_protocol remote_addr remote_port binary_remote_addr server_addr server_port connection connection_requests " +
@@ -9,7 +10,8 @@ const builtin = new Set(
     "nginx_version pid msec time_local time_iso8601"
   ).split(" "),
 );
-const families = ["arg_", "http_", "cookie_", "sent_http_"];
+/** Beginnings of names that stand for whatever follows. */
+export const families: readonly string[] = ["arg_", "http_", "cookie_", "sent_http_"];
 
 /** True for a variable that exists without a `set`. */
 export function isBuiltinVariable(name: string): boolean {

@@ -35,6 +35,32 @@ http {
   t.is(r.code, 1);
 });
 
+test("the syntax of Lua blocks and files is checked; each error has its line in the configuration or the file", async (t) => {
+  const conf = `events { }
+http { server { listen 127.0.0.1:0;
+  location /a { content_by_lua_block {
+    ngx.say("fine")
+    local x = = 1
+  } }
+  location /b { content_by_lua_file bad.lua; }
+  location /c { content_by_lua_file nope.lua; }
+  location /d { content_by_lua_block { return "fine" } } } }
+`;
+  const r = await check(t, { "my.conf": conf, "bad.lua": "local y = 1\ny = }\n" }, "my.conf");
+  t.deepEqual(
+    r.stderr
+      .trimEnd()
+      .split("\n")
+      .map((line) => line.replace(/"?\/[^ ]*\/(\w+\.lua)/g, "$1")),
+    [
+      "my.conf:5:1: content_by_lua(my.conf:3):3: unexpected symbol near '='",
+      'my.conf:8:37: warning: open() nope.lua" failed (2: No such file or directory)',
+      "bad.lua:2:1: bad.lua:2: unexpected symbol near '}'",
+    ],
+  );
+  t.is(r.code, 1);
+});
+
 test("a configuration module that does not parse is named with its line, without a stack trace", async (t) => {
   const r = await check(t, { "moonwire.config.mjs": "export default {\n  http: {{\n};\n" });
   t.is(r.code, 1);
