@@ -275,7 +275,9 @@ export class Compiler {
     const index =
       this.plan.servers.push({ ...inner.server, names, primary_name, conf: inner.conf, locations, pos }) - 1;
     this.#names[index] = build.names;
-    this.#listens.add(build.listens, index, d);
+    // A listen with a mistake does not mean the default port.
+    const isSilent = !d.block!.some((inside) => inside.name === "listen");
+    if (isSilent || build.listens.length > 0) this.#listens.add(build.listens, index, d);
   }
 
   #types(d: Directive, level: Level): void {

@@ -44,6 +44,11 @@ http {
   ]);
 });
 
+test("a listen with a mistake is not taken for the default port", async (t) => {
+  const conf = "events { } http { server { listen x:y; } server { } }";
+  t.deepEqual(await problemsOf(t, conf), ['1:35 host not found in "x:y" of the "listen" directive']);
+});
+
 test("mistakes in an included file name that file", async (t) => {
   const { problems } = await load(t, "events { }\ninclude a.conf;\nbogus;", { "a.conf": "\n  foo;\n" });
   t.deepEqual(
