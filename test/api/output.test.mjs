@@ -45,11 +45,9 @@ apiCase("flush with nothing sent yet leaves the status open", {
 
 test("flush(true) sends what there is while the handler goes on", async (t) => {
   const s = await startServer(t, {
-    server: `location /t { content_by_lua_block { ngx.say("first") ngx.flush(true) ngx.sleep(0.3) ngx.say("second") } }`,
+    server: `location /t { content_by_lua_block { ngx.say("first") ngx.flush(true) ngx.sleep(1) ngx.say("second") } }`,
   });
-  const start = Date.now();
   const part = await s.raw("GET /t HTTP/1.1\r\nHost: a\r\n\r\n", { until: /first/ });
-  t.true(Date.now() - start < 280);
   t.notRegex(part.toString(), /second/);
   t.is((await s.get("/t")).body, "first\nsecond\n");
 });
