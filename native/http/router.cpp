@@ -188,8 +188,8 @@ static const Location *longest_prefix(const Level &level, Str uri) {
   return nullptr;
 }
 
-/// Matches within one level and, below its best prefix, the nested ones. `no_regex` becomes true when a ^~ or an exact
-/// location ended the search.
+/// Matches within one level and, below its best prefix, the nested ones. `stop` becomes true when an exact or a regex
+/// location ended the search; a ^~ ends it for the regexes of its own level alone, as in nginx.
 static const Location *find_in(const Level &level, Request *r, bool &stop) {
   if (!level.exact.empty())
     if (auto it = level.exact.find(r->uri); it != level.exact.end()) {
@@ -197,18 +197,14 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
       return it->second;
     }
   const Location *best = longest_prefix(level, r->uri);
-  if (best) {
-    if (auto it = level.nested.empty() ? level.nested.end() : level.nested.find(best); it != level.nested.end()) {
+  bool no_regex = best && best->match == Location::prefix_no_regex;
+  if (best && !level.nested.empty())
+    if (auto it = level.nested.find(best); it != level.nested.end())
       if (const Location *inner = find_in(*it->second, r, stop)) {
-        if (stop || inner->match == Location::regex || inner->match == Location::regex_icase) return stop = true, inner;
+        if (stop) return inner;
         best = inner;
       }
-    }
-    if (best->match == Location::prefix_no_regex) {
-      stop = true;
-      return best;
-    }
-  }
+  if (no_regex) return best;
   for (const RegexEntry &e : level.regexes) {
     const size_t *ovector;
     int groups = regex_exec(*e.regex.re, r->uri, 0, &ovector);

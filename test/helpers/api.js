@@ -8,8 +8,7 @@ import { get, rawRequest } from "./http.js";
 import { startMoonwire } from "./index.js";
 import { waitFor } from "./process.js";
 
-/** True when the cases run against nginx. */
-export const againstNginx = process.env.MOONWIRE_TEST_AGAINST === "nginx";
+const againstNginx = process.env.MOONWIRE_TEST_AGAINST === "nginx";
 
 /** nginx with lua-nginx-module in a folder of its own; the same fragments and the same handle as startMoonwire. */
 async function startNginx(t, { files = {}, main = "", http = "", ...conf }) {
@@ -40,13 +39,7 @@ async function startNginx(t, { files = {}, main = "", http = "", ...conf }) {
     await gone;
     removePrefix(prefix);
   });
-  await waitFor(
-    () =>
-      rawRequest(port, "", { timeout: 1 })
-        .then(() => true)
-        .catch(() => false),
-    "nginx",
-  );
+  await waitFor(() => readLog(prefix, "pid"), "nginx"); // written once it listens
   return {
     port,
     prefix,
