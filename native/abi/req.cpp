@@ -195,7 +195,9 @@ int32_t mw_req_finish_body(mw_req_t *req, const char *data, size_t len, int32_t 
 
 extern "C" MW_EXPORT
 int32_t mw_req_set_body_file(mw_req_t *r, const char *path, size_t len, int32_t remove_after) {
-  return body_replace_file(of(r), {path, len}, remove_after != 0) ? MW_OK : MW_NOT_FOUND;
+  if (!body_replace_file(of(r), {path, len}, remove_after != 0)) return MW_NOT_FOUND;
+  std::string size = std::to_string(of(r)->body.total);
+  return mw_req_set_header(r, "Content-Length", 14, size.data(), size.size(), 0);
 }
 
 extern "C" MW_EXPORT

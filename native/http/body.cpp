@@ -297,12 +297,12 @@ bool body_in_memory(const Request *r, Str &out) {
 static void close_file(BodyState &b) {
   if (b.fd >= 0) close(b.fd);
   b.fd = -1;
-  b.in_file = false;
+  b.in_file = b.is_file_kept = false;
 }
 
 void body_replace(Request *r, Str data) {
   BodyState &b = r->body;
-  if (b.in_file && !b.path.empty()) unlink(b.path.data());
+  if (b.in_file && !b.is_file_kept) unlink(b.path.data());
   close_file(b);
   char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
   if (!copy) abort();
@@ -336,7 +336,8 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
   body_release(r);
   b.fd = fd;
   b.in_file = true;
-  b.path = {remove_after ? name : "", remove_after ? path.size() : 0};
+  b.path = {name, path.size()};
+  b.is_file_kept = !remove_after;
   b.total = static_cast<uint64_t>(st.st_size);
   b.state = BodyState::complete;
   r->abi.body_read = 1;
@@ -345,7 +346,7 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
 
 void body_release(Request *r) {
   BodyState &b = r->body;
-  if (b.in_file && !b.path.empty()) unlink(b.path.data());
+  if (b.in_file && !b.is_file_kept) unlink(b.path.data());
   close_file(b);
   free(b.buf);
   b.buf = nullptr;

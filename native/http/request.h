@@ -95,6 +95,7 @@ struct BodyState {
   enum State : uint8_t { unread, reading, complete, failed, discarding } state = unread;
   bool is_chunked = false;
   bool in_file = false;
+  bool is_file_kept = false;  ///< the file is not ours to remove
   bool sent_continue = false;
   Str data;             ///< when complete and in memory
   char *buf = nullptr;  ///< malloc'ed when it is not in the arena

@@ -8,7 +8,8 @@ import { get, rawRequest } from "./http.js";
 import { startMoonwire } from "./index.js";
 import { waitFor } from "./process.js";
 
-const againstNginx = process.env.MOONWIRE_TEST_AGAINST === "nginx";
+/** True when the cases run against nginx. */
+export const againstNginx = process.env.MOONWIRE_TEST_AGAINST === "nginx";
 
 /** nginx with lua-nginx-module in a folder of its own; the same fragments and the same handle as startMoonwire. */
 async function startNginx(t, { files = {}, main = "", http = "", ...conf }) {

@@ -122,7 +122,7 @@ TEST(script_a_wait_that_could_not_yield_leaves_nothing_behind) {
     local sem = require("ngx.semaphore").new(0)
     local got, why = sem:wait(0.03)
     return ok, err, got, why)"),
-           "false [moonwire]/moonwire/abi.lua:34: attempt to yield across C-call boundary nil timeout");
+           "false [moonwire]/moonwire/abi.lua:34: attempt to yield across C-call boundary false timeout");
   CHECK_EQ(b.run(R"(local sem = require("ngx.semaphore").new(0)
     pcall(string.gsub, "a", "a", function() sem:wait(0.002) end)
     local before = ngx.now() ngx.sleep(0.03) ngx.update_time()

@@ -3,25 +3,19 @@
 local abi = require "moonwire.abi"
 local args_module = require "moonwire.args"
 local resp = require "moonwire.resp"
+local unsafe_byte = require "moonwire.unsafe"
 
 local bit = require "bit"
 
 local C, W, await, band = abi.C, abi.W, abi.await, bit.band
 local type, tonumber, tostring, error = type, tonumber, tostring, error
-local byte, find, gsub, sub = string.byte, string.find, string.gsub, string.sub
+local find, sub = string.find, string.sub
 
 local MAY_EXIT = bit.bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT,
   C.MW_PHASE_CONTENT, C.MW_PHASE_HEADER_FILTER, C.MW_PHASE_TIMER, C.MW_PHASE_BALANCER)
 -- Statuses that cut the connection, whatever went out before.
 local CUTS = { [408] = true, [444] = true, [499] = true }
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
-
---- A URI as error messages show it: control bytes, quotes and backslashes as \xHH.
-local function escaped(uri)
-  return (gsub(uri, '[%z\1-\31\127"\\]', function(c)
-    return ("\\x%02X"):format(byte(c))
-  end))
-end
 
 return function(ngx)
   --- Ends the handler: status 0 goes on with the next phase, an HTTP status answers with it.
@@ -67,9 +61,9 @@ return function(ngx)
     if r.header_sent ~= 0 then
       error("attempt to call ngx.redirect after sending out the headers", 2)
     end
-    local unsafe = find(uri, "[%z\1-\31\127]")
-    if unsafe then
-      error(('unsafe byte "0x%02x" in redirect uri "%s"'):format(byte(uri, unsafe), escaped(uri)), 2)
+    local code, shown = unsafe_byte(uri)
+    if code then
+      error('unsafe byte "' .. code .. '" in redirect uri "' .. shown .. '"', 2)
     end
     C.mw_resp_redirect(r, uri, #uri, status)
     C.mw_thread_exit(status)

@@ -4,6 +4,7 @@ local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local args = require "moonwire.args"
 local resp = require "moonwire.resp"
+local unsafe_byte = require "moonwire.unsafe"
 local bit = require "bit"
 
 local C, W, await = abi.C, abi.W, abi.await
@@ -61,8 +62,8 @@ end
 
 -- uri -----------------------------------------------------------------------------------------------------------------
 
---- Changes the path. With `jump`, locations are searched anew and the handler ends (rewrite phases only).
-function req.set_uri(uri, jump)
+--- Changes the path. With `jump`, locations are searched anew and the handler ends (rewrite phases only). `binary` takes any byte.
+function req.set_uri(uri, jump, binary)
   local r = abi.request()
   if type(uri) ~= "string" then
     error("bad argument #1 to 'set_uri' (string expected, got " .. type(uri) .. ")", 2)
@@ -70,9 +71,11 @@ function req.set_uri(uri, jump)
   if uri == "" then
     error("attempt to use zero-length uri", 2)
   end
-  local unsafe = find(uri, "[%z\1-\31\127]")
-  if unsafe then
-    error(('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)'):format(uri:byte(unsafe), uri), 2)
+  if not binary then
+    local code, shown = unsafe_byte(uri)
+    if code then
+      error('unsafe byte "' .. code .. '" in uri "' .. shown .. "\" (maybe you want to set the 'binary' argument?)", 2)
+    end
   end
   if jump and band(W.phase, MAY_JUMP) == 0 then
     abi.refuse_phase()
@@ -165,10 +168,7 @@ end
 
 --- Reads the whole body into memory or its file; parks as long as it takes. A refused body ends the handler.
 function req.read_body()
-  local r = W.req
-  if r == nil then
-    error("no request found", 2)
-  end
+  local r = abi.request()
   if r.body_read ~= 0 then
     return
   end
@@ -257,7 +257,7 @@ local pieces = setmetatable({}, { __mode = "k" })
 local function building(r)
   local list = pieces[ngx.ctx]
   if not list then
-    error("request body not initialized", 3)
+    error("request_body not initialized", 3)
   end
   return list, r
 end

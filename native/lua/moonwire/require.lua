@@ -43,7 +43,10 @@ local function load_module(name)
   end
   local tried = {}
   for i = 1, #loaders do
-    local chunk = loaders[i](name)
+    local ok, chunk = pcall(loaders[i], name)
+    if not ok then -- a syntax error: stock loaders name the place of their caller, which is here
+      error(type(chunk) == "string" and gsub(chunk, "^%[moonwire%][^:]*:%d+: ", "") or chunk, 0)
+    end
     if type(chunk) == "function" then
       return chunk
     elseif type(chunk) == "string" then

@@ -276,7 +276,7 @@ return setmetatable(resp, {
       __index = function(_, key)
         local r = abi.request()
         if W.phase ~= C.MW_PHASE_BODY_FILTER then
-          abi.refuse_phase()
+          error("API disabled in the current context", 2)
         end
         if key == 1 then
           C.mw_resp_chunk(r, out)
@@ -288,7 +288,7 @@ return setmetatable(resp, {
       __newindex = function(_, key, value)
         local r = abi.request()
         if W.phase ~= C.MW_PHASE_BODY_FILTER then
-          abi.refuse_phase()
+          error("API disabled in the current context", 2)
         end
         if key == 1 then
           local text = value == nil and "" or type(value) == "string" and value or joined("arg", value)

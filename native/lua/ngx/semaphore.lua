@@ -40,6 +40,9 @@ function methods.wait(sem, timeout)
   local rc = C.mw_semaphore_wait(handle, seconds)
   if rc == C.MW_AGAIN then
     rc = abi.await()
+    if rc == C.MW_TIMEOUT then
+      return false, "timeout" -- as lua-resty-core: false after a wait, nil at once
+    end
   end
   if rc == C.MW_OK then
     return true

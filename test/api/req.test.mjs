@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+// ngx.req: line, headers, arguments. Bodies are in req-body.test.mjs.
+import test from "ava";
+import { apiCase, startServer } from "../helpers/api.js";
+
+const headers = { "X-One": "1", "x-two": ["a", "b"], "Foo-Bar": "z" };
+
+apiCase("get_headers: any spelling, several values, raw", {
+  request: { headers },
+  content: `
+    local h = ngx.req.get_headers()
+    ngx.say(h["x-one"], h["X-One"], h.x_one, h.X_ONE, " ", type(h.x_two), " ", h["x-two"][2], " ", h.none)
+    local raw = ngx.req.get_headers(0, true)
+    ngx.say(raw["X-One"], " ", raw["x-one"], " ", raw["Foo-Bar"])`,
+  body: "1111 table b nil\n1 nil z\n",
+});
+
+apiCase("get_headers: at most 100 by default, max, all with 0", {
+  request: { headers: Object.fromEntries(Array.from({ length: 110 }, (_, i) => [`H${i}`, String(i)])) },
+  content: `
+    local function count(...)
+      local t, err = ngx.req.get_headers(...)
+      local n = 0
+      for _ in pairs(t) do n = n + 1 end
+      return n, " ", err, " "
+    end
+    ngx.print(count()) ngx.print(count(3)) ngx.print(count(0))`,
+  body: "100 truncated 3 truncated 112 nil ",
+});
+
+apiCase("set_header, clear_header, and what follows from them", {
+  request: { headers: { ...headers, "content-type": "a/b" } },
+  content: `
+    local req, v = ngx.req, ngx.var
+    req.set_header("X-One", "eins")
+    req.set_header("X-New", { "p", "q" })
+    req.set_header("content-type", "text/own")
+    req.set_header("Host", "other.test:81")
+    req.clear_header("foo-bar")
+    req.set_header("X-Two", nil)
+    local h = req.get_headers()
+    ngx.say(h["x-one"], " ", h["x-new"][1], h["x-new"][2], " ", h["foo-bar"], " ", h["x-two"])
+    ngx.say(v.http_x_one, " ", v.content_type, " ", v.http_host, " ", v.host, " ", v.http_foo_bar)`,
+  body: "eins pq nil nil\neins text/own other.test:81 other.test nil\n",
+});
+
+apiCase("set_header with a number; an empty table removes", {
+  request: { headers },
+  content: `
+    ngx.req.set_header("X-One", 5)
+    ngx.req.set_header("X-Two", {})
+    ngx.say(ngx.req.get_headers()["x-one"], " ", ngx.req.get_headers()["x-two"])`,
+  body: "5 nil\n",
+});
+
+apiCase("get_uri_args: repeated, flags, empty, escaped, order of values", {
+  path: "/t?a=1&a=2&b&c=&d%20e=f%2Bg+h&=x&%zz=1&a",
+  content: `
+    local a = ngx.req.get_uri_args()
+    ngx.say(#a.a, a.a[1], a.a[2], tostring(a.a[3]), " ", tostring(a.b), " [", a.c, "] ", a["d e"], " ", tostring(a[""]), " ", a["%zz"])`,
+  body: "312true true [] f+g h nil 1\n",
+});
+
+apiCase("get_uri_args: limit and truncation", {
+  path: `/t?${Array.from({ length: 101 }, (_, i) => `k${i}=${i}`).join("&")}`,
+  content: `
+    local function count(...)
+      local t, err = ngx.req.get_uri_args(...)
+      local n = 0
+      for _ in pairs(t) do n = n + 1 end
+      return n, " ", err, " "
+    end
+    ngx.print(count()) ngx.print(count(2)) ngx.print(count(101)) ngx.print(count(0))`,
+  body: "100 truncated 2 truncated 101 nil 101 nil ",
+});
+
+apiCase("set_uri_args with a string, a table, a number", {
+  path: "/t?x=1",
+  content: `
+    local function show() ngx.say(ngx.var.args, " ", ngx.var.is_args) end
+    ngx.req.set_uri_args("a=3&b=5") show()
+    ngx.req.set_uri_args({ a = { "1", "2 3" } }) show()
+    ngx.req.set_uri_args({ flag = true }) show()
+    ngx.req.set_uri_args(32) show()
+    ngx.req.set_uri_args("") show()
+    ngx.say(pcall(ngx.req.set_uri_args, true))`,
+  body: /^a=3&b=5 \?\na=1&a=2%203 \?\nflag \?\n32 \?\n(nil)? ?\nfalse.*bad argument #1 to '[a-z_?]+' \(string, number, or table expected, but got boolean\)\n$/,
+});
+
+apiCase("get_method and set_method", {
+  request: { method: "DELETE" },
+  content: `
+    ngx.print(ngx.req.get_method(), " ")
+    ngx.req.set_method(ngx.HTTP_PUT)
+    ngx.print(ngx.req.get_method(), " ", ngx.var.request_method, " ")
+    ngx.say(pcall(ngx.req.set_method, 1024 * 1024))`,
+  body: /^DELETE PUT DELETE false.*unsupported HTTP method: 1048576\n$/,
+  ours: "nginx's $request_method follows set_method only in newer versions",
+});
+
+apiCase("http_version, start_time, is_internal, is_subrequest", {
+  content: `
+    local req = ngx.req
+    ngx.say(req.http_version(), " ", math.abs(ngx.now() - req.start_time()) < 5, " ", req.is_internal(), " ", ngx.is_subrequest)`,
+  body: "1.1 true false false\n",
+});
+
+test("raw_header with and without the request line, HTTP/1.0", async (t) => {
+  const s = await startServer(t, {
+    server: `location /t { content_by_lua_block {
+      ngx.print(ngx.req.raw_header(), "|", ngx.req.raw_header(true), "|", ngx.req.http_version()) } }`,
+  });
+  const head = "GET /t?x HTTP/1.0\r\nHost: a\r\nFoo:  bar\r\n\r\n";
+  const text = (await s.raw(head)).toString();
+  t.is(text.slice(text.indexOf("\r\n\r\n") + 4), `${head}|${head.slice(head.indexOf("\n") + 1)}|1`);
+});
+
+apiCase("set_uri: bad values", {
+  content: `
+    ngx.say(pcall(ngx.req.set_uri, ""))
+    ngx.say(pcall(ngx.req.set_uri, "/a\\rb"))`,
+  body: /^false.*attempt to use zero-length uri\nfalse.*unsafe byte "0x0d" in uri "\/a\\x0Db" \(maybe you want to set the 'binary' argument\?\)\n$/,
+});
+
+apiCase("set_uri with binary takes any byte", {
+  content: `ngx.req.set_uri("/a\\tb", false, true) ngx.say(#ngx.var.uri)`,
+  body: "4\n",
+});
+
+for (const call of ["get_headers", "get_uri_args", "get_method", "http_version", "raw_header", "start_time"])
+  apiCase(`ngx.req.${call} in header_filter, body_filter and log`, {
+    server: `location /t { content_by_lua_block { ngx.say("ok") }
+      header_filter_by_lua_block { ngx.req.${call}() } body_filter_by_lua_block { ngx.req.${call}() }
+      log_by_lua_block { ngx.req.${call}() ngx.log(ngx.WARN, "log done") } }`,
+    body: "ok\n",
+    log: /log done/,
+    noLog: /\[error\]/,
+  });
