@@ -130,7 +130,11 @@ static void accept_all(Listener *l) {
   }
 }
 
-static void on_ready(IoHandler *h, uint32_t) { accept_all(reinterpret_cast<Listener *>(h)); }
+static void on_ready(IoHandler *h, uint32_t) {
+  Listener *l = reinterpret_cast<Listener *>(h);
+  // Stopped earlier in this batch: the connection is left to the next generation, whose loop was told of it too.
+  if (!l->is_stopped) accept_all(l);
+}
 
 static void on_retry(Timer *t) {
   accept_all(reinterpret_cast<Listener *>(reinterpret_cast<char *>(t) - offsetof(Listener, retry)));
@@ -139,10 +143,12 @@ static void on_retry(Timer *t) {
 bool listener_start(Listener *l) {
   l->io.ready = on_ready;
   l->retry.fire = on_retry;
+  l->is_stopped = false;
   return l->loop->watch(l->fd, &l->io, EPOLLIN);
 }
 
 void listener_stop(Listener *l) {
+  l->is_stopped = true;
   l->loop->disarm(&l->retry);
   l->loop->unwatch(l->fd);
 }

@@ -22,6 +22,7 @@ struct Listener {
   int fd = -1;
   int32_t index = 0;  ///< into Plan::listens
   bool tcp_nodelay = true;
+  bool is_stopped = true;  ///< an event of the batch in which it was stopped is still to come
   Loop *loop = nullptr;
   Timer retry;  ///< accepting pauses for a while when descriptors run out
   void *arg = nullptr;
