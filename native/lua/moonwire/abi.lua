@@ -66,21 +66,22 @@ local phase_names = {
   [C.MW_PHASE_BALANCER] = "balancer_by_lua*",
 }
 
---- Throws lua-nginx-module's refusal, "API disabled in the context of X", at the caller's caller.
-function abi.refuse_phase()
-  error("API disabled in the context of " .. (phase_names[W.phase] or "(unknown)"), 3)
+--- Throws lua-nginx-module's refusal, "API disabled in the context of X", at the caller's caller, or `more` frames above it.
+function abi.refuse_phase(more)
+  error("API disabled in the context of " .. (phase_names[W.phase] or "(unknown)"), 3 + (more or 0))
 end
 
---- Throws, at the caller's caller, what lua-nginx-module says where there is no request.
-function abi.refuse_no_request()
-  error(W.phase == C.MW_PHASE_INIT and "no request found" or "API disabled in the current context", 4)
+--- Throws, at the caller's caller or `more` frames above it, what lua-nginx-module says where there is no request.
+function abi.refuse_no_request(more)
+  local text = W.phase == C.MW_PHASE_INIT and "no request found" or "API disabled in the current context"
+  error(text, 3 + (more or 0))
 end
 
 --- The request of the running light thread; throws at the caller's caller where there is none.
 function abi.request()
   local r = W.req
   if r == nil then
-    abi.refuse_no_request()
+    abi.refuse_no_request(1)
   end
   return r
 end

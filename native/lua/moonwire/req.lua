@@ -13,8 +13,6 @@ local type, tostring, tonumber, error = type, tostring, tonumber, error
 local gsub, find, concat = string.gsub, string.find, table.concat
 local OK, AGAIN = C.MW_OK, C.MW_AGAIN
 
-local MAY_READ_BODY = bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT,
-  C.MW_PHASE_CONTENT)
 local MAY_JUMP = bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE)
 local MAX_ARGS = 100
 
@@ -133,8 +131,7 @@ local function safe(value)
   return value
 end
 
-local function set_header(name, value, append)
-  local r = abi.request()
+local function set_header(r, name, value, append)
   if type(name) ~= "string" then
     name = tostring(name)
   end
@@ -157,23 +154,20 @@ local function set_header(name, value, append)
 end
 
 function req.set_header(name, value)
-  set_header(name, value, false)
+  set_header(abi.request(), name, value, false)
 end
 
 function req.clear_header(name)
-  set_header(name, nil, false)
+  set_header(abi.request(), name, nil, false)
 end
 
 -- body ----------------------------------------------------------------------------------------------------------------
 
 --- Reads the whole body into memory or its file; parks as long as it takes. A refused body ends the handler.
 function req.read_body()
-  local r = abi.request()
+  local r = resp.writer()
   if r.body_read ~= 0 then
     return
-  end
-  if band(W.phase, MAY_READ_BODY) == 0 then
-    abi.refuse_phase()
   end
   local rc = C.mw_req_read_body(r)
   if rc == AGAIN then
@@ -231,8 +225,8 @@ local function need_body(r)
   end
 end
 
-local function set_content_length(n)
-  set_header("Content-Length", n, false)
+local function set_content_length(r, n)
+  set_header(r, "Content-Length", n, false)
 end
 
 function req.set_body_data(data)
@@ -240,7 +234,7 @@ function req.set_body_data(data)
   need_body(r)
   data = tostring(data)
   C.mw_req_set_body_data(r, data, #data)
-  set_content_length(#data)
+  set_content_length(r, #data)
 end
 
 function req.set_body_file(path, auto_clean)
@@ -287,7 +281,7 @@ function req.finish_body()
   if C.mw_req_finish_body(r, data, #data, list.room) ~= OK then
     error("fail to write the request body to a file", 2)
   end
-  set_content_length(#data)
+  set_content_length(r, #data)
 end
 
 return function(ngx)

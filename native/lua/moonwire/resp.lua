@@ -27,7 +27,7 @@ local function writer()
     if r == nil and W.phase == C.MW_PHASE_INIT then
       error("no request found", 3)
     end
-    abi.refuse_phase()
+    abi.refuse_phase(1)
   end
   return r
 end

@@ -1,0 +1,443 @@
+// SPDX-License-Identifier: MIT
+// The Lua API as a table: what each entry is, a call that proves it, and the phases that allow it. matrix.test.js runs every
+// call in every phase; scripts/docs.mjs writes docs/lua-api.md from it. An entry:
+//   name, call   the entry and Lua code that throws unless it works
+//   where        the phases that allow it: "any" (the default), "request" (where there is a request), "output" (where a
+//                response can be begun), or a list
+//   ends         the call ends the handler where it works
+//   refused      phase to message, where it is not the usual refusal
+//   beyond       phases where lua-nginx-module refuses and Moonwire does not, told in the document
+//   note         one sentence for the document
+
+/** Every phase, in the order in which a worker and a request pass them. */
+export const phases = [
+  "init",
+  "init_worker",
+  "server_rewrite",
+  "rewrite",
+  "access",
+  "precontent",
+  "content",
+  "header_filter",
+  "body_filter",
+  "log",
+  "timer",
+  "exit_worker",
+];
+
+const request = phases.slice(2, 10);
+const output = phases.slice(2, 7);
+const named = { any: phases, request, output };
+
+/** The phases that allow an entry. */
+export function allowed({ where = "any" }) {
+  return Array.isArray(where) ? where : named[where];
+}
+
+/** What the entry says in a phase: "ok", "ended", or its refusal. */
+export function expected(entry, phase) {
+  if (allowed(entry).includes(phase)) return entry.ends ? "ended" : "ok";
+  if (entry.refused?.[phase]) return entry.refused[phase];
+  if (phase === "init") return "no request found";
+  if (entry.where === "request" && !request.includes(phase)) return "API disabled in the current context";
+  return `API disabled in the context of ${phase === "timer" ? "ngx.timer" : `${phase}_by_lua*`}`;
+}
+
+/** Constants with their values; each is checked in every phase. */
+const constants = {
+  Core: { OK: 0, ERROR: -1, AGAIN: -2, DONE: -4, DECLINED: -5 },
+  "HTTP methods": {
+    HTTP_GET: 2,
+    HTTP_HEAD: 4,
+    HTTP_POST: 8,
+    HTTP_PUT: 16,
+    HTTP_DELETE: 32,
+    HTTP_MKCOL: 64,
+    HTTP_COPY: 128,
+    HTTP_MOVE: 256,
+    HTTP_OPTIONS: 512,
+    HTTP_PROPFIND: 1024,
+    HTTP_PROPPATCH: 2048,
+    HTTP_LOCK: 4096,
+    HTTP_UNLOCK: 8192,
+    HTTP_PATCH: 16384,
+    HTTP_TRACE: 32768,
+  },
+  "HTTP statuses": {
+    HTTP_CONTINUE: 100,
+    HTTP_SWITCHING_PROTOCOLS: 101,
+    HTTP_OK: 200,
+    HTTP_CREATED: 201,
+    HTTP_ACCEPTED: 202,
+    HTTP_NO_CONTENT: 204,
+    HTTP_PARTIAL_CONTENT: 206,
+    HTTP_SPECIAL_RESPONSE: 300,
+    HTTP_MOVED_PERMANENTLY: 301,
+    HTTP_MOVED_TEMPORARILY: 302,
+    HTTP_SEE_OTHER: 303,
+    HTTP_NOT_MODIFIED: 304,
+    HTTP_TEMPORARY_REDIRECT: 307,
+    HTTP_PERMANENT_REDIRECT: 308,
+    HTTP_BAD_REQUEST: 400,
+    HTTP_UNAUTHORIZED: 401,
+    HTTP_PAYMENT_REQUIRED: 402,
+    HTTP_FORBIDDEN: 403,
+    HTTP_NOT_FOUND: 404,
+    HTTP_NOT_ALLOWED: 405,
+    HTTP_NOT_ACCEPTABLE: 406,
+    HTTP_REQUEST_TIMEOUT: 408,
+    HTTP_CONFLICT: 409,
+    HTTP_GONE: 410,
+    HTTP_UPGRADE_REQUIRED: 426,
+    HTTP_TOO_MANY_REQUESTS: 429,
+    HTTP_CLOSE: 444,
+    HTTP_ILLEGAL: 451,
+    HTTP_INTERNAL_SERVER_ERROR: 500,
+    HTTP_NOT_IMPLEMENTED: 501,
+    HTTP_METHOD_NOT_IMPLEMENTED: 501,
+    HTTP_BAD_GATEWAY: 502,
+    HTTP_SERVICE_UNAVAILABLE: 503,
+    HTTP_GATEWAY_TIMEOUT: 504,
+    HTTP_VERSION_NOT_SUPPORTED: 505,
+    HTTP_INSUFFICIENT_STORAGE: 507,
+  },
+  "Log levels": { STDERR: 0, EMERG: 1, ALERT: 2, CRIT: 3, ERR: 4, WARN: 5, NOTICE: 6, INFO: 7, DEBUG: 8 },
+};
+
+const dict = "local d = ngx.shared.d";
+const waits = "waits in every phase";
+const everywhere = ["init", "init_worker", "header_filter", "body_filter", "log", "exit_worker"];
+const readBody = `if phase:find("rewrite") or phase == "access" or phase:find("content") then ngx.req.read_body() end`;
+const plain = Object.fromEntries(phases.slice(1).map((phase) => [phase, "API disabled in the current context"]));
+
+/** Title to entries. */
+export const groups = {
+  ...Object.fromEntries(
+    Object.entries(constants).map(([title, values]) => [
+      `Constants: ${title}`,
+      Object.entries(values).map(([name, value]) => ({ name: `ngx.${name}`, call: `assert(ngx.${name} == ${value})` })),
+    ]),
+  ),
+  "Constants: null": [{ name: "ngx.null", call: `assert(ngx.null == require("cjson").null and tostring(ngx.null))` }],
+  Log: [
+    { name: "print", call: `print("a", 1, nil, true)` },
+    { name: "ngx.log", call: `ngx.log(ngx.INFO, "a", 1, nil, true)` },
+  ],
+  "Request and response": [
+    {
+      name: "ngx.arg",
+      call: `assert(type(ngx.arg[1]) == "string" and type(ngx.arg[2]) == "boolean") ngx.arg[1] = ngx.arg[1]`,
+      where: ["body_filter"],
+      refused: plain,
+      note: "`set_by_lua*` comes later.",
+    },
+    {
+      name: "ngx.var.VARIABLE",
+      call: `assert(ngx.var.request_method == "POST" and ngx.var.nothing == nil) ngx.var.own = "x" assert(ngx.var.own == "x")`,
+      where: "request",
+    },
+    { name: "ngx.ctx", call: `ngx.ctx.x = 1 assert(ngx.ctx.x == 1)`, beyond: ["init"] },
+    { name: "ngx.status", call: `assert(type(ngx.status) == "number")`, where: "request" },
+    { name: "ngx.header.HEADER", call: `ngx.header["X-A"] = "b" local _ = ngx.header["X-A"]`, where: "request" },
+    { name: "ngx.resp.get_headers", call: `assert(type(ngx.resp.get_headers()) == "table")`, where: "request" },
+    { name: "ngx.headers_sent", call: `assert(type(ngx.headers_sent) == "boolean")`, where: "request" },
+    { name: "ngx.is_subrequest", call: `assert(ngx.is_subrequest == false)`, where: "request" },
+    { name: "ngx.get_phase", call: `assert(ngx.get_phase() == phase)` },
+    { name: "ngx.req.is_internal", call: `assert(ngx.req.is_internal() == false)`, where: "request" },
+    { name: "ngx.req.start_time", call: `assert(ngx.req.start_time() > 1e9)`, where: "request" },
+    { name: "ngx.req.http_version", call: `assert(ngx.req.http_version() == 1.1)`, where: "request" },
+    { name: "ngx.req.raw_header", call: `assert(ngx.req.raw_header():find("^POST "))`, where: "request" },
+    { name: "ngx.req.get_method", call: `assert(ngx.req.get_method() == "POST")`, where: "request" },
+    {
+      name: "ngx.req.set_method",
+      call: `ngx.req.set_method(ngx.HTTP_PUT) assert(ngx.req.get_method() == "PUT")`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.set_uri",
+      call: `ngx.req.set_uri("/changed") assert(ngx.var.uri == "/changed")`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.set_uri(uri, true)",
+      call: `ngx.req.set_uri("/end", true)`,
+      where: ["server_rewrite", "rewrite"],
+      ends: true,
+      refused: { init_worker: plain.init_worker, timer: plain.timer, exit_worker: plain.exit_worker },
+      note: "The jump to another location is for the rewrite phases alone.",
+    },
+    {
+      name: "ngx.req.set_uri_args",
+      call: `ngx.req.set_uri_args({ a = 1 }) assert(ngx.var.args == "a=1")`,
+      where: "request",
+    },
+    { name: "ngx.req.get_uri_args", call: `assert(ngx.req.get_uri_args().i)`, where: "request" },
+    { name: "ngx.req.get_headers", call: `assert(ngx.req.get_headers().host)`, where: "request" },
+    {
+      name: "ngx.req.set_header",
+      call: `ngx.req.set_header("X-B", "c") assert(ngx.var.http_x_b == "c")`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.clear_header",
+      call: `ngx.req.clear_header("X-B") assert(ngx.var.http_x_b == nil)`,
+      where: "request",
+    },
+  ],
+  "Request body": [
+    { name: "ngx.req.read_body", call: `ngx.req.read_body()`, where: "output" },
+    { name: "ngx.req.discard_body", call: `ngx.req.discard_body()`, where: "request" },
+    {
+      name: "ngx.req.get_post_args",
+      call: `${readBody} assert(ngx.req.get_post_args().a == "1")`,
+      where: "request",
+    },
+    { name: "ngx.req.get_body_data", call: `${readBody} assert(ngx.req.get_body_data() == "a=1")`, where: "request" },
+    { name: "ngx.req.get_body_file", call: `assert(ngx.req.get_body_file() == nil)`, where: "request" },
+    {
+      name: "ngx.req.set_body_data",
+      call: `${readBody} ngx.req.set_body_data("b=22") assert(ngx.req.get_body_data() == "b=22")`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.set_body_file",
+      call: `${readBody} local path = ngx.config.prefix() .. "body.txt" ngx.req.set_body_file(path)
+             assert(ngx.req.get_body_file() == path)`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.init_body",
+      call: `${readBody} ngx.req.init_body() ngx.req.finish_body() assert(ngx.var.http_content_length == "0")`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.append_body",
+      call: `${readBody} ngx.req.init_body() ngx.req.append_body("x") ngx.req.finish_body()`,
+      where: "request",
+    },
+    {
+      name: "ngx.req.finish_body",
+      call: `${readBody} ngx.req.init_body(100) ngx.req.append_body("xyz") ngx.req.finish_body()
+             assert(ngx.req.get_body_data() == "xyz")`,
+      where: "request",
+    },
+  ],
+  "Flow and output": [
+    { name: "ngx.exec", call: `ngx.exec("/end")`, where: "output", ends: true },
+    { name: "ngx.redirect", call: `ngx.redirect("/end")`, where: "output", ends: true },
+    {
+      name: "ngx.exit",
+      call: `ngx.exit(ngx.OK)`,
+      where: [...output, "header_filter", "timer"],
+      ends: true,
+      refused: { init: "API disabled in the context of init_by_lua*" },
+    },
+    { name: "ngx.send_headers", call: `assert(ngx.send_headers())`, where: "output" },
+    { name: "ngx.print", call: `assert(ngx.print("a", 1, { true, "b" }))`, where: "output" },
+    { name: "ngx.say", call: `assert(ngx.say("a", nil, { 1, { 2 } }))`, where: "output" },
+    { name: "ngx.flush", call: `ngx.print("a") assert(ngx.flush(true))`, where: "output" },
+    { name: "ngx.eof", call: `assert(ngx.eof())`, where: "output" },
+    {
+      name: "ngx.sleep",
+      call: `local t = ngx.now() ngx.sleep(0.003) ngx.update_time() assert(ngx.now() > t)`,
+      beyond: everywhere,
+      note: waits,
+    },
+  ],
+  "Encoding and digests": [
+    { name: "ngx.escape_uri", call: `assert(ngx.escape_uri("a b/") == "a%20b%2F")` },
+    { name: "ngx.unescape_uri", call: `assert(ngx.unescape_uri("a%20b+c") == "a b c")` },
+    { name: "ngx.encode_args", call: `assert(ngx.encode_args({ a = "b c" }) == "a=b%20c")` },
+    { name: "ngx.decode_args", call: `assert(ngx.decode_args("a=b%20c").a == "b c")` },
+    { name: "ngx.encode_base64", call: `assert(ngx.encode_base64("ab") == "YWI=")` },
+    { name: "ngx.decode_base64", call: `assert(ngx.decode_base64("YWI=") == "ab")` },
+    { name: "ngx.decode_base64mime", call: `assert(ngx.decode_base64mime("YW\\r\\nI=") == "ab")` },
+    { name: "ngx.crc32_short", call: `assert(ngx.crc32_short("hello") == 907060870)` },
+    { name: "ngx.crc32_long", call: `assert(ngx.crc32_long("hello") == 907060870)` },
+    {
+      name: "ngx.hmac_sha1",
+      call: `assert(ngx.encode_base64(ngx.hmac_sha1("key", "text")) == "Np4pWetJRQM4shJ0j3fY3tdIR7s=")`,
+    },
+    { name: "ngx.md5", call: `assert(ngx.md5("hello") == "5d41402abc4b2a76b9719d911017c592")` },
+    { name: "ngx.md5_bin", call: `assert(#ngx.md5_bin("hello") == 16)` },
+    {
+      name: "ngx.sha1_bin",
+      call: `assert(ngx.encode_base64(ngx.sha1_bin("hello")) == "qvTGHdzF6KLavt4PO0gs2a6pQ00=")`,
+    },
+    { name: "ngx.quote_sql_str", call: `assert(ngx.quote_sql_str("a'b") == "'a\\\\'b'")` },
+  ],
+  Time: [
+    { name: "ngx.today", call: `assert(ngx.today():find("^%d+%-%d%d%-%d%d$"))` },
+    { name: "ngx.time", call: `assert(ngx.time() > 1e9)` },
+    { name: "ngx.now", call: `assert(ngx.now() > 1e9)` },
+    { name: "ngx.update_time", call: `ngx.update_time()` },
+    { name: "ngx.localtime", call: `assert(#ngx.localtime() == 19)` },
+    { name: "ngx.utctime", call: `assert(#ngx.utctime() == 19)` },
+    { name: "ngx.cookie_time", call: `assert(ngx.cookie_time(1547178847) == "Fri, 11-Jan-19 03:54:07 GMT")` },
+    { name: "ngx.http_time", call: `assert(ngx.http_time(1547178847) == "Fri, 11 Jan 2019 03:54:07 GMT")` },
+    { name: "ngx.parse_http_time", call: `assert(ngx.parse_http_time("Fri, 11 Jan 2019 03:54:07 GMT") == 1547178847)` },
+  ],
+  "Regular expressions": [
+    {
+      name: "ngx.re.match",
+      call: `assert(ngx.re.match("a12", "([0-9])(?<two>2)", "jo").two == "2")`,
+      beyond: ["init"],
+    },
+    { name: "ngx.re.find", call: `assert(ngx.re.find("a12", "[0-9]+", "jo") == 2)`, beyond: ["init"] },
+    { name: "ngx.re.gmatch", call: `assert(ngx.re.gmatch("a12", "[0-9]", "jo")()[0] == "1")`, beyond: ["init"] },
+    { name: "ngx.re.sub", call: `assert(ngx.re.sub("a12", "[0-9]", "<$0>", "jo") == "a<1>2")`, beyond: ["init"] },
+    { name: "ngx.re.gsub", call: `assert(ngx.re.gsub("a12", "[0-9]", "x", "jo") == "axx")`, beyond: ["init"] },
+    { name: "ngx.re.split", call: `assert(#require("ngx.re").split("a,b", ",") == 2)`, note: 'of `require "ngx.re"`' },
+    {
+      name: "ngx.re.opt",
+      call: `local ok, err = pcall(require("ngx.re").opt, "jit_stack_size", 131072)
+             assert(ok or err:find("already been compiled"))`,
+      note: 'of `require "ngx.re"`',
+    },
+  ],
+  "Shared dictionaries": [
+    { name: "ngx.shared.DICT", call: `assert(ngx.shared.d and not ngx.shared.other)` },
+    { name: "ngx.shared.DICT.get", call: `${dict} d:set("g", 1) assert(d:get("g") == 1)` },
+    { name: "ngx.shared.DICT.get_stale", call: `${dict} d:set("g", 1) assert(d:get_stale("g") == 1)` },
+    { name: "ngx.shared.DICT.set", call: `${dict} assert(d:set("s", "x", 10, 3))` },
+    { name: "ngx.shared.DICT.safe_set", call: `${dict} assert(d:safe_set("s", "x"))` },
+    { name: "ngx.shared.DICT.add", call: `${dict} d:delete("a") assert(d:add("a", true))` },
+    { name: "ngx.shared.DICT.safe_add", call: `${dict} d:delete("a") assert(d:safe_add("a", true))` },
+    { name: "ngx.shared.DICT.replace", call: `${dict} d:set("r", 1) assert(d:replace("r", 2))` },
+    { name: "ngx.shared.DICT.delete", call: `${dict} d:delete("x")` },
+    { name: "ngx.shared.DICT.incr", call: `${dict} assert(d:incr("i", 1, 0))` },
+    { name: "ngx.shared.DICT.lpush", call: `${dict} assert(d:lpush("l", "x"))` },
+    { name: "ngx.shared.DICT.rpush", call: `${dict} assert(d:rpush("l", "x"))` },
+    { name: "ngx.shared.DICT.lpop", call: `${dict} d:lpush("l", "x") assert(d:lpop("l") == "x")` },
+    { name: "ngx.shared.DICT.rpop", call: `${dict} d:rpush("l", "x") assert(d:rpop("l") == "x")` },
+    { name: "ngx.shared.DICT.llen", call: `${dict} assert(d:llen("none") == 0)` },
+    { name: "ngx.shared.DICT.ttl", call: `${dict} d:set("t", 1) assert(d:ttl("t") == 0)` },
+    { name: "ngx.shared.DICT.expire", call: `${dict} d:set("t", 1) assert(d:expire("t", 9))` },
+    { name: "ngx.shared.DICT.flush_all", call: `${dict} d:flush_all()` },
+    { name: "ngx.shared.DICT.flush_expired", call: `${dict} assert(d:flush_expired() >= 0)` },
+    { name: "ngx.shared.DICT.get_keys", call: `${dict} assert(type(d:get_keys()) == "table")` },
+    { name: "ngx.shared.DICT.capacity", call: `${dict} assert(d:capacity() == 102400)` },
+    { name: "ngx.shared.DICT.free_space", call: `${dict} assert(d:free_space() > 0)` },
+  ],
+  "Light threads and coroutines": [
+    {
+      name: "ngx.thread.spawn",
+      call: `local n = 0 ngx.thread.wait(ngx.thread.spawn(function(by) n = n + by end, 2)) assert(n == 2)`,
+      beyond: everywhere,
+      note: waits,
+    },
+    {
+      name: "ngx.thread.wait",
+      call: `local t = ngx.thread.spawn(function() ngx.sleep(0.002) return 7 end)
+             local ok, value = ngx.thread.wait(t) assert(ok and value == 7)`,
+      beyond: everywhere,
+      note: waits,
+    },
+    {
+      name: "ngx.thread.kill",
+      call: `assert(ngx.thread.kill(ngx.thread.spawn(function() ngx.sleep(60) end)))`,
+      beyond: everywhere,
+    },
+    { name: "coroutine.create", call: `assert(coroutine.resume(coroutine.create(function() end)))` },
+    {
+      name: "coroutine.resume",
+      call: `local co = coroutine.create(function(a) local b = coroutine.yield(a) ngx.sleep(0.001) return b end)
+             assert(select(2, coroutine.resume(co, 1)) == 1 and select(2, coroutine.resume(co, 2)) == 2)`,
+      beyond: everywhere,
+      note: "what runs in a coroutine may wait as well",
+    },
+    {
+      name: "coroutine.yield",
+      call: `coroutine.yield()`,
+      beyond: everywhere,
+      note: "at the top of a handler it gives way to others",
+    },
+    {
+      name: "coroutine.wrap",
+      call: `local f = coroutine.wrap(function() coroutine.yield(1) ngx.sleep(0.001) return 2 end) assert(f() == 1 and f() == 2)`,
+      beyond: everywhere,
+    },
+    { name: "coroutine.running", call: `assert(type(coroutine.running()) == "thread")` },
+    { name: "coroutine.status", call: `assert(coroutine.status(coroutine.create(function() end)) == "suspended")` },
+  ],
+  "Semaphores (`ngx.semaphore`)": [
+    { name: "new", call: `assert(require("ngx.semaphore").new(1))` },
+    { name: "post", call: `local s = require("ngx.semaphore").new() assert(s:post(2) and s:count() == 2)` },
+    {
+      name: "wait",
+      call: `local s = require("ngx.semaphore").new()
+             ngx.thread.spawn(function() ngx.sleep(0.002) s:post() end) assert(s:wait(5))
+             local ok, err = s:wait(0.001) assert(not ok and err == "timeout")`,
+      beyond: everywhere,
+      note: waits,
+    },
+    { name: "count", call: `assert(require("ngx.semaphore").new(3):count() == 3)` },
+  ],
+  Timers: [
+    {
+      name: "ngx.timer.at",
+      call: `local n = 0 assert(ngx.timer.at(0.001, function(_, by) n = by end, 5))
+             for _ = 1, 1000 do if n == 5 then break end ngx.sleep(0.001) end assert(n == 5)`,
+      where: phases.slice(0, -1),
+      beyond: ["init"],
+      refused: { exit_worker: "process exiting" },
+      note: "with delay 0 in `exit_worker` too",
+    },
+    {
+      name: "ngx.timer.at(0, f)",
+      call: `local n = 0 assert(ngx.timer.at(0, function() ngx.sleep(0.001) n = 1 end))
+             for _ = 1, 1000 do if n == 1 then break end ngx.sleep(0.001) end assert(n == 1)`,
+      beyond: ["init"],
+    },
+    {
+      name: "ngx.timer.every",
+      call: `assert(ngx.timer.every(3600, function() end))`,
+      where: phases.slice(0, -1),
+      beyond: ["init"],
+      refused: { exit_worker: "process exiting" },
+    },
+    { name: "ngx.timer.running_count", call: `assert(ngx.timer.running_count() >= 0)` },
+    { name: "ngx.timer.pending_count", call: `assert(ngx.timer.pending_count() >= 0)` },
+  ],
+  "Configuration and worker": [
+    { name: "ngx.config.subsystem", call: `assert(ngx.config.subsystem == "http")` },
+    { name: "ngx.config.debug", call: `assert(type(ngx.config.debug) == "boolean")` },
+    { name: "ngx.config.prefix", call: `assert(ngx.config.prefix():find("/$"))` },
+    { name: "ngx.config.nginx_version", call: `assert(ngx.config.nginx_version > 1e6)` },
+    { name: "ngx.config.nginx_configure", call: `assert(type(ngx.config.nginx_configure()) == "string")` },
+    { name: "ngx.config.ngx_lua_version", call: `assert(ngx.config.ngx_lua_version > 1e4)` },
+    { name: "ngx.worker.exiting", call: `assert(type(ngx.worker.exiting()) == "boolean")` },
+    { name: "ngx.worker.pid", call: `assert(ngx.worker.pid() > 0)` },
+    { name: "ngx.worker.pids", call: `assert(#ngx.worker.pids() == 1)` },
+    { name: "ngx.worker.count", call: `assert(ngx.worker.count() == 1)` },
+    { name: "ngx.worker.id", call: `assert(ngx.worker.id() == 0)` },
+  ],
+  Modules: [
+    {
+      name: "ngx.base64.encode_base64url",
+      call: `assert(require("ngx.base64").encode_base64url("\\255\\254") == "__4")`,
+    },
+    {
+      name: "ngx.base64.decode_base64url",
+      call: `assert(require("ngx.base64").decode_base64url("__4") == "\\255\\254")`,
+    },
+    { name: "resty.core.time.monotonic_msec", call: `assert(require("resty.core.time").monotonic_msec() > 0)` },
+    { name: "resty.core.time.monotonic_time", call: `assert(require("resty.core.time").monotonic_time() > 0)` },
+    { name: "resty.core.base.get_request", call: `require("resty.core.base").get_request()` },
+    { name: "cjson", call: `assert(require("cjson").decode('{"a":[1]}').a[1] == 1)` },
+    { name: "cjson.safe", call: `assert(require("cjson.safe").decode("{") == nil)` },
+  ],
+};
+
+/** What lua-nginx-module and lua-resty-core have and Moonwire does not yet. */
+export const missing = {
+  Subrequests: "`ngx.location.capture`, `ngx.location.capture_multi`",
+  Sockets: "`ngx.socket.tcp`, `udp`, `stream`, `connect` with their methods, `ngx.req.socket`",
+  "Client gone": "`ngx.on_abort`",
+  "Worker threads": "`ngx.run_worker_thread`",
+  TLS: "`ngx.ssl`, `ngx.ssl.session`, `ngx.ssl.clienthello`, `ngx.ocsp`, `ngx.proxyssl` and its relatives",
+  Upstreams: "`ngx.balancer`",
+  Processes: "`ngx.process`, `ngx.pipe`",
+  "Other modules": "`ngx.errlog`, `ngx.resp`, `ngx.req` (`add_header`), `ndk.set_var.DIRECTIVE`, `resty.core.ctx`",
+  Undocumented: "`ngx.get_raw_phase`, `resty.core.regex`",
+};
