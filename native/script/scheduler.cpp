@@ -253,10 +253,18 @@ static void drop_wait(LightThread *t) {
   unqueue(t);
 }
 
+static void end_left_over(LightThread *t) {
+  if (t->waiter || t->wait_epoch || t->task.is_queued) drop_wait(t);
+  if (LightThread *child = t->spawned) {
+    t->spawned = nullptr;
+    make_ready(child, child->nargs, Where::soon);
+  }
+}
+
 /// A wait begins. One may be left over: where Lua cannot yield (a sort's comparison, a gsub's callback) the await after a
 /// park raises an error, and code that catches it goes on; that wait must not wake the next one.
 static void begin_wait(LightThread *t) {
-  if (t->waiter || t->wait_epoch || t->task.is_queued) drop_wait(t);
+  end_left_over(t);
   t->state = LightThread::running;
 }
 
@@ -367,7 +375,7 @@ static void complete(Run *run) {
 /// A light thread returned or failed. It may be freed.
 static void on_end(LightThread *t, int status) {
   Run *run = t->run;
-  if (t->waiter || t->wait_epoch || t->task.is_queued) drop_wait(t);  // left over, see begin_wait
+  end_left_over(t);
   --run->live;
   t->state = LightThread::zombie;
   t->end = status == 0 ? LightThread::finished : LightThread::failed;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- User coroutines over light threads. A wait inside a user coroutine comes out of the raw resume as the await mark; resume
 -- yields it on to the scheduler and, woken, goes back in with what the scheduler gave. So a wait works at any depth.
--- create, yield and running are LuaJIT's own: a light thread's bare yield reaches the scheduler, which takes it as giving way.
+-- yield and running are LuaJIT's own: a light thread's bare yield reaches the scheduler, which takes it as giving way.
 local abi = require "moonwire.abi"
 
 local AWAIT = abi.AWAIT

@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- ngx.log and print: joins its arguments as lua-nginx-module does and writes "[lua] FILE:LINE: FUNC(): TEXT". A level that is
--- off costs one comparison.
+-- ngx.log and print: joins its arguments as lua-nginx-module does and writes "[lua] FILE:LINE: FUNC(): TEXT". A level that
+-- is off costs one comparison.
 local abi = require "moonwire.abi"
 
 local C = abi.C
@@ -25,7 +25,8 @@ local function text_of(value, position, name)
   elseif value == null then
     return "null"
   end
-  error("bad argument #" .. position .. " to '" .. name .. "' (string, number, boolean, or nil expected, got " .. kind .. ")", 4)
+  local why = "string, number, boolean, or nil expected, got " .. kind
+  error("bad argument #" .. position .. " to '" .. name .. "' (" .. why .. ")", 4)
 end
 
 --- "FILE:LINE: FUNCTION(): " of the code that called ngx.log.
