@@ -1,6 +1,6 @@
 -- The Lua half and the Lua of tests and examples run on LuaJIT with the ngx global.
 std = "luajit"
-max_line_length = 125
+max_line_length = 132
 codes = true
 self = false
 read_globals = { "ngx", "ndk", table = { fields = { "new", "clear", "clone", "isarray", "isempty", "nkeys" } } }

@@ -76,10 +76,18 @@ static void unlink_wait(SemaphoreWait *w) {
   vm_current->core->loop->disarm(&w->timer);
 }
 
-static void end_wait(SemaphoreWait *w, int32_t result) {
-  unlink_wait(w);
-  sched_wake(&w->waiter, result);
-  delete w;
+/// Takes the longest waiting one out; null when there is none.
+static SemaphoreWait *pop_wait(mw_semaphore_t *s) {
+  SemaphoreWait *w = s->first;
+  if (!w) return nullptr;
+  s->first = w->next;
+  if (s->first)
+    s->first->prev = nullptr;
+  else
+    s->last = nullptr;
+  --s->waiting;
+  vm_current->core->loop->disarm(&w->timer);
+  return w;
 }
 
 static void cancel_wait(Waiter *waiter) {
@@ -90,14 +98,20 @@ static void cancel_wait(Waiter *waiter) {
 }
 
 static void on_wait_timeout(Timer *t) {
-  end_wait(reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(t) - offsetof(SemaphoreWait, timer)), MW_TIMEOUT);
+  SemaphoreWait *w = reinterpret_cast<SemaphoreWait *>(reinterpret_cast<char *>(t) - offsetof(SemaphoreWait, timer));
+  unlink_wait(w);
+  sched_wake(&w->waiter, MW_TIMEOUT);
+  delete w;
 }
 
 static void hand_out(Task *task) {
   mw_semaphore_t *s = reinterpret_cast<mw_semaphore_t *>(reinterpret_cast<char *>(task) - offsetof(mw_semaphore, task));
-  while (s->resources > 0 && s->first) {
+  while (s->resources > 0) {
+    SemaphoreWait *w = pop_wait(s);
+    if (!w) return;
     --s->resources;
-    end_wait(s->first, MW_OK);
+    sched_wake(&w->waiter, MW_OK);
+    delete w;
   }
 }
 
@@ -112,7 +126,7 @@ mw_semaphore_t *mw_semaphore_new(int32_t n) {
 extern "C" MW_EXPORT
 void mw_semaphore_free(mw_semaphore_t *s) {
   // Collected: nobody holds it, so nobody can be waiting but threads that died with the VM.
-  while (s->first) cancel_wait(&s->first->waiter);
+  while (SemaphoreWait *w = pop_wait(s)) delete w;
   if (vm_current) vm_current->core->loop->unpost(&s->task);
   delete s;
 }

@@ -27,12 +27,12 @@ struct Event {
 /// callback finds it closed instead of gone.
 class Channel {
  public:
-  void open(Napi::ThreadSafeFunction fn) { fn_ = std::move(fn), open_ = true; }
+  void open(const Napi::ThreadSafeFunction &fn) { fn_ = fn, open_ = true; }
 
   void send(std::unique_ptr<Event> event) {
     std::lock_guard<std::mutex> lock(mutex_);
     if (!open_ || exit_guard_exiting()) return;
-    if (fn_.NonBlockingCall(event.get(), deliver) == napi_ok) event.release();
+    if (fn_.NonBlockingCall(event.get(), deliver) == napi_ok) static_cast<void>(event.release());
   }
 
   void close() {
@@ -100,7 +100,7 @@ void Channel::deliver(Napi::Env env, Napi::Function on_event, Event *raw) {
   napi_call_function(env, receiver, on_event, 1, &argument, &result);
 }
 
-ServerEvents events_of(std::shared_ptr<Channel> channel) {
+ServerEvents events_of(const std::shared_ptr<Channel> &channel) {
   ServerEvents events;
   events.started = [channel](uint32_t generation, std::string error) {
     auto e = std::make_unique<Event>();

@@ -21,8 +21,8 @@ struct Value {
   double num = 0;
   int64_t inum = 0;
   std::string str;
-  std::vector<Value> items;                    ///< array
-  std::vector<ValuePair> pairs;                ///< table, in order
+  std::vector<Value> items;      ///< array
+  std::vector<ValuePair> pairs;  ///< table, in order
   /// The member of a table with that string key, or null.
   const Value *get(Str key) const;
 };

@@ -35,8 +35,23 @@ end)
 
 ngx = {}
 local installers = {
-  "const", "fields", "phase", "worker", "log", "ctx", "encode", "time", "regex", "coroutine", "thread", "timer", "shared", "var",
-  "req", "resp", "flow",
+  "const",
+  "fields",
+  "phase",
+  "worker",
+  "log",
+  "ctx",
+  "encode",
+  "time",
+  "regex",
+  "coroutine",
+  "thread",
+  "timer",
+  "shared",
+  "var",
+  "req",
+  "resp",
+  "flow",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

@@ -30,9 +30,9 @@ void equal(const char *file, int line, const char *text, const A &a, const B &b)
 
 #define CHECK_CAT2(a, b) a##b
 #define CHECK_CAT(a, b) CHECK_CAT2(a, b)
-#define TEST(name)                                                                                            \
-  static void CHECK_CAT(test_, name)();                                                                       \
-  static check::Registrar CHECK_CAT(registrar_, name)(__FILE__, #name, CHECK_CAT(test_, name));               \
+#define TEST(name)                                                                              \
+  static void CHECK_CAT(test_, name)();                                                         \
+  static check::Registrar CHECK_CAT(registrar_, name)(__FILE__, #name, CHECK_CAT(test_, name)); \
   static void CHECK_CAT(test_, name)()
 #define CHECK(cond) ((cond) ? (void)0 : check::fail(__FILE__, __LINE__, #cond))
 #define CHECK_EQ(a, b) check::equal(__FILE__, __LINE__, #a " == " #b, (a), (b))

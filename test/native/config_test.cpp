@@ -64,43 +64,94 @@ Value pos() { return table({{"file", text("nginx.conf")}, {"line", number(3)}});
 
 Value location_conf() {
   Value try_files = table({{"paths", list({})}, {"fallback", text("")}, {"fallback_status", number(0)}});
-  Value v = table({{"scripts", ints({-1, -1, -1, -1, 0, -1, -1, -1})}, {"rewrite", list({})}, {"index", list({text("i.html")})},
+  Value v = table({{"scripts", ints({-1, -1, -1, -1, 0, -1, -1, -1})},
+                   {"rewrite", list({})},
+                   {"index", list({text("i.html")})},
                    {"root", list({text("/srv/"), table({{"var", number(2)}, {"capture", number(-1)}})})},
-                   {"try_files", try_files}, {"default_type", text("text/plain")}, {"types", number(0)},
-                   {"add_headers", list({})}, {"error_pages", list({})}, {"access_logs", list({})},
-                   {"error_logs", list({})}, {"client_body_temp_path", text("/tmp")}});
-  for (const char *name : {"is_alias", "has_try_files", "internal", "client_body_in_file_only", "sendfile", "log_not_found",
-                           "log_subrequest", "etag", "absolute_redirect", "port_in_redirect", "server_name_in_redirect",
-                           "tcp_nodelay", "chunked_transfer_encoding", "merge_slashes", "server_tokens", "lua_code_cache",
-                           "lua_need_request_body", "lua_use_default_type", "lua_http10_buffering", "lua_check_client_abort",
+                   {"try_files", try_files},
+                   {"default_type", text("text/plain")},
+                   {"types", number(0)},
+                   {"add_headers", list({})},
+                   {"error_pages", list({})},
+                   {"access_logs", list({})},
+                   {"error_logs", list({})},
+                   {"client_body_temp_path", text("/tmp")}});
+  for (const char *name : {"is_alias",
+                           "has_try_files",
+                           "internal",
+                           "client_body_in_file_only",
+                           "sendfile",
+                           "log_not_found",
+                           "log_subrequest",
+                           "etag",
+                           "absolute_redirect",
+                           "port_in_redirect",
+                           "server_name_in_redirect",
+                           "tcp_nodelay",
+                           "chunked_transfer_encoding",
+                           "merge_slashes",
+                           "server_tokens",
+                           "lua_code_cache",
+                           "lua_need_request_body",
+                           "lua_use_default_type",
+                           "lua_http10_buffering",
+                           "lua_check_client_abort",
                            "lua_transform_underscores"})
     v.pairs.emplace_back(text(name), flag(true));
-  for (const char *name : {"client_max_body_size", "client_body_buffer_size", "client_body_timeout", "client_body_min_rate",
-                           "send_timeout", "keepalive_timeout", "keepalive_header_timeout", "keepalive_requests",
-                           "lingering_time", "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since"})
+  for (const char *name :
+       {"client_max_body_size", "client_body_buffer_size", "client_body_timeout", "client_body_min_rate",
+        "send_timeout", "keepalive_timeout", "keepalive_header_timeout", "keepalive_requests", "lingering_time",
+        "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since"})
     v.pairs.emplace_back(text(name), number(2));
   return v;
 }
 
 Value whole_plan() {
-  Value location = table({{"match", number(Location::regex)}, {"name", text("^/a")}, {"conf", location_conf()},
-                          {"children", list({})}, {"pos", pos()}});
+  Value location = table({{"match", number(Location::regex)},
+                          {"name", text("^/a")},
+                          {"conf", location_conf()},
+                          {"children", list({})},
+                          {"pos", pos()}});
   Value server = table({{"names", list({table({{"kind", number(1)}, {"name", text(".a.com")}})})},
-                        {"primary_name", text("*.a.com")}, {"conf", location_conf()}, {"locations", list({location})},
-                        {"client_header_timeout", number(1)}, {"client_header_buffer_size", number(1)},
-                        {"large_client_header_buffers_n", number(4)}, {"large_client_header_buffers_size", number(8192)},
-                        {"underscores_in_headers", flag(false)}, {"ignore_invalid_headers", flag(true)}, {"pos", pos()}});
-  Value script = table({{"chunkname", text("=x")}, {"source", text("x()")}, {"path", text("")}, {"is_file", flag(false)},
+                        {"primary_name", text("*.a.com")},
+                        {"conf", location_conf()},
+                        {"locations", list({location})},
+                        {"client_header_timeout", number(1)},
+                        {"client_header_buffer_size", number(1)},
+                        {"large_client_header_buffers_n", number(4)},
+                        {"large_client_header_buffers_size", number(8192)},
+                        {"underscores_in_headers", flag(false)},
+                        {"ignore_invalid_headers", flag(true)},
                         {"pos", pos()}});
-  Value listen = table({{"address", text("127.0.0.1:80")}, {"servers", ints({0})}, {"default_server", number(0)},
-                        {"backlog", number(511)}, {"ipv6only", flag(true)}, {"reuseport", flag(true)},
-                        {"tcp_nodelay", flag(true)}, {"pos", pos()}});
-  Value plan = table({{"conf_file", text("nginx.conf")}, {"prefix", text("/srv/")}, {"variables", list({text("uri")})},
-                      {"user_variables", list({})}, {"scripts", list({script})}, {"error_logs", list({})},
-                      {"types", list({table({{"html", text("text/html")}})})}, {"log_formats", list({})},
-                      {"shared_dicts", list({table({{"name", text("d")}, {"size", number(9000)}})})}, {"env", list({})},
-                      {"lua_package_path", text("")}, {"lua_package_cpath", text("")}, {"servers", list({server})},
-                      {"listens", list({listen})}, {"init_script", number(-1)}, {"init_worker_script", number(-1)},
+  Value script = table({{"chunkname", text("=x")},
+                        {"source", text("x()")},
+                        {"path", text("")},
+                        {"is_file", flag(false)},
+                        {"pos", pos()}});
+  Value listen = table({{"address", text("127.0.0.1:80")},
+                        {"servers", ints({0})},
+                        {"default_server", number(0)},
+                        {"backlog", number(511)},
+                        {"ipv6only", flag(true)},
+                        {"reuseport", flag(true)},
+                        {"tcp_nodelay", flag(true)},
+                        {"pos", pos()}});
+  Value plan = table({{"conf_file", text("nginx.conf")},
+                      {"prefix", text("/srv/")},
+                      {"variables", list({text("uri")})},
+                      {"user_variables", list({})},
+                      {"scripts", list({script})},
+                      {"error_logs", list({})},
+                      {"types", list({table({{"html", text("text/html")}})})},
+                      {"log_formats", list({})},
+                      {"shared_dicts", list({table({{"name", text("d")}, {"size", number(9000)}})})},
+                      {"env", list({})},
+                      {"lua_package_path", text("")},
+                      {"lua_package_cpath", text("")},
+                      {"servers", list({server})},
+                      {"listens", list({listen})},
+                      {"init_script", number(-1)},
+                      {"init_worker_script", number(-1)},
                       {"exit_worker_script", number(-1)}});
   for (const char *name : {"worker_processes", "worker_connections", "lua_max_pending_timers", "lua_max_running_timers",
                            "lua_regex_cache_max_entries", "lua_regex_match_limit", "lua_thread_cache_max_entries",

@@ -5,7 +5,8 @@
 local abi = require "moonwire.abi"
 
 local AWAIT = abi.AWAIT
-local raw_create, raw_resume, raw_yield, raw_status = coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
+local raw_create, raw_resume, raw_yield, raw_status =
+  coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
 local error, type, running, getinfo, band = error, type, coroutine.running, debug.getinfo, bit.band
 local C, W = abi.C, abi.W
 local POSITION_PHASES = C.MW_PHASE_INIT + C.MW_PHASE_HEADER_FILTER + C.MW_PHASE_BODY_FILTER

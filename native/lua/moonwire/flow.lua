@@ -11,8 +11,16 @@ local C, W, await, band = abi.C, abi.W, abi.await, bit.band
 local type, tonumber, tostring, error = type, tonumber, tostring, error
 local find, sub = string.find, string.sub
 
-local MAY_EXIT = bit.bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT,
-  C.MW_PHASE_CONTENT, C.MW_PHASE_HEADER_FILTER, C.MW_PHASE_TIMER, C.MW_PHASE_BALANCER)
+local MAY_EXIT = bit.bor(
+  C.MW_PHASE_SERVER_REWRITE,
+  C.MW_PHASE_REWRITE,
+  C.MW_PHASE_ACCESS,
+  C.MW_PHASE_PRECONTENT,
+  C.MW_PHASE_CONTENT,
+  C.MW_PHASE_HEADER_FILTER,
+  C.MW_PHASE_TIMER,
+  C.MW_PHASE_BALANCER
+)
 -- Statuses that cut the connection, whatever went out before.
 local CUTS = { [408] = true, [444] = true, [499] = true }
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
@@ -55,8 +63,11 @@ return function(ngx)
     if status == nil then
       status = 302
     elseif not REDIRECTS[status] then
-      error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and"
-        .. " ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
+      error(
+        "only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, ngx.HTTP_SEE_OTHER, and"
+          .. " ngx.HTTP_TEMPORARY_REDIRECT are allowed",
+        2
+      )
     end
     if r.header_sent ~= 0 then
       error("attempt to call ngx.redirect after sending out the headers", 2)

@@ -22,8 +22,14 @@ return function(ngx)
         return
       end
       seen[where] = true
-      ngx.log(ngx.WARN, "writing a global Lua variable ('", tostring(key), "') which may lead to race conditions between ",
-        "concurrent requests, so prefer the use of 'local' variables", traceback("", 2))
+      ngx.log(
+        ngx.WARN,
+        "writing a global Lua variable ('",
+        tostring(key),
+        "') which may lead to race conditions between ",
+        "concurrent requests, so prefer the use of 'local' variables",
+        traceback("", 2)
+      )
     end,
   })
 end

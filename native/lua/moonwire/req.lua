@@ -92,7 +92,12 @@ function req.set_uri_args(value)
   elseif kind == "string" or kind == "number" then
     query = tostring(value)
   else
-    error("bad argument #1 to 'set_uri_args' (string, number, or table expected, but got " .. (value == nil and "nil" or kind) .. ")", 2)
+    error(
+      "bad argument #1 to 'set_uri_args' (string, number, or table expected, but got "
+        .. (value == nil and "nil" or kind)
+        .. ")",
+      2
+    )
   end
   C.mw_req_set_args(r, query, #query)
 end

@@ -109,7 +109,10 @@ return function(_, host)
       name = tostring(name)
     end
     if type(name) ~= "string" then
-      error("bad argument #1 to 'require' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")", 2)
+      error(
+        "bad argument #1 to 'require' (string expected, got " .. (name == nil and "no value" or type(name)) .. ")",
+        2
+      )
     end
     local module = loaded[name]
     if module and getmetatable(module) == Loading then

@@ -13,8 +13,8 @@ local getmetatable, setmetatable, lower = getmetatable, setmetatable, string.low
 local band, bor, concat, gsub = bit.band, bit.bor, table.concat, string.gsub
 local OK, AGAIN, DONE, BUSY, NOT_FOUND = C.MW_OK, C.MW_AGAIN, C.MW_DONE, C.MW_BUSY, C.MW_NOT_FOUND
 
-local MAY_WRITE = bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT,
-  C.MW_PHASE_CONTENT)
+local MAY_WRITE =
+  bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT, C.MW_PHASE_CONTENT)
 local MAX_HEADERS = 100
 
 local out = ffi.new "mw_str"
@@ -53,7 +53,12 @@ local function flatten(parts, n, value, position, name)
     for i = 1, #value do
       local item = value[i]
       local item_kind = type(item)
-      if item_kind == "function" or item_kind == "userdata" and item ~= ngx.null or item_kind == "thread" or item_kind == "cdata" then
+      if
+        item_kind == "function"
+        or item_kind == "userdata" and item ~= ngx.null
+        or item_kind == "thread"
+        or item_kind == "cdata"
+      then
         error("bad argument #" .. position .. " to '" .. name .. "' (bad data type " .. item_kind .. " found)", 4)
       end
       n = flatten(parts, n, item, position, name)
@@ -62,7 +67,16 @@ local function flatten(parts, n, value, position, name)
   elseif kind == "userdata" and value == ngx.null then
     parts[n + 1] = "null"
   else
-    error("bad argument #" .. position .. " to '" .. name .. "' (string, number, boolean, nil, ngx.null, or array table expected, got " .. kind .. ")", 4)
+    error(
+      "bad argument #"
+        .. position
+        .. " to '"
+        .. name
+        .. "' (string, number, boolean, nil, ngx.null, or array table expected, got "
+        .. kind
+        .. ")",
+      4
+    )
   end
   return n + 1
 end

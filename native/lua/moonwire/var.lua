@@ -3,7 +3,7 @@
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 
-local C, W = abi.C, abi.W
+local C = abi.C
 local ffi_string = ffi.string
 local type, tostring, error, lower = type, tostring, error, string.lower
 local OK = C.MW_OK
@@ -55,8 +55,15 @@ local function set(_, key, value)
   end
   local id = ids[key] or id_of(key)
   if id < 0 then
-    error('variable "' .. key .. '" not found for writing; maybe it is a built-in variable that is not changeable or you'
-      .. " forgot to use \"set $" .. key .. " '';\" in the config file to define it first", 2)
+    error(
+      'variable "'
+        .. key
+        .. '" not found for writing; maybe it is a built-in variable that is not changeable or you'
+        .. ' forgot to use "set $'
+        .. key
+        .. " '';\" in the config file to define it first",
+      2
+    )
   end
   if C.mw_var_set(r, id, value, value and #value or 0) ~= OK then
     error('variable "' .. key .. '" not changeable', 2)
