@@ -142,11 +142,15 @@ TEST(script_a_wait_that_could_not_yield_leaves_nothing_behind) {
 TEST(script_a_spawn_that_could_not_yield_starts_its_child) {
   Bench b;
   b.boot();
-  const char *spawn = "pcall(string.gsub, 'a', 'a', function() coroutine.wrap(function() ngx.thread.spawn(function() ran = true end) end)() end) ";
+  const char *spawn =
+      "pcall(string.gsub, 'a', 'a', function() coroutine.wrap(function() ngx.thread.spawn(function() ran = true end) "
+      "end)() end) ";
   CHECK_EQ(b.run(std::string(spawn) + "return select('#', ngx.sleep(0.001)), ran"), "0 true");
   CHECK_EQ(b.run(std::string("ran = nil ") + spawn + "return 'end'"), "end");
   CHECK_EQ(b.run("return ran"), "true");
-  CHECK_EQ(b.run("string.gsub('a', 'a', function() ngx.thread.spawn(function() ran = 2 end) end) ngx.sleep(0) return ran"), "2");
+  CHECK_EQ(
+      b.run("string.gsub('a', 'a', function() ngx.thread.spawn(function() ran = 2 end) end) ngx.sleep(0) return ran"),
+      "2");
 }
 
 TEST(script_spawn_nests_without_end) {

@@ -62,7 +62,10 @@ return function(ngx, host)
   function ngx.log(level, ...)
     if type(level) ~= "number" then
       level = tonumber(level)
-        or error("bad argument #1 to 'log' (number expected, got " .. (level == nil and "no value" or type(level)) .. ")", 2)
+        or error(
+          "bad argument #1 to 'log' (number expected, got " .. (level == nil and "no value" or type(level)) .. ")",
+          2
+        )
     end
     if level > current then
       if level > 8 then
