@@ -6,7 +6,10 @@
 using namespace mw;
 
 extern "C" MW_EXPORT
-int32_t mw_log_level(void) { return vm_current->core->log->level; }
+int32_t mw_log_level(void) {
+  const LogContext *ctx = nullptr;
+  return vm_current->current ? run_log(vm_current->current->run, &ctx).level : vm_current->core->log->level;
+}
 
 extern "C" MW_EXPORT
 void mw_log_write(int32_t level, const char *text, size_t size) {

@@ -166,8 +166,11 @@ static Rc pull(Request *r, bool keep) {
     if (!c->may_read) return kAgain;
     char buf[kReadSize];
     ssize_t n = connection_read(c, buf, sizeof buf);
-    if (n == 0) return kError;
-    if (n < 0) return errno == EAGAIN ? kAgain : kError;
+    if (n < 0 && errno == EAGAIN) return kAgain;
+    if (n <= 0) {
+      log_write(r->log(), kLogInfo, n < 0 ? errno : 0, &r->log_ctx, "client prematurely closed connection");
+      return kError;
+    }
     Str in{buf, static_cast<size_t>(n)};
     Rc rc = feed(r, in, keep);
     if (!in.empty()) {  // the next request came in the same read: keep it for the connection
@@ -255,9 +258,6 @@ void body_readable(Request *r) {
   Rc rc = pull(r, true);
   if (rc == kAgain && is_too_slow(r)) rc = 408;
   if (rc == kAgain) return connection_set_timeout(r->conn, r->conf->client_body_timeout);
-  if (rc == kError)
-    log_write(r->log(), kLogInfo, 0, &r->log_ctx,
-              "client prematurely closed connection while reading client request body");
   finish(r, rc);
 }
 

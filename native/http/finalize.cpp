@@ -169,6 +169,7 @@ void http_finalize(Request *r, Rc rc) {
   if (rc == kDone || rc == kAgain || r->out.is_finished) return;
   if (lua_hook && r->lua) lua_hook->release(r, true);
   r->has_exec = false;
+  if (rc == 444 && !r->abi.header_sent) r->abi.status = 444;
   if (rc == kError || rc == 444 || rc == 499 || r->conn->is_closed) return http_connection_failed(r->conn);
   if (rc == 408 && !r->abi.header_sent) {
     r->abi.status = 408;

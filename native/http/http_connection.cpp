@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "http/body.h"
+#include "http/modules/access_log.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/router.h"
@@ -45,6 +46,7 @@ static void log_tail(const LogContext *ctx, std::string &out) {
   const Request *r =
       reinterpret_cast<const Request *>(reinterpret_cast<const char *>(ctx) - offsetof(Request, log_ctx));
   char addr[64];
+  if (r->action) out.append(" while ").append(r->action);
   out.append(", client: ").append(addr, connection_peer_text(r->conn, addr));
   if (r->server) out.append(", server: ").append(r->server->primary_name);
   if (!r->request_line.empty()) out.append(", request: \"").append(r->request_line).append("\"");
@@ -93,8 +95,16 @@ static bool set_target(Request *r) {
   return true;
 }
 
-/// A request made for the sake of an error answer to a head that could not be parsed.
-static void refuse(Connection *c, const RequestHead *head, int32_t status, const char *reason) {
+static ParseLimits limits_of(const ServerConf &s) {
+  ParseLimits limits;
+  limits.line = std::max(s.large_client_header_buffers_size, s.client_header_buffer_size);
+  limits.total = s.large_client_header_buffers_size * s.large_client_header_buffers_n;
+  limits.underscores = s.underscores_in_headers;
+  return limits;
+}
+
+/// A request for a head that did not become one: for the sake of its answer, or of its lines in the logs.
+static Request *bare_request(Connection *c, const RequestHead &head) {
   Request *r = request_create(core_of(c), c);
   c->user = r;
   c->state = kRequest;
@@ -102,16 +112,45 @@ static void refuse(Connection *c, const RequestHead *head, int32_t status, const
   r->listen_index = c->listener->index;
   r->server = &default_server(c);
   r->conf = &r->server->conf;
+  r->start_ms = c->net->loop->wall_ms();
+  r->start_mono = c->net->loop->now_ms();
+  adopt_head(r, head, c->in_pos, c->in_size());
+  r->method = r->head.method;
+  r->request_line = r->head.request_line;
   r->abi.http_major = 1;
   r->abi.http_minor = 1;
-  r->start_ms = c->net->loop->wall_ms();
-  if (head && !head->method.empty()) r->method = r->arena.dup(head->method);
-  Str line{c->in_pos, c->in_size()};
-  r->request_line = r->arena.dup(line.substr(0, std::min<size_t>(line.find_first_of("\r\n"), 1024)));
-  log_write(r->log(), kLogInfo, 0, &r->log_ctx, "%s", reason ? reason : "client sent invalid request");
+  r->action = r->request_line.empty() ? "reading client request line" : "reading client request headers";
   r->keepalive = false;
   r->body.state = BodyState::complete;
+  return r;
+}
+
+static void refuse(Connection *c, RequestHead &head, int32_t status, const char *reason) {
+  if (status == 414) head.request_line = {};
+  Request *r = bare_request(c, head);
+  if (r->request_line.empty()) {
+    Str line = r->raw_head;
+    while (!line.empty() && (line[0] == '\r' || line[0] == '\n')) line.remove_prefix(1);
+    r->request_line = line.substr(0, std::min<size_t>(line.find_first_of("\r\n"), 1024));
+  }
+  log_write(r->log(), kLogInfo, 0, &r->log_ctx, "%s", reason);
+  r->action = nullptr;
   http_special_response(r, status);
+}
+
+/// The client gave up within a head, or took too long: it gets no answer, the logs get their lines. The caller ends the
+/// connection.
+static void abandon_head(Connection *c, int32_t status, int err, const char *reason) {
+  RequestHead head;
+  head.headers.use(core_of(c)->head_room, kMaxHeaders);
+  parser_parse_head(head, c->in_pos, c->in_size(), limits_of(default_server(c)));
+  Request *r = bare_request(c, head);
+  log_write(r->log(), kLogInfo, err, &r->log_ctx, "%s", reason);
+  r->abi.status = status;
+  access_log_write(r);
+  request_free(r);
+  c->user = nullptr;
+  c->state = kHead;
 }
 
 static void start_request(Connection *c, const RequestHead &head, const char *from, size_t size) {
@@ -152,14 +191,6 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
 
 // --- reading ---------------------------------------------------------------------------------------------------------
 
-static ParseLimits limits_of(const ServerConf &s) {
-  ParseLimits limits;
-  limits.line = std::max(s.large_client_header_buffers_size, s.client_header_buffer_size);
-  limits.total = s.large_client_header_buffers_size * s.large_client_header_buffers_n;
-  limits.underscores = s.underscores_in_headers;
-  return limits;
-}
-
 /// Handles the heads that are here. False when the connection is gone or busy with a request.
 static bool handle_heads(Connection *c) {
   const ServerConf &server = default_server(c);
@@ -178,7 +209,7 @@ static bool handle_heads(Connection *c) {
       return true;
     }
     if (result.kind == ParseResult::error) {
-      refuse(c, &head, result.status, result.reason);
+      refuse(c, head, result.status, result.reason);
       return false;
     }
     const char *from = c->in_pos;
@@ -211,9 +242,7 @@ static void post_resume(Connection *c) {
 
 /// The peer's stream ended between or within heads: what is owed goes out, then we close.
 static void end_of_input(Connection *c) {
-  if (c->state == kHead)
-    log_write(*c->net->log, kLogInfo, 0, nullptr,
-              "client prematurely closed connection while reading client request headers");
+  if (c->state == kHead) abandon_head(c, 400, 0, "client prematurely closed connection");
   connection_drop_input(c);
   c->state = kLinger;
   c->wants_linger = false;
@@ -280,7 +309,7 @@ static void on_failed(Connection *c) { http_connection_failed(c); }
 static void on_timeout(Connection *c) {
   Request *r = request_of(c);
   if (c->state == kRequest && r->body.state == BodyState::reading) return body_timeout(r);
-  if (c->state == kHead) log_write(*c->net->log, kLogInfo, 110, nullptr, "client timed out");
+  if (c->state == kHead) abandon_head(c, 408, ETIMEDOUT, "client timed out");
   if (c->state == kRequest && !c->is_blocked && r->out.is_finished) {  // the body was thrown away for long enough
     r->keepalive = false;
     return request_finish(r);

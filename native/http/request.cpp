@@ -8,6 +8,7 @@
 #include "base/http_time.h"
 #include "http/body.h"
 #include "http/lua_hook.h"
+#include "http/modules/access_log.h"
 #include "http/output.h"
 
 namespace mw {
@@ -15,7 +16,11 @@ namespace mw {
 thread_local const LuaHook *lua_hook = nullptr;
 const char kServerToken[] = "moonwire/0.1.0";
 
-const Log &Request::log() const { return *core->log; }
+const Log &Request::log() const {
+  if (!conf || conf->error_logs.empty()) return *core->log;
+  auto own = core->files->own.find(conf);
+  return own == core->files->own.end() ? *core->log : own->second;
+}
 
 // --- life ------------------------------------------------------------------------------------------------------------
 

@@ -150,8 +150,9 @@ struct Request {
   bool is_logging = false;
   bool is_aborted = false;  ///< the client is gone
   bool expects_continue = false;
-  bool in_engine = false;  ///< http_run_phases is on the stack
-  int32_t err_status = 0;  ///< status of the error that an error page answers
+  bool in_engine = false;        ///< http_run_phases is on the stack
+  const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
+  int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
   Str exec_uri, exec_args;  ///< ngx.exec asked for this
   bool has_exec = false;

@@ -51,11 +51,20 @@ static bool add_file(LogFiles &files, const std::string &path, std::string &erro
   return true;
 }
 
+static void add_sinks(const LogFiles &files, Log &log, const std::vector<ErrorLog> &error_logs) {
+  for (const ErrorLog &e : error_logs) {
+    LogLevelId level = static_cast<LogLevelId>(e.level);
+    log.sinks.push_back({files.fd_of(e.path), level});
+    if (log.sinks.size() == 1 || level > log.level) log.level = level;
+  }
+}
+
 static bool add_level(LogFiles &files, const LocationConf &conf, std::string &error) {
   for (const AccessLog &a : conf.access_logs)
     if (!add_file(files, a.path, error)) return false;
   for (const ErrorLog &e : conf.error_logs)
     if (!add_file(files, e.path, error)) return false;
+  if (!conf.error_logs.empty()) add_sinks(files, files.own[&conf], conf.error_logs);
   return true;
 }
 
@@ -71,11 +80,7 @@ std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error) {
     if (!add_file(*files, e.path, error)) return nullptr;
   for (const ServerConf &s : plan.servers)
     if (!add_level(*files, s.conf, error) || !add_locations(*files, s.locations, error)) return nullptr;
-  for (const ErrorLog &e : plan.error_logs) {
-    LogLevelId level = static_cast<LogLevelId>(e.level);
-    files->main.sinks.push_back({files->fd_of(e.path), level});
-    if (files->main.sinks.size() == 1 || level > files->main.level) files->main.level = level;
-  }
+  add_sinks(*files, files->main, plan.error_logs);
   if (files->main.sinks.empty()) files->main.sinks.push_back({2, kLogError});
   return files;
 }
@@ -95,6 +100,8 @@ static void append_escaped(std::string &line, Str value, uint8_t mode) {
     } else if (mode == 1 && (c == '"' || c == '\\')) {
       line.push_back('\\');
       line.push_back(c);
+    } else if (size_t i = Str("\n\r\t\b\f").find(c); mode == 1 && i != Str::npos) {
+      line.append({'\\', "nrtbf"[i]});
     } else if (mode == 1 && u < 0x20) {
       line.append("\\u00").push_back(kHex[u >> 4]);
       line.push_back(kHex[u & 15]);

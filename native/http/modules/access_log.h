@@ -4,6 +4,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/log.h"
@@ -19,6 +20,7 @@ struct LogFiles {
   };
   std::vector<File> files;
   Log main;  ///< the main level's error log
+  std::unordered_map<const LocationConf *, Log> own;  ///< of those that have an error_log of their own or inherit one
   ~LogFiles();
   int fd_of(const std::string &path) const;
   /// Opens every file anew under the same descriptor numbers (USR1).

@@ -22,7 +22,7 @@ static Rc run_return(Request *r, const RewriteOp &op) {
     http_special_response(r, op.status);
     return kDone;
   }
-  r->abi.status = op.status;
+  if (r->err_status == 0) r->abi.status = op.status;  // within an error page the error's status stands
   output_queue(r, text, false, true);
   output_finish(r);
   return kDone;

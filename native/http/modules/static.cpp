@@ -58,12 +58,13 @@ static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
   return fd;
 }
 
-/// If-None-Match and If-Modified-Since say that the client has it already.
+/// If-None-Match and If-Modified-Since say that the client has it already; where both are there, as in nginx both must.
 static bool is_not_modified(const Request *r, Str etag, time_t mtime) {
-  if (Str match = request_header(r, "if-none-match"); match.data())
-    return r->conf->etag && (match == "*" || match.find(etag) != Str::npos);
-  Str since = request_header(r, "if-modified-since");
-  if (!since.data() || r->conf->if_modified_since == 0) return false;
+  Str match = request_header(r, "if-none-match"), since = request_header(r, "if-modified-since");
+  bool matches = match == "*" || (r->conf->etag && match.data() && match.find(etag) != Str::npos);
+  if (match.data() && !matches) return false;
+  if (!since.data()) return matches;
+  if (r->conf->if_modified_since == 0) return false;
   int64_t when;
   if (!http_time_parse(since, when)) return false;
   return r->conf->if_modified_since == 1 ? when == mtime : when >= mtime;
@@ -173,14 +174,22 @@ Rc static_run(Request *r) {
   return serve(r, static_path(r, r->uri));
 }
 
+/// A value of try_files asks for a folder when it is written with a '/' at its end; what its variables hold does not count.
+static bool is_dir_form(const ComplexValue &value) {
+  if (value.parts.empty()) return false;
+  const ComplexValue::Part &last = value.parts.back();
+  return last.var < 0 && last.capture < 0 && last.literal.ends_with('/');
+}
+
 Rc try_files_run(Request *r) {
   if (!r->conf->has_try_files || r->try_files_done) return kDeclined;
   r->try_files_done = 1;
   const TryFiles &t = r->conf->try_files;
   for (const ComplexValue &value : t.paths) {
     Str uri = complex_value(r, value);
-    bool wants_dir = uri.size() > 1 && uri.back() == '/';
-    Str path = static_path(r, wants_dir ? uri.substr(0, uri.size() - 1) : uri);
+    bool wants_dir = uri.size() > 1 && is_dir_form(value);
+    if (wants_dir) uri.remove_suffix(1);  // as in nginx the uri loses it too: "/dir" is then redirected to "/dir/"
+    Str path = static_path(r, uri);
     struct stat st;
     if (stat(path.data(), &st) < 0 || S_ISDIR(st.st_mode) != wants_dir) continue;
     r->uri = r->arena.dup(uri);
