@@ -75,15 +75,15 @@ const Transport transport_plain = {plain_recv, plain_send};
 
 // --- life ------------------------------------------------------------------------------------------------------------
 
-struct Slab {
-  Slab *next;
+struct ConnectionSlab {
+  ConnectionSlab *next;
   static constexpr int kCount = 64;
   alignas(Connection) char space[kCount * sizeof(Connection)];
 };
 
 NetCore::~NetCore() {
-  for (Slab *s = static_cast<Slab *>(slabs); s;) {
-    Slab *next = s->next;
+  for (ConnectionSlab *s = static_cast<ConnectionSlab *>(slabs); s;) {
+    ConnectionSlab *next = s->next;
     free(s);
     s = next;
   }
@@ -92,11 +92,11 @@ NetCore::~NetCore() {
 
 static Connection *take_free(NetCore *net) {
   if (!net->free_connections) {
-    Slab *s = static_cast<Slab *>(malloc(sizeof(Slab)));
+    ConnectionSlab *s = static_cast<ConnectionSlab *>(malloc(sizeof(ConnectionSlab)));
     if (!s) return nullptr;
-    s->next = static_cast<Slab *>(net->slabs);
+    s->next = static_cast<ConnectionSlab *>(net->slabs);
     net->slabs = s;
-    for (int i = Slab::kCount - 1; i >= 0; --i) {
+    for (int i = ConnectionSlab::kCount - 1; i >= 0; --i) {
       Connection *c = reinterpret_cast<Connection *>(s->space + static_cast<size_t>(i) * sizeof(Connection));
       c->next_free = net->free_connections;
       net->free_connections = c;
