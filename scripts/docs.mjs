@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// node scripts/docs.mjs: writes docs/configuration.md from the directive table (build the TypeScript first). A test fails
-// when the file is not what the table says.
+// node scripts/docs.mjs: writes docs/configuration.md from the directive table (build the TypeScript first) and
+// docs/lua-api.md from the table of the phase matrix. Tests fail when a file is not what its table says.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -98,7 +98,67 @@ export function configurationDocument(directives) {
   return parts.join("\n");
 }
 
+const apiHead = `<!-- Written by scripts/docs.mjs from test/phase/table.js; change the table, not this file. -->
+
+# Lua API
+
+The global \`ngx\` is lua-nginx-module's. Each entry below is called in each phase by \`test/phase/matrix.test.js\`, which also
+holds the refusals to their words; what the last table names is not there yet, and a test says so as well.
+
+## Phases
+
+\`init init_worker server_rewrite rewrite access precontent content header_filter body_filter log timer exit_worker\`
+
+| phases | are |
+| --- | --- |
+| every | all of them |
+| request | from \`server_rewrite\` to \`log\` |
+| output | from \`server_rewrite\` to \`content\`: a response can be begun |
+
+Elsewhere an entry throws, at the line that calls it, \`API disabled in the context of header_filter_by_lua*\` (whatever the phase;
+timers are \`ngx.timer\`); where the request itself is missing, \`API disabled in the current context\`, and in \`init\`
+\`no request found\`.
+
+**Whatever waits may wait in every phase**: \`ngx.sleep\`, \`ngx.thread\`, semaphores, timers, a module while it is loaded by
+\`require\`, in coroutines of your own too. In lua-nginx-module they refuse outside of the request phases and timers; the
+column *beyond* says where Moonwire goes further. A \`log\` handler that waits holds neither the response nor the connection.
+`;
+
+/** The document that the table of the phase matrix makes. */
+export function luaApiDocument({ groups, missing, phases, allowed }) {
+  const where = (entry) => {
+    if (entry.where === "request" || entry.where === "output") return entry.where;
+    const list = allowed(entry);
+    if (list.length === phases.length) return "every";
+    if (list.length < phases.length / 2) return list.join(", ");
+    const left = phases.filter((phase) => !list.includes(phase));
+    return left.length < 4 ? `every but ${left.join(", ")}` : list.join(", ");
+  };
+  const titles = Object.keys(groups);
+  const constants = titles.filter((title) => title.startsWith("Constants: "));
+  const parts = [apiHead, "## Constants\n"];
+  for (const title of constants) {
+    const names = groups[title].map(({ name, value }) =>
+      value === undefined ? `\`${name}\`` : `\`${name}\` ${value}`,
+    );
+    parts.push(`${title.slice("Constants: ".length)}: ${names.join(", ")}\n`);
+  }
+  for (const title of titles.filter((t) => !constants.includes(t))) {
+    const rows = groups[title].map(
+      (entry) => `| \`${entry.name}\` | ${where(entry)} | ${(entry.beyond ?? []).join(", ")} | ${entry.note ?? ""} |`,
+    );
+    parts.push(`## ${title}\n\n| entry | phases | beyond | |\n| --- | --- | --- | --- |\n${rows.join("\n")}\n`);
+  }
+  const code = (names = []) => names.map((name) => `\`${name}\``);
+  const rows = Object.entries(missing).map(
+    ([title, { fields, modules }]) => `| ${title} | ${[...code(fields), ...code(modules)].join(", ")} |`,
+  );
+  parts.push(`## Not there yet\n\n| | |\n| --- | --- |\n${rows.join("\n")}\n`);
+  return parts.join("\n");
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { directives } = await import(join(root, "dist/conf/directives/index.js"));
   writeFileSync(join(root, "docs/configuration.md"), configurationDocument(directives));
+  writeFileSync(join(root, "docs/lua-api.md"), luaApiDocument(await import(join(root, "test/phase/table.js"))));
 }

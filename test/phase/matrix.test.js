@@ -5,10 +5,10 @@
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import test from "ava";
-import { startServer } from "../helpers/api.js";
+import { apiCase, startServer } from "../helpers/api.js";
 import { waitFor } from "../helpers/process.js";
 import { readLog } from "../helpers/files.js";
-import { expected, groups, phases } from "./table.js";
+import { expected, groups, missing, phases } from "./table.js";
 
 const entries = Object.values(groups).flat();
 const inRequests = phases.slice(2, 10);
@@ -97,3 +97,26 @@ for (const phase of phases.filter((p) => !skipped.includes(p)))
       different.map((name) => `${name}: ${wanted[name]}`),
     );
   });
+
+test("names are said once", (t) => {
+  t.is(new Set(entries.map(({ name }) => name)).size, entries.length);
+});
+
+const fields = Object.values(missing).flatMap((part) => part.fields ?? []);
+const modules = Object.values(missing).flatMap((part) => part.modules ?? []);
+
+apiCase("what the document says is missing is missing", {
+  content: `
+    local function field(name)
+      local value = _G
+      for key in name:gmatch("[^.]+") do value = type(value) == "table" and rawget(value, key) or nil end
+      return value
+    end
+    for name in ("${fields.join(" ")}"):gmatch("%S+") do if field(name) then ngx.say(name) end end
+    for name in ("${modules.join(" ")}"):gmatch("%S+") do local ok, err = pcall(require, name)
+      if ok or not err:find("module '" .. name .. "' not found") then ngx.say(name, ": ", err) end
+    end
+    ngx.say("end")`,
+  body: "end\n",
+  ours: "nginx has them",
+});

@@ -115,7 +115,11 @@ export const groups = {
   ...Object.fromEntries(
     Object.entries(constants).map(([title, values]) => [
       `Constants: ${title}`,
-      Object.entries(values).map(([name, value]) => ({ name: `ngx.${name}`, call: `assert(ngx.${name} == ${value})` })),
+      Object.entries(values).map(([name, value]) => ({
+        name: `ngx.${name}`,
+        value,
+        call: `assert(ngx.${name} == ${value})`,
+      })),
     ]),
   ),
   "Constants: null": [{ name: "ngx.null", call: `assert(ngx.null == require("cjson").null and tostring(ngx.null))` }],
@@ -360,18 +364,18 @@ export const groups = {
     { name: "coroutine.running", call: `assert(type(coroutine.running()) == "thread")` },
     { name: "coroutine.status", call: `assert(coroutine.status(coroutine.create(function() end)) == "suspended")` },
   ],
-  "Semaphores (`ngx.semaphore`)": [
-    { name: "new", call: `assert(require("ngx.semaphore").new(1))` },
-    { name: "post", call: `local s = require("ngx.semaphore").new() assert(s:post(2) and s:count() == 2)` },
+  Semaphores: [
+    { name: "semaphore.new", call: `assert(require("ngx.semaphore").new(1))` },
+    { name: "sem:post", call: `local s = require("ngx.semaphore").new() assert(s:post(2) and s:count() == 2)` },
     {
-      name: "wait",
+      name: "sem:wait",
       call: `local s = require("ngx.semaphore").new()
              ngx.thread.spawn(function() ngx.sleep(0.002) s:post() end) assert(s:wait(5))
              local ok, err = s:wait(0.001) assert(not ok and err == "timeout")`,
       beyond: everywhere,
       note: waits,
     },
-    { name: "count", call: `assert(require("ngx.semaphore").new(3):count() == 3)` },
+    { name: "sem:count", call: `assert(require("ngx.semaphore").new(3):count() == 3)` },
   ],
   Timers: [
     {
@@ -414,6 +418,19 @@ export const groups = {
   ],
   Modules: [
     {
+      name: "ngx.req.add_header",
+      call: `require("ngx.req").add_header("X-C", { "1", "2" }) assert(#ngx.req.get_headers()["X-C"] == 2)`,
+      where: "request",
+      note: 'of `require "ngx.req"`',
+    },
+    {
+      name: "ngx.resp.add_header",
+      call: `local add = require("ngx.resp").add_header add("X-C", "1") add("X-C", 2)
+             assert(phase == "log" or phase == "body_filter" or #ngx.header["X-C"] == 2)`,
+      where: "request",
+      note: 'of `require "ngx.resp"`; `set_status` and `bypass_if_checks` come later',
+    },
+    {
       name: "ngx.base64.encode_base64url",
       call: `assert(require("ngx.base64").encode_base64url("\\255\\254") == "__4")`,
     },
@@ -429,15 +446,21 @@ export const groups = {
   ],
 };
 
-/** What lua-nginx-module and lua-resty-core have and Moonwire does not yet. */
+/** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
-  Subrequests: "`ngx.location.capture`, `ngx.location.capture_multi`",
-  Sockets: "`ngx.socket.tcp`, `udp`, `stream`, `connect` with their methods, `ngx.req.socket`",
-  "Client gone": "`ngx.on_abort`",
-  "Worker threads": "`ngx.run_worker_thread`",
-  TLS: "`ngx.ssl`, `ngx.ssl.session`, `ngx.ssl.clienthello`, `ngx.ocsp`, `ngx.proxyssl` and its relatives",
-  Upstreams: "`ngx.balancer`",
-  Processes: "`ngx.process`, `ngx.pipe`",
-  "Other modules": "`ngx.errlog`, `ngx.resp`, `ngx.req` (`add_header`), `ndk.set_var.DIRECTIVE`, `resty.core.ctx`",
-  Undocumented: "`ngx.get_raw_phase`, `resty.core.regex`",
+  Subrequests: { fields: ["ngx.location.capture", "ngx.location.capture_multi"] },
+  Sockets: {
+    fields: ["ngx.socket.tcp", "ngx.socket.udp", "ngx.socket.stream", "ngx.socket.connect", "ngx.req.socket"],
+  },
+  "A client that goes": { fields: ["ngx.on_abort"] },
+  "Worker threads": { fields: ["ngx.run_worker_thread"] },
+  "Set-misc of other modules": { fields: ["ndk.set_var"] },
+  TLS: {
+    modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
+  },
+  "TLS to upstreams, OCSP": { modules: ["ngx.proxyssl", "ngx.ocsp"] },
+  Upstreams: { modules: ["ngx.balancer"] },
+  Processes: { modules: ["ngx.process", "ngx.pipe"] },
+  "Captured log": { modules: ["ngx.errlog"] },
+  Undocumented: { fields: ["ngx.get_raw_phase"], modules: ["resty.core.ctx", "resty.core.regex"] },
 };

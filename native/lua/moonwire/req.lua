@@ -289,6 +289,8 @@ function req.finish_body()
   set_content_length(r, #data)
 end
 
-return function(ngx)
-  ngx.req = req
-end
+return setmetatable({ set_header = set_header }, {
+  __call = function(_, ngx)
+    ngx.req = req
+  end,
+})

@@ -5,7 +5,7 @@ local package = package
 local loaded = package.loaded
 local type, error, tostring, concat = type, error, tostring, table.concat
 local getmetatable, setmetatable, pcall = getmetatable, setmetatable, pcall
-local gsub, find = string.gsub, string.find
+local gsub, find, match, gmatch = string.gsub, string.find, string.match, string.gmatch
 
 local DEFAULT_PATH = "./?.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lua/5.1/?/init.lua"
   .. ";/usr/share/lua/5.1/?.lua;/usr/share/lua/5.1/?/init.lua"
@@ -64,9 +64,19 @@ return function(_, host)
   package.cpath = expand(host.package_cpath, own_c .. (os.getenv "LUA_CPATH" or DEFAULT_CPATH), prefix)
 
   -- The engine's own modules are ours alone: another copy, such as a system's lua-resty-core, speaks to nginx's C functions.
+  -- Those of its modules that we have not got are refused here, before that copy is found.
+  local later = {}
+  for name in gmatch("balancer errlog ocsp pipe process proxyssl ssl", "%a+") do
+    later["ngx." .. name] = true
+  end
   table.insert(package.loaders, 2, function(name)
-    if find(name, "^ngx%.") or find(name, "^resty%.core%f[.%z]") then
-      return host.embedded(name)
+    local is_core = find(name, "^resty%.core%f[.%z]")
+    if is_core or find(name, "^ngx%.") then
+      local chunk = host.embedded(name)
+      if not chunk and (is_core or later[match(name, "^ngx%.%a+")]) then
+        error("module '" .. name .. "' not found: it speaks to nginx itself, and Moonwire has no part of its own for it", 0)
+      end
+      return chunk
     end
   end)
   package.loaders[#package.loaders + 1] = function(name)
