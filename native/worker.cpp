@@ -167,17 +167,21 @@ void Worker::publish() {
 
 // --- end -------------------------------------------------------------------------------------------------------------
 
+/// How long exit_worker_by_lua* may hold up a worker that ends at once.
+static constexpr uint64_t kExitScriptMs = 1000;
+
 void Worker::quit(uint64_t drain_ms) {
   loop_.send([this, drain_ms] {
     if (is_quitting_ && drain_ms > 0) return;
     is_quitting_ = true;
     abi_.exiting = 1;
     stop_accepting();
-    if (drain_ms == 0 || !vm_) return end_now();
+    if (!vm_) return end_now();
     kill_timer_.fire = [](Timer *t) {
       Worker *w = of(t);
       w->end_now();
     };
+    if (drain_ms == 0) return is_exiting_ ? end_now() : cut();
     loop_.arm(&kill_timer_, drain_ms);
     core_.on_drained = [](HttpCore *, void *arg) { static_cast<Worker *>(arg)->begin_exit(); };
     core_.on_drained_arg = this;
@@ -185,20 +189,34 @@ void Worker::quit(uint64_t drain_ms) {
   });
 }
 
+/// Ends without regard to requests and timers. exit_worker_by_lua* runs all the same; its waits are bounded.
+void Worker::cut() {
+  bool has_served = !listeners_.empty();
+  if (!has_served || generation_->plan->exit_worker_script < 0) return end_now();
+  is_exiting_ = true;
+  loop_.arm(&kill_timer_, kExitScriptMs);
+  run_exit_script([this] { end_now(); });
+}
+
 void Worker::begin_exit() {
   if (is_exiting_) return;
   is_exiting_ = true;
   vm_begin_exit(vm_);
-  int32_t script = generation_->plan->exit_worker_script;
   // Not from here: the last connection is still being closed above us.
-  loop_.send([this, script] {
-    auto done = [this](std::string error) {
-      if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "exit_worker_by_lua error: %s", error.c_str());
+  loop_.send([this] {
+    run_exit_script([this] {
       exit_script_done_ = true;
       maybe_end();
-    };
-    if (script < 0) return done("");
-    vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, done);
+    });
+  });
+}
+
+void Worker::run_exit_script(std::function<void()> then) {
+  int32_t script = generation_->plan->exit_worker_script;
+  if (script < 0) return then();
+  vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, [this, then](std::string error) {
+    if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "exit_worker_by_lua error: %s", error.c_str());
+    then();
   });
 }
 

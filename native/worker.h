@@ -74,7 +74,9 @@ class Worker {
   void run_init(std::function<void(std::string)> then);
   void begin_accepting();
   void stop_accepting();
+  void cut();
   void begin_exit();
+  void run_exit_script(std::function<void()> then);
   void maybe_end();
   void end_now();
   void publish();
