@@ -11,9 +11,14 @@ function node(source) {
   const cwd = new URL("../..", import.meta.url);
   return new Promise((resolve) => {
     const argv = ["--input-type=module", "-e", script];
-    execFile(process.execPath, argv, { cwd, timeout: process.env.MW_TEST_SANITIZER ? 90_000 : 20_000 }, (error, stdout, stderr) => {
-      resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr });
-    });
+    execFile(
+      process.execPath,
+      argv,
+      { cwd, timeout: process.env.MW_TEST_SANITIZER ? 90_000 : 20_000 },
+      (error, stdout, stderr) => {
+        resolve({ code: error ? (error.code ?? error.signal) : 0, stdout, stderr });
+      },
+    );
   });
 }
 
