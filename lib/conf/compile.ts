@@ -165,6 +165,14 @@ export class Compiler {
     return index;
   }
 
+  /** Declares the variables that a regex's named groups set. */
+  declareGroups(pattern: string, at: Place): void {
+    for (const m of pattern.matchAll(/\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')/g)) {
+      const name = (m[1] ?? m[2])!.toLowerCase();
+      if (!isBuiltinVariable(name)) this.declare(name, at);
+    }
+  }
+
   /** A text with variables; undefined, with the mistake noted, where it is none. */
   text(source: string, at: Place): ComplexValue | undefined {
     const parts = parseText(source);

@@ -27,6 +27,7 @@ function readLocation(c: Compiler, d: Directive, level: Level, parent: Location 
   if (isNamed && name === "@") c.problems.add(d, `empty named location "${name}"`);
   const problem = parent && misplaced(name, isNamed ? match["@"] : kind, parent);
   if (problem !== undefined) c.problems.add(d, problem);
+  if (modifier.startsWith("~")) c.declareGroups(name, d);
   const inner = c.inner(level, "location", isNamed);
   c.block(d.block!, inner);
   const pos = { file: d.file, line: d.line };

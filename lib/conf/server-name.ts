@@ -18,6 +18,7 @@ function readName(c: Compiler, word: Word): void {
   const add = (kind: number, name: string) => void names.push({ kind, name, text, at: word });
   if (text.startsWith("~")) {
     if (text.length === 1) return c.problems.add(word, `empty regex in server name "${text}"`);
+    c.declareGroups(text, word);
     return add(nameKind.regex, text.slice(1));
   }
   const name = text.toLowerCase();

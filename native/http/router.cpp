@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/regex.h"
+#include "http/variable.h"
 
 namespace mw {
 
@@ -18,13 +19,21 @@ struct StrHash {
 template <class V>
 using NameMap = std::unordered_map<std::string, V, StrHash, std::equal_to<>>;
 
+/// (?<name>...) sets $name.
+struct NamedGroup {
+  uint32_t group;
+  int32_t var;  ///< index of Plan::variables
+};
+
 struct RegexHolder {
   Regex *re = nullptr;
+  std::vector<NamedGroup> names;
   explicit RegexHolder(Regex *r) : re(r) {}
   ~RegexHolder() { regex_free(re); }
-  RegexHolder(RegexHolder &&o) noexcept : re(o.re) { o.re = nullptr; }
+  RegexHolder(RegexHolder &&o) noexcept : re(o.re), names(std::move(o.names)) { o.re = nullptr; }
   RegexHolder &operator=(RegexHolder &&o) noexcept {
     std::swap(re, o.re);
+    names.swap(o.names);
     return *this;
   }
 };
@@ -61,6 +70,7 @@ struct ListenNames {
 };
 
 struct Router {
+  const Plan *plan = nullptr;
   std::vector<ListenNames> listens;
   const ServerConf *servers = nullptr;  ///< the plan's first; `levels` is by index
   std::vector<Level> levels;
@@ -76,6 +86,22 @@ static Regex *compile(Str pattern, bool caseless, const SourcePos &pos, std::str
   return re;
 }
 
+/// Holds `re` together with the variables that its named groups set.
+static RegexHolder hold(const Plan &plan, Regex *re) {
+  RegexHolder holder(re);
+  for (uint32_t i = 0; i < re->name_count; ++i) {
+    NamedGroup g{};
+    std::string name(regex_name(*re, i, &g.group));
+    for (char &c : name) c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
+    for (int32_t slot : plan.user_variables)
+      if (plan.variables[static_cast<size_t>(slot)] == name) {
+        g.var = slot;
+        holder.names.push_back(g);
+      }
+  }
+  return holder;
+}
+
 static bool build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
                         std::string &error) {
   for (const Location &l : locations) {
@@ -87,7 +113,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
       case Location::regex_icase: {
         Regex *re = compile(l.name, l.match == Location::regex_icase, l.pos, error);
         if (!re) return false;
-        level.regexes.push_back({&l, RegexHolder(re)});
+        level.regexes.push_back({&l, hold(*router.plan, re)});
         break;
       }
       case Location::named: router.named[server].emplace(l.name, &l); break;
@@ -108,7 +134,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
   return true;
 }
 
-static bool build_names(ListenNames &names, const ServerConf *server, std::string &error) {
+static bool build_names(const Plan &plan, ListenNames &names, const ServerConf *server, std::string &error) {
   for (const ServerName &n : server->names) {
     names.has_names = true;
     switch (n.kind) {
@@ -118,7 +144,7 @@ static bool build_names(ListenNames &names, const ServerConf *server, std::strin
       case ServerName::regex: {
         Regex *re = compile(n.name, true, server->pos, error);
         if (!re) return false;
-        names.regexes.push_back({RegexHolder(re), server});
+        names.regexes.push_back({hold(plan, re), server});
         break;
       }
     }
@@ -128,6 +154,7 @@ static bool build_names(ListenNames &names, const ServerConf *server, std::strin
 
 std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error) {
   auto router = std::make_shared<Router>();
+  router->plan = &plan;
   router->servers = plan.servers.data();
   router->levels.resize(plan.servers.size());
   for (size_t i = 0; i < plan.servers.size(); ++i)
@@ -138,7 +165,7 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
     ListenNames &names = router->listens[i];
     names.fallback = &plan.servers[static_cast<size_t>(l.default_server)];
     for (int32_t s : l.servers)
-      if (!build_names(names, &plan.servers[static_cast<size_t>(s)], error)) return nullptr;
+      if (!build_names(plan, names, &plan.servers[static_cast<size_t>(s)], error)) return nullptr;
     if (l.servers.size() == 1 && names.regexes.empty())
       names.has_names = false;  // nothing to choose, no capture to make
   }
@@ -147,12 +174,13 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
 
 // --- servers ---------------------------------------------------------------------------------------------------------
 
-static void set_captures(Request *r, Str subject, const size_t *ovector, int groups) {
+static void set_captures(Request *r, const RegexHolder &regex, Str subject, const size_t *ovector, int groups) {
   size_t *copy = static_cast<size_t *>(r->arena.alloc(sizeof(size_t) * 2 * static_cast<size_t>(groups)));
   memcpy(copy, ovector, sizeof(size_t) * 2 * static_cast<size_t>(groups));
   r->captures = copy;
   r->captures_n = static_cast<uint32_t>(groups);
   r->capture_subject = r->arena.dup(subject);
+  for (const NamedGroup &n : regex.names) variable_set(r, n.var, variable_capture(r, static_cast<int32_t>(n.group)));
 }
 
 const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r) {
@@ -169,7 +197,7 @@ const ServerConf *router_find_server(const Router &router, int32_t listen, Str h
     const size_t *ovector;
     int groups = regex_exec(*n.regex.re, host, 0, &ovector);
     if (groups <= 0) continue;
-    if (r) set_captures(r, host, ovector, groups);
+    if (r) set_captures(r, n.regex, host, ovector, groups);
     return n.server;
   }
   return names.fallback;
@@ -209,7 +237,7 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
     const size_t *ovector;
     int groups = regex_exec(*e.regex.re, r->uri, 0, &ovector);
     if (groups <= 0) continue;
-    set_captures(r, r->uri, ovector, groups);
+    set_captures(r, e.regex, r->uri, ovector, groups);
     stop = true;
     if (auto it = level.nested.find(e.location); it != level.nested.end()) {
       bool inner_stop = false;

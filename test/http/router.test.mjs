@@ -68,9 +68,9 @@ routes("nested locations: ^~ and regexes of both levels", {
 });
 
 routes("regex captures", {
-  server: `location ~ ^/user/([a-z]+)/(\\d+)$ { return 200 "$2 $1"; } location / { return 200 "none"; }`,
+  server: `location ~ ^/user/(?<name>[a-z]+)/(\\d+)(?<rest>x)?$ { return 200 "$name $2 $1[$rest]"; } location / { return 200 "none"; }`,
   table: [
-    ["/user/ann/12", "12 ann"],
+    ["/user/ann/12", "ann 12 ann[]"],
     ["/user/ann/", "none"],
   ],
 });
@@ -174,4 +174,12 @@ wireCase("merge_slashes off", {
   server: `merge_slashes off; location /a/b { return 200 one; } location / { return 200 "$uri"; }`,
   send: "GET //a//b HTTP/1.1\r\nHost: a\r\n\r\nGET /a/b HTTP/1.1\r\nHost: a\r\n\r\n",
   answers: [{ body: "//a//b" }, { body: "one" }],
+});
+
+test("named groups of a server name are variables", async (t) => {
+  const port = await freePort();
+  const name = String.raw`"~^(?<user>\w+)\.(?P<zone>\w+)\.test$"`;
+  await startServer(t, { http: `server { listen 127.0.0.1:${port}; server_name ${name}; return 200 "$user/$zone"; }` });
+  const wire = openWire(t, { port }).send("GET / HTTP/1.1\r\nHost: ann.EU.test\r\n\r\n");
+  t.is((await wire.response()).body, "ann/eu");
 });
