@@ -80,7 +80,11 @@ bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
       bool is_unix = l.address.compare(0, 5, "unix:") == 0;
       // The second socket of a port 0 must get the port that the first one was given.
       std::string address = fds.empty() || is_unix ? l.address : listener_name(fds[0]);
-      int fd = is_unix && !fds.empty() ? dup(fds[0]) : listener_open(address, l.backlog, l.ipv6only, true, error);
+      int fd = -1;
+      if (is_unix && !fds.empty())
+        fd = dup(fds[0]);
+      else if (!fds.empty() || is_unix || listener_probe(address, l.ipv6only, error))
+        fd = listener_open(address, l.backlog, l.ipv6only, true, error);
       if (fd < 0) {
         if (error.empty()) error = std::string("dup() failed: ") + strerror(errno);
         if (fds.empty()) sockets.erase(l.address);

@@ -109,6 +109,13 @@ std::string listener_name(int fd) {
   return std::string(text) + ":" + std::to_string(ntohs(a.in.sin_port));
 }
 
+bool listener_probe(const std::string &address, bool ipv6only, std::string &error) {
+  int fd = listener_open(address, 1, ipv6only, false, error);
+  if (fd < 0) return false;
+  close(fd);
+  return true;
+}
+
 // --- accepting -------------------------------------------------------------------------------------------------------
 
 static constexpr uint64_t kRetryMs = 500;

@@ -13,6 +13,9 @@ namespace mw {
 /// Opens a bound, listening, non-blocking socket for "127.0.0.1:80", "[::1]:80", "unix:/path". -1 with `error` in nginx's
 /// words: `bind() to 127.0.0.1:80 failed (98: Address already in use)`.
 int listener_open(const std::string &address, int backlog, bool ipv6only, bool reuseport, std::string &error);
+/// False with `error` when somebody else holds the address. SO_REUSEPORT alone would let two servers of one user share a
+/// port without a word, each answering half of the clients.
+bool listener_probe(const std::string &address, bool ipv6only, std::string &error);
 /// The bound address as text, the kernel's port in place of 0.
 std::string listener_name(int fd);
 

@@ -212,6 +212,16 @@ TEST(server_keeps_serving_when_a_new_generation_fails) {
   CHECK(ends_with(talk(h.port(), kGet), "\r\n\r\nold\n"));
 }
 
+TEST(server_refuses_an_address_that_another_server_holds) {
+  Harness first, second;
+  CHECK(first.start(make_plan(2, {{"content", "ngx.say('first')"}})));
+  auto plan = make_plan(1, {{"content", "ngx.say('second')"}});
+  plan->listens[0].address = first.server.addresses().at(0);
+  CHECK(!second.start(plan));
+  CHECK_EQ(second.error, "bind() to " + plan->listens[0].address + " failed (98: Address already in use)");
+  CHECK(ends_with(talk(first.port(), kGet), "\r\n\r\nfirst\n"));
+}
+
 TEST(server_runs_code_in_a_worker) {
   Harness h;
   CHECK(h.start(make_plan(1, {})));
