@@ -38,7 +38,7 @@ struct Server::Impl {
   std::vector<ShmDictRef> dicts;
   uint32_t last_number = 0;
 
-  std::unique_ptr<GenerationState> prepare(PlanRef plan, std::string &error);
+  std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error);
   bool open_sockets(const Plan &plan, std::string &error);
   void close_unused(const Plan &plan);
   void on_ready(GenerationState *g, std::string error);
@@ -144,7 +144,7 @@ static bool make_temp_dirs(const LocationConf &conf, std::string &error) {
   }
 }
 
-std::unique_ptr<GenerationState> Server::Impl::prepare(PlanRef plan, std::string &error) {
+std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std::string &error) {
   auto g = std::make_unique<GenerationState>();
   g->shared = std::make_shared<Generation>();
   Generation &shared = *g->shared;
@@ -176,7 +176,7 @@ void Server::Impl::reap() {
   }
 }
 
-bool Server::start(PlanRef plan, std::string &error) {
+bool Server::start(const PlanRef &plan, std::string &error) {
   std::unique_lock<std::mutex> lock(impl_->mutex);
   impl_->reap();
   std::unique_ptr<GenerationState> made = impl_->prepare(plan, error);

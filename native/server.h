@@ -43,7 +43,7 @@ class Server {
   /// Opens (or keeps) the plan's listening sockets and starts a new generation of workers on them; the old generation,
   /// when `started` reports success, stops accepting, finishes its requests and ends. Returns false with `error` in nginx's
   /// wording when a socket, a log file or a Lua file could not be had; nothing has changed then.
-  bool start(PlanRef plan, std::string &error);
+  bool start(const PlanRef &plan, std::string &error);
   /// Bound addresses as text ("127.0.0.1:8080", "unix:/path"), real ports in place of 0.
   std::vector<std::string> addresses() const;
   std::vector<WorkerStats> stats() const;

@@ -7,7 +7,6 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/str.h"
@@ -25,12 +24,27 @@ struct Value {
   std::vector<ValuePair> pairs;  ///< table, in order
   /// The member of a table with that string key, or null.
   const Value *get(Str key) const;
+
+  Value();
+  ~Value();
+  Value(const Value &);
+  Value(Value &&) noexcept;
+  Value &operator=(const Value &);
+  Value &operator=(Value &&) noexcept;
 };
 
 /// A member of a table: key and value.
-struct ValuePair : std::pair<Value, Value> {
-  using std::pair<Value, Value>::pair;
+struct ValuePair {
+  Value first, second;
 };
+
+// Only now is the vector of pairs whole.
+inline Value::Value() = default;
+inline Value::~Value() = default;
+inline Value::Value(const Value &) = default;
+inline Value::Value(Value &&) noexcept = default;
+inline Value &Value::operator=(const Value &) = default;
+inline Value &Value::operator=(Value &&) noexcept = default;
 
 /// Decodes one value that fills `data` wholly. False when it does not, or nests deeper than 64.
 bool value_decode(Value &out, Str data);

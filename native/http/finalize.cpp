@@ -67,7 +67,7 @@ void http_exec_pending(Request *r) {
 }
 
 void http_redirect(Request *r, Str location, int32_t status) {
-  r->resp.location = location.empty() ? Str("", 0) : r->arena.dup(location);
+  r->resp.location = location.empty() ? Str("") : r->arena.dup(location);
   r->resp.is_location_verbatim = false;
   r->abi.status = status;
 }

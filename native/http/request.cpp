@@ -141,7 +141,7 @@ static bool set_special(Request *r, Special which, Str value) {
       return true;
     case kLocation:
       resp.is_location_verbatim = true;
-      resp.location = value.empty() ? Str("", 0) : safe_copy(r->arena, value, false);
+      resp.location = value.empty() ? Str("") : safe_copy(r->arena, value, false);
       return true;
     case kLastModified: resp.last_modified = -1; return http_time_parse(value, resp.last_modified);
     case kServer: resp.has_server = true; return false;

@@ -311,10 +311,8 @@ size_t connection_peer_text(const Connection *c, char *buf) {
     addr = &c->peer.in.sin_addr;
   else if (c->peer_len && c->peer.sa.sa_family == AF_INET6)
     addr = &c->peer.in6.sin6_addr;
-  else {
-    memcpy(buf, "unix:", 5);
-    return 5;
-  }
+  else
+    return static_cast<size_t>(str_put(buf, "unix:") - buf);
   if (!inet_ntop(c->peer.sa.sa_family, addr, buf, 64)) return 0;
   return strlen(buf);
 }

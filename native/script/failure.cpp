@@ -81,9 +81,11 @@ static int describe(lua_State *L) {
   lua_pushvalue(t->co, -1);
   lua_xmove(t->co, L, 1);
   int message = lua_gettop(L);
-  lua_State *chain[kMaxCoroutines];  // from the light thread inwards
-  int n = 0;
-  for (lua_State *co = t->co; co && n < kMaxCoroutines; co = child_of(L, t->vm, co, message)) chain[n++] = co;
+  lua_State *chain[kMaxCoroutines] = {t->co};  // from the light thread inwards
+  int n = 1;
+  for (lua_State *co = child_of(L, t->vm, t->co, message); co && n < kMaxCoroutines;
+       co = child_of(L, t->vm, co, message))
+    chain[n++] = co;
   lua_pushliteral(L, "stack traceback:");
   int from = lua_gettop(L), number = 0;
   auto push = [&](lua_State *co) {
