@@ -167,3 +167,23 @@ test("an error after a wait: in filters and log one entry for each run, with its
     t.is(s.log().split(`oops in ${phase}`).length - 1, phase === "body_filter" ? 2 : 1, s.log());
   }
 });
+
+test("handlers that wait in all eight phases while the server reloads, then drains: no request is lost", async (t) => {
+  const waits = ["rewrite", "access", "precontent", "header_filter", "body_filter"];
+  const s = await startMoonwire(t, {
+    http: "lua_shared_dict d 100k;",
+    server: `server_rewrite_by_lua_block { ngx.sleep(0.003) }
+      location / { ${waits.map((p) => `${p}_by_lua_block { ngx.sleep(0.003) }`).join("\n")}
+        content_by_lua_block { ngx.sleep(0.003) ngx.say("a") ngx.flush(true) ngx.say("b") }
+        log_by_lua_block { ngx.sleep(0.02) ngx.log(ngx.ERR, "logged") } }`,
+  });
+  const answers = [];
+  for (let i = 0; i < 5; i++) {
+    for (let k = 0; k < 10; k++) answers.push(s.get());
+    await new Promise((next) => setTimeout(next, 4 * i));
+    await s.server.reload();
+  }
+  for (const { body } of await Promise.all(answers)) t.is(body, "a\nb\n");
+  await s.server.close({ drainMs: 5000 });
+  t.is(s.log().match(/ logged,/g).length, 50);
+});

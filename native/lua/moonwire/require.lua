@@ -74,7 +74,10 @@ return function(_, host)
     if is_core or find(name, "^ngx%.") then
       local chunk = host.embedded(name)
       if not chunk and (is_core or later[match(name, "^ngx%.%a+")]) then
-        error("module '" .. name .. "' not found: it speaks to nginx itself, and Moonwire has no part of its own for it", 0)
+        error(
+          "module '" .. name .. "' not found: it speaks to nginx itself, and Moonwire has no part of its own for it",
+          0
+        )
       end
       return chunk
     end
