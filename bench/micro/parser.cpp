@@ -33,7 +33,7 @@ uint64_t sum = 0;  // what was parsed must look used
 
 void parse(const std::string &text) {
   asm volatile("" ::: "memory");
-  HttpHeader room[32];
+  static HttpHeader room[32];
   RequestHead head;
   head.headers.use(room, 32);
   ParseResult result = parser_parse_head(head, text.data(), text.size(), {});

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See chunked.h. step() is the state machine over one byte of framing; feed() hands data spans through whole.
+// See chunked.h. step() and its parts are the state machine over one byte of framing; feed() hands data spans through whole.
 #include "http/chunked.h"
 
 #include "http/parser.h"
@@ -14,66 +14,83 @@ static int hex_value(char c) {
 
 static bool is_text(char c) { return (static_cast<unsigned char>(c) >= 0x20 && c != 0x7f) || c == '\t'; }
 
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
+static bool is_token(char c) { return parser_is_token(static_cast<unsigned char>(c)); }
+
+int32_t ChunkedDecoder::step_size(char c) {
+  int v = hex_value(c);
+  if (v >= 0) {
+    if (state_ == size_first) left_ = digits_ = 0;
+    if (++digits_ > kMaxDigits || left_ > (static_cast<uint64_t>(INT64_MAX) >> 4)) return 400;
+    left_ = left_ * 16 + static_cast<uint64_t>(v);
+    return go(size);
+  }
+  if (state_ == size_first) return 400;
+  if (c == '\r') return go(size_lf);
+  if (c == ';') return go(extension_start);
+  return is_blank(c) ? go(extension_wait) : 400;
+}
+
+/// *( BWS ";" BWS name [ BWS "=" BWS ( token / quoted-string ) ] ). No blank may stand before the line's end: RFC 9112 has
+/// none there, and recipients differ over it.
+int32_t ChunkedDecoder::step_extension(char c) {
+  if (++extension_bytes_ > kMaxDecoration) return 413;
+  switch (state_) {
+    case extension_wait: return is_blank(c) ? 0 : c == ';' ? go(extension_start) : 400;
+    case extension_start: return is_blank(c) ? 0 : is_token(c) ? go(extension_name) : 400;
+    case extension_name:
+      if (is_token(c)) return 0;
+      if (is_blank(c)) return go(extension_named);
+      [[fallthrough]];
+    case extension_named:
+      if (c == '=') return go(extension_equals);
+      if (state_ == extension_named && is_blank(c)) return 0;
+      if (c == ';') return go(extension_start);
+      return c == '\r' && state_ == extension_name ? go(size_lf) : 400;
+    case extension_equals:
+      if (is_blank(c)) return 0;
+      return c == '"' ? go(extension_quoted) : is_token(c) ? go(extension_token) : 400;
+    case extension_quoted:
+      if (!is_text(c)) return 400;
+      return c == '\\' ? go(extension_escape) : c == '"' ? go(extension_end) : 0;
+    case extension_escape: return is_text(c) ? go(extension_quoted) : 400;
+    default:  // extension_token, extension_end
+      if (state_ == extension_token && is_token(c)) return 0;
+      if (c == '\r') return go(size_lf);
+      if (c == ';') return go(extension_start);
+      return is_blank(c) ? go(extension_wait) : 400;
+  }
+}
+
+/// Field lines as in a head, but with CRLF alone.
+int32_t ChunkedDecoder::step_trailer(char c) {
+  if (++trailer_bytes_ > kMaxDecoration) return 413;
+  switch (state_) {
+    case trailer_first: return c == '\r' ? go(final_lf) : is_token(c) ? go(trailer_name) : 400;
+    case trailer_name: return c == ':' ? go(trailer_value) : is_token(c) ? 0 : 400;
+    case trailer_value: return c == '\r' ? go(trailer_lf) : is_text(c) ? 0 : 400;
+    default: return c == '\n' ? go(trailer_first) : 400;  // trailer_lf
+  }
+}
+
 /// Takes one byte that is not chunk data. 0, or the status to refuse with.
 int32_t ChunkedDecoder::step(char c) {
   switch (state_) {
-    case size_first: {
-      int v = hex_value(c);
-      if (v < 0) return 400;
-      left_ = static_cast<uint64_t>(v);
-      state_ = size;
-      return 0;
-    }
-    case size: {
-      int v = hex_value(c);
-      if (v >= 0) {
-        if (left_ > (static_cast<uint64_t>(INT64_MAX) >> 4)) return 400;
-        left_ = left_ * 16 + static_cast<uint64_t>(v);
-        return 0;
-      }
-      if (c == '\r') return state_ = size_lf, 0;
-      if (c != ';' && c != ' ' && c != '\t') return 400;
-      state_ = extension;
-      return ++extension_bytes_ > kMaxDecoration ? 413 : 0;
-    }
-    case extension:
-    case extension_quoted:
-    case extension_escape:
-      if (++extension_bytes_ > kMaxDecoration) return 413;
-      if (state_ == extension && c == '\r') return state_ = size_lf, 0;
-      if (!is_text(c)) return 400;
-      if (state_ == extension_escape)
-        state_ = extension_quoted;
-      else if (state_ == extension_quoted)
-        state_ = c == '\\' ? extension_escape : c == '"' ? extension : extension_quoted;
-      else if (c == '"')
-        state_ = extension_quoted;
-      return 0;
-    case size_lf:
-      if (c != '\n') return 400;
-      state_ = left_ ? body : trailer_first;
-      return 0;
-    case body_cr: return c == '\r' ? (state_ = body_lf, 0) : 400;
-    case body_lf: return c == '\n' ? (state_ = size_first, 0) : 400;
+    case size_first:
+    case size: return step_size(c);
+    case size_lf: return c == '\n' ? go(left_ ? body : trailer_first) : 400;
+    case body_cr: return c == '\r' ? go(body_lf) : 400;
+    case body_lf: return c == '\n' ? go(size_first) : 400;
     case trailer_first:
-      if (c == '\r') return state_ = final_lf, 0;
-      if (!parser_is_token(static_cast<unsigned char>(c))) return 400;
-      state_ = trailer_name;
-      return ++trailer_bytes_ > kMaxDecoration ? 413 : 0;
     case trailer_name:
-      if (++trailer_bytes_ > kMaxDecoration) return 413;
-      if (c == ':') return state_ = trailer_value, 0;
-      return parser_is_token(static_cast<unsigned char>(c)) ? 0 : 400;
     case trailer_value:
-      if (++trailer_bytes_ > kMaxDecoration) return 413;
-      if (c == '\r') return state_ = trailer_lf, 0;
-      return is_text(c) ? 0 : 400;
-    case trailer_lf: return c == '\n' ? (state_ = trailer_first, 0) : 400;
-    case final_lf: return c == '\n' ? (state_ = finished, 0) : 400;
+    case trailer_lf: return step_trailer(c);
+    case final_lf: return c == '\n' ? go(finished) : 400;
     case body:
-    case finished: break;
+    case finished:
+    case broken: return 400;
+    default: return step_extension(c);
   }
-  return 400;
 }
 
 ChunkedResult ChunkedDecoder::feed(Str in) {
@@ -90,6 +107,7 @@ ChunkedResult ChunkedDecoder::feed(Str in) {
       return result;
     }
     if (int32_t status = step(in[i++])) {
+      state_ = broken;
       result.kind = ChunkedResult::error;
       result.status = status;
       result.consumed = i;

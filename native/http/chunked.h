@@ -16,16 +16,23 @@ struct ChunkedResult {
 class ChunkedDecoder {
  public:
   static constexpr uint32_t kMaxDecoration = 16384;  ///< bytes of extensions, and of trailers, in one body
-  /// Takes input up to the next span of data, the end, or all of it.
+  static constexpr uint8_t kMaxDigits = 16;          ///< of a chunk size, leading zeros included
+  /// Takes input up to the next span of data, the end, or all of it. After an error it answers errors for ever.
   ChunkedResult feed(Str in);
 
  private:
   enum State : uint8_t {
     size_first,
     size,
-    extension,
+    extension_wait,   ///< blanks that a ';' must follow
+    extension_start,  ///< behind ';': blanks, then a name
+    extension_name,
+    extension_named,   ///< blanks behind a name
+    extension_equals,  ///< behind '=': blanks, then a value
+    extension_token,
     extension_quoted,
     extension_escape,
+    extension_end,  ///< behind a quoted value
     size_lf,
     body,
     body_cr,
@@ -35,12 +42,21 @@ class ChunkedDecoder {
     trailer_value,
     trailer_lf,
     final_lf,
-    finished
+    finished,
+    broken
   };
   int32_t step(char c);
+  int32_t step_size(char c);
+  int32_t step_extension(char c);
+  int32_t step_trailer(char c);
+  int32_t go(State next) {
+    state_ = next;
+    return 0;
+  }
   State state_ = size_first;
+  uint8_t digits_ = 0;
+  uint16_t extension_bytes_ = 0, trailer_bytes_ = 0;
   uint64_t left_ = 0;
-  uint32_t extension_bytes_ = 0, trailer_bytes_ = 0;
 };
 
 }  // namespace mw

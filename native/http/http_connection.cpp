@@ -182,7 +182,7 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
     return http_finalize(r, 405);
   }
   if (!set_target(r)) {
-    log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client sent invalid request target");
+    log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client sent invalid request while reading client request line");
     return http_finalize(r, 400);
   }
   connection_clear_timeout(c);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See parser.h. One pass: the request line, then field lines; then what the known fields mean together. Long runs are
-// scanned 16 bytes at a time where SSE2 is there.
+// See parser.h. One pass: the request line, then field lines; then what the known fields mean together. Names and long runs
+// are scanned 16 bytes at a time where SSE2 is there. Statuses and wording are nginx's where it refuses the same.
 #include "http/parser.h"
 
 #include <array>
@@ -13,18 +13,17 @@ namespace mw {
 
 // --- byte classes ----------------------------------------------------------------------------------------------------
 
-enum Class : uint8_t { kToken = 1, kTarget = 2, kValue = 4, kHostByte = 8 };
+enum Class : uint8_t { kToken = 1, kHostByte = 2, kHex = 4 };
 
 static constexpr std::array<uint8_t, 256> make_classes() {
   std::array<uint8_t, 256> t{};
-  for (int c = 0; c < 256; ++c) {
-    if (c > 0x20 && c != 0x7f) t[static_cast<size_t>(c)] |= kTarget;
-    if ((c >= 0x20 && c != 0x7f) || c == '\t') t[static_cast<size_t>(c)] |= kValue;
-    bool alnum = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (alnum || (c && Str("!#$%&'*+-.^_`|~").find(static_cast<char>(c)) != Str::npos))
-      t[static_cast<size_t>(c)] |= kToken;
-    if (alnum || (c && Str("-._~!$&'()*+,;=%").find(static_cast<char>(c)) != Str::npos))
-      t[static_cast<size_t>(c)] |= kHostByte;
+  for (size_t c = 1; c < 128; ++c) {
+    char ch = static_cast<char>(c);
+    bool digit = ch >= '0' && ch <= '9', alpha = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
+    if (digit || alpha || Str("!#$%&'*+-.^_`|~").find(ch) != Str::npos) t[c] |= kToken;
+    if (digit || alpha || Str("-._~!$&'()*+,;=").find(ch) != Str::npos) t[c] |= kHostByte;
+    if (digit || (str_lower(static_cast<unsigned char>(c)) >= 'a' && str_lower(static_cast<unsigned char>(c)) <= 'f'))
+      t[c] |= kHex;
   }
   return t;
 }
@@ -33,11 +32,11 @@ static inline bool is(char c, Class k) { return kClasses[static_cast<unsigned ch
 
 bool parser_is_token(unsigned char c) { return kClasses[c] & kToken; }
 
-/// First byte that is a control, DEL, or below `floor` + 1 (floor 0x20 stops at blanks, 0x1f does not; TAB always stops).
-template <char Floor>
-static const char *skip_text(const char *p, const char *e) {
+/// First byte that is a control, DEL, or not above `Floor` (0x20 stops at blanks, 0x1f does not; TAB always stops).
+template <unsigned char Floor>
+static inline const char *skip_text(const char *p, const char *e) {
 #ifdef __SSE2__
-  const __m128i floor = _mm_set1_epi8(Floor), del = _mm_set1_epi8(0x7f);
+  const __m128i floor = _mm_set1_epi8(static_cast<char>(Floor)), del = _mm_set1_epi8(0x7f);
   for (; e - p >= 16; p += 16) {
     __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
     __m128i low = _mm_cmpeq_epi8(_mm_min_epu8(v, floor), v);  // unsigned v <= floor
@@ -45,7 +44,33 @@ static const char *skip_text(const char *p, const char *e) {
     if (stop) return p + __builtin_ctz(static_cast<unsigned>(stop));
   }
 #endif
-  while (p<e &&static_cast<unsigned char>(*p)> static_cast<unsigned char>(Floor) && *p != 0x7f) ++p;
+  for (; p != e; ++p) {
+    unsigned char c = static_cast<unsigned char>(*p);
+    if (c <= Floor || c == 0x7f) break;
+  }
+  return p;
+}
+
+/// First byte that is no token byte; `underscore` tells whether one was passed.
+static inline const char *skip_name(const char *p, const char *e, bool &underscore) {
+#ifdef __SSE2__
+  // Letters, digits and '-' are nearly all of the names there are; what else a token may hold is left to the table.
+  while (e - p >= 16) {
+    __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i *>(p));
+    __m128i low = _mm_or_si128(v, _mm_set1_epi8(0x20));
+    __m128i alpha =
+        _mm_and_si128(_mm_cmpgt_epi8(low, _mm_set1_epi8('a' - 1)), _mm_cmplt_epi8(low, _mm_set1_epi8('z' + 1)));
+    __m128i digit = _mm_and_si128(_mm_cmpgt_epi8(v, _mm_set1_epi8('0' - 1)), _mm_cmplt_epi8(v, _mm_set1_epi8('9' + 1)));
+    __m128i good = _mm_or_si128(_mm_or_si128(alpha, digit), _mm_cmpeq_epi8(v, _mm_set1_epi8('-')));
+    unsigned stop = static_cast<unsigned>(_mm_movemask_epi8(good)) ^ 0xffff;
+    p += stop ? __builtin_ctz(stop) : 16;
+    if (!stop) continue;
+    if (!is(*p, kToken)) return p;
+    underscore |= *p == '_';
+    ++p;
+  }
+#endif
+  for (; p != e && is(*p, kToken); ++p) underscore |= *p == '_';
   return p;
 }
 
@@ -76,8 +101,17 @@ Str method_name(uint32_t id) {
 
 // --- results ---------------------------------------------------------------------------------------------------------
 
+static constexpr char kBadMethod[] = "client sent invalid method";
+static constexpr char kBadRequest[] = "client sent invalid request";
+static constexpr char kBadHeader[] = "client sent invalid header line";
+
 static ParseResult fail(int32_t status, const char *reason) { return {ParseResult::error, status, reason, 0}; }
 static ParseResult more() { return {}; }
+/// What the checks below do on their way out: false, with the refusal in `result`.
+static bool refuse(ParseResult &result, int32_t status, const char *reason) {
+  result = fail(status, reason);
+  return false;
+}
 
 void RequestHead::rebase(const char *from, const char *to, HttpHeader *room, uint32_t capacity) {
   auto move = [from, to](Str &s) {
@@ -122,19 +156,22 @@ static bool parse_version(Scan &s, ParseResult &result) {
   static constexpr Str kPrefix = "HTTP/";
   size_t left = static_cast<size_t>(s.e - s.p);
   size_t n = left < kPrefix.size() ? left : kPrefix.size();
-  if (Str(s.p, n) != kPrefix.substr(0, n)) return result = fail(400, "client sent invalid HTTP version"), false;
+  if (memcmp(s.p, kPrefix.data(), n) != 0) return result = fail(400, kBadRequest), false;
   if (left < 9) return result = more(), false;
   char major = s.p[5], dot = s.p[6], minor = s.p[7], end = s.p[8];
   bool well_formed =
       major >= '0' && major <= '9' && dot == '.' && minor >= '0' && minor <= '9' && (end == '\r' || end == '\n');
-  if (!well_formed) return result = fail(400, "client sent invalid HTTP version"), false;
-  if (major != '1') return result = fail(505, "client sent unsupported HTTP version"), false;
-  s.head.http_minor = static_cast<uint8_t>(minor - '0');
-  s.head.request_line = Str(s.line, static_cast<size_t>(s.p + 8 - s.line));
+  if (!well_formed) return result = fail(400, kBadRequest), false;
+  if (major != '1') return result = fail(505, "client sent invalid version"), false;
   s.p += 8;
+  Str line(s.line, static_cast<size_t>(s.p - s.line));
   LineEnd le = take_line_end(s.p, s.e);
-  if (le == kEnded) return true;
-  result = le == kNeedMore ? more() : fail(400, "client sent invalid request line");
+  if (le == kEnded) {
+    s.head.http_minor = static_cast<uint8_t>(minor - '0');
+    s.head.request_line = line;
+    return true;
+  }
+  result = le == kNeedMore ? more() : fail(400, kBadRequest);
   return false;
 }
 
@@ -142,74 +179,92 @@ static bool parse_request_line(Scan &s, ParseResult &result) {
   const char *start = s.p;
   while (s.p < s.e && is(*s.p, kToken)) ++s.p;
   if (s.p == s.e) return result = more(), false;
-  if (s.p == start || *s.p != ' ') return result = fail(400, "client sent invalid method"), false;
+  if (s.p == start || *s.p != ' ') return result = fail(400, kBadMethod), false;
   s.head.method = Str(start, static_cast<size_t>(s.p - start));
   s.head.method_id = method_id(s.head.method);
   const char *target = ++s.p;
   s.p = skip_text<0x20>(s.p, s.e);
   if (s.p == s.e) return result = more(), false;
-  if (s.p == target || *s.p != ' ') return result = fail(400, "client sent invalid request"), false;
+  if (s.p == target || *s.p != ' ') return result = fail(400, kBadRequest), false;
   s.head.target = Str(target, static_cast<size_t>(s.p - target));
   ++s.p;
   return parse_version(s, result);
 }
 
+struct Field {
+  Str name, value;
+  bool underscore = false;  ///< the name has one
+};
+
 /// One field line at s.p, which is not the empty line. Sets `result` when it answers false.
-static bool parse_field(Scan &s, Str &name, Str &value, ParseResult &result) {
-  const char *start = s.p;
-  while (s.p < s.e && is(*s.p, kToken)) ++s.p;
-  if (s.p == s.e) return result = more(), false;
-  if (s.p == start || *s.p != ':') return result = fail(400, "client sent invalid header line"), false;
-  name = Str(start, static_cast<size_t>(s.p - start));
-  ++s.p;
-  while (s.p < s.e && (*s.p == ' ' || *s.p == '\t')) ++s.p;
-  const char *from = s.p;
-  for (;;) {
-    s.p = skip_text<0x1f>(s.p, s.e);
-    if (s.p < s.e && *s.p == '\t') {
-      ++s.p;
-      continue;
-    }
-    break;
+static inline bool parse_field(Scan &s, Field &f, ParseResult &result) {
+  const char *start = s.p, *p = skip_name(start, s.e, f.underscore);
+  if (p == s.e) return result = more(), false;
+  if (p == start || *p != ':') return result = fail(400, kBadHeader), false;
+  f.name = Str(start, static_cast<size_t>(p - start));
+  ++p;
+  while (p < s.e && (*p == ' ' || *p == '\t')) ++p;
+  const char *from = p;
+  for (;; ++p) {
+    p = skip_text<0x1f>(p, s.e);
+    if (p == s.e || *p != '\t') break;
   }
-  const char *to = s.p;
-  if (s.p < s.e && *s.p != '\r' && *s.p != '\n') return result = fail(400, "client sent invalid header line"), false;
-  LineEnd le = take_line_end(s.p, s.e);
+  const char *to = p;
+  if (p < s.e && *p != '\r' && *p != '\n') return result = fail(400, kBadHeader), false;
+  LineEnd le = take_line_end(p, s.e);
   if (le != kEnded) {
-    result = le == kNeedMore ? more() : fail(400, "client sent invalid header line");
+    result = le == kNeedMore ? more() : fail(400, kBadHeader);
     return false;
   }
   while (to > from && (to[-1] == ' ' || to[-1] == '\t')) --to;
-  value = Str(from, static_cast<size_t>(to - from));
+  f.value = Str(from, static_cast<size_t>(to - from));
+  s.p = p;
   return true;
 }
 
 // --- what fields mean ------------------------------------------------------------------------------------------------
 
-/// Checks "host[:port]"; sets the size of the host part.
-static bool check_authority(Str a, uint16_t &name_size) {
+/// The end of an IP literal's brackets, or 0.
+static size_t literal_end(Str a) {
+  size_t i = 1;
+  while (i < a.size() && (is(a[i], kHex) || a[i] == ':' || a[i] == '.')) ++i;
+  return i > 1 && i < a.size() && a[i] == ']' ? i + 1 : 0;
+}
+
+/// The end of a registered name or IPv4 address, or 0. As nginx has it, no label but the last may be empty.
+static size_t name_end(Str a) {
   size_t i = 0;
-  if (!a.empty() && a[0] == '[') {
-    for (i = 1; i < a.size() && a[i] != ']'; ++i) {
-      char c = static_cast<char>(str_lower(static_cast<unsigned char>(a[i])));
-      if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || c == ':' || c == '.')) return false;
+  bool was_dot = false, two_dots = false;
+  for (; i < a.size(); ++i) {
+    char c = a[i];
+    if (!is(c, kHostByte)) {
+      if (c != '%') break;
+      if (a.size() - i < 3 || !is(a[i + 1], kHex) || !is(a[i + 2], kHex)) return 0;
     }
-    if (i == a.size() || i == 1) return false;
-    ++i;
-  } else {
-    while (i < a.size() && is(a[i], kHostByte)) ++i;
+    two_dots |= was_dot & (c == '.');
+    was_dot = c == '.';
   }
-  if (i > 255) return false;
-  name_size = static_cast<uint16_t>(i);
-  if (i == a.size()) return true;
-  if (a[i] != ':' || i == 0) return false;
+  return two_dots || (was_dot && i == 1) ? 0 : i;
+}
+
+/// Checks "host[:port]"; sets the size of the host part. An http URI without a host is invalid (RFC 9110 section 4.2.1).
+static bool check_authority(Str a, uint16_t &name_size) {
+  size_t end = !a.empty() && a[0] == '[' ? literal_end(a) : name_end(a);
+  if (end == 0 || end > 255) return false;
+  name_size = static_cast<uint16_t>(end);
+  if (end == a.size()) return true;
+  if (a[end] != ':') return false;
   uint64_t port = 0;
-  Str digits = a.substr(i + 1);
+  Str digits = a.substr(end + 1);
   return digits.empty() || (digits.size() <= 5 && str_to_u64(digits, port) && port <= 65535);
 }
 
-/// The tokens of Connection that we act on.
-static void read_connection(RequestHead &head, Str value) {
+struct Seen {
+  bool host = false, transfer_encoding = false, close = false;
+};
+
+/// The options of Connection that we act on; "close" wins over "keep-alive" wherever both stand.
+static void read_connection(RequestHead &head, Seen &seen, Str value) {
   while (!value.empty()) {
     size_t comma = value.find(',');
     Str token = value.substr(0, comma);
@@ -217,122 +272,137 @@ static void read_connection(RequestHead &head, Str value) {
     while (!token.empty() && (token.front() == ' ' || token.front() == '\t')) token.remove_prefix(1);
     while (!token.empty() && (token.back() == ' ' || token.back() == '\t')) token.remove_suffix(1);
     if (str_iequal(token, "close"))
-      head.keep_alive = false, head.is_upgrade = false;
-    else if (str_iequal(token, "keep-alive") && head.http_minor == 0)
+      seen.close = true;
+    else if (str_iequal(token, "keep-alive"))
       head.keep_alive = true;
     else if (str_iequal(token, "upgrade"))
       head.is_upgrade = true;
   }
 }
 
-struct Seen {
-  bool host = false, transfer_encoding = false, close = false;
-};
+static bool read_transfer_encoding(RequestHead &head, Seen &seen, Str value, ParseResult &result) {
+  if (seen.transfer_encoding) return refuse(result, 400, "client sent duplicate header line: \"Transfer-Encoding\"");
+  if (head.http_minor == 0)
+    return refuse(result, 400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header");
+  seen.transfer_encoding = true;
+  if (str_iequal(value, "chunked")) {
+    head.chunked = true;
+    return true;
+  }
+  // chunked anywhere but last leaves the length unknown; any other coding is one we do not have.
+  if (str_istarts(value, "chunked")) return refuse(result, 400, "client sent invalid \"Transfer-Encoding\" header");
+  return refuse(result, 501, "client sent unknown \"Transfer-Encoding\"");
+}
 
-static ParseResult known_field(RequestHead &head, Seen &seen, Str name, Str value) {
-  ParseResult fine{ParseResult::complete, 0, nullptr, 0};
+static bool read_content_length(RequestHead &head, Str value, ParseResult &result) {
+  if (head.has_content_length) return refuse(result, 400, "client sent duplicate header line: \"Content-Length\"");
+  if (!str_to_u64(value, head.content_length) || head.content_length > INT64_MAX)
+    return refuse(result, 400, "client sent invalid \"Content-Length\" header");
+  head.has_content_length = true;
+  return true;
+}
+
+static bool read_host(RequestHead &head, Seen &seen, Str value, ParseResult &result) {
+  if (seen.host) return refuse(result, 400, "client sent duplicate host header");
+  seen.host = true;
+  if (!check_authority(value, head.authority_name_size)) return refuse(result, 400, "client sent invalid host header");
+  head.authority = value;
+  return true;
+}
+
+/// Acts on a field that bears on framing, routing or the connection. The length of a name tells nearly all others apart.
+static inline bool known_field(RequestHead &head, Seen &seen, Str name, Str value, ParseResult &result) {
   switch (name.size()) {
     case 4:
-      if (!str_iequal(name, "host")) break;
-      if (seen.host) return fail(400, "client sent duplicate header line: \"Host\"");
-      seen.host = true;
-      if (!check_authority(value, head.authority_name_size)) return fail(400, "client sent invalid host header");
-      head.authority = value.data() ? value : Str("");
+      if (str_iequal(name, "host")) return read_host(head, seen, value, result);
       break;
-    case 6:
-      if (!str_iequal(name, "expect") || head.http_minor == 0) break;
-      if (!str_iequal(value, "100-continue")) return fail(417, "client sent an unknown expectation");
-      head.expect_continue = true;
+    case 6:  // another expectation than this one is ignored, as in nginx
+      if (str_iequal(name, "expect") && head.http_minor > 0 && str_iequal(value, "100-continue"))
+        head.expect_continue = true;
       break;
     case 10:
-      if (str_iequal(name, "connection")) {
-        read_connection(head, value);
-        if (!head.keep_alive && head.http_minor > 0) seen.close = true;
-      }
+      if (str_iequal(name, "connection")) read_connection(head, seen, value);
       break;
     case 14:
-      if (!str_iequal(name, "content-length")) break;
-      if (head.has_content_length) return fail(400, "client sent duplicate header line: \"Content-Length\"");
-      if (!str_to_u64(value, head.content_length) || head.content_length > INT64_MAX)
-        return fail(400, "client sent invalid \"Content-Length\" header");
-      head.has_content_length = true;
+      if (str_iequal(name, "content-length")) return read_content_length(head, value, result);
       break;
     case 17:
-      if (!str_iequal(name, "transfer-encoding")) break;
-      if (seen.transfer_encoding) return fail(400, "client sent duplicate header line: \"Transfer-Encoding\"");
-      if (head.http_minor == 0) return fail(400, "client sent HTTP/1.0 request with \"Transfer-Encoding\" header");
-      seen.transfer_encoding = true;
-      if (str_iequal(value, "chunked")) {
-        head.chunked = true;
-        break;
-      }
-      // chunked anywhere but last leaves the length unknown; any other coding is one we do not have.
-      if (str_istarts(value, "chunked")) return fail(400, "client sent invalid \"Transfer-Encoding\" header");
-      return fail(501, "client sent unknown \"Transfer-Encoding\"");
+      if (str_iequal(name, "transfer-encoding")) return read_transfer_encoding(head, seen, value, result);
+      break;
     default: break;
   }
-  return fine;
+  return true;
 }
 
 /// Splits the target by its form and takes an absolute form's authority.
-static ParseResult read_target(RequestHead &head, const Seen &seen) {
-  ParseResult fine{ParseResult::complete, 0, nullptr, 0};
+static bool read_target(RequestHead &head, ParseResult &result) {
   Str t = head.target;
+  if (t[0] == '/' && head.method != "CONNECT") {
+    head.origin = t;
+    return true;
+  }
   if (head.method == "CONNECT") {
     head.is_connect = true;
-    head.origin = "/";
     head.origin = t.substr(0, 0);
     uint16_t size;
-    return check_authority(t, size) && size < t.size() ? fine : fail(400, "client sent invalid request");
-  }
-  if (t[0] == '/') {
-    head.origin = t;
-    return fine;
+    return (check_authority(t, size) && size + 1u < t.size()) || refuse(result, 400, kBadRequest);
   }
   if (t == "*") {
     head.origin = t;
-    return head.method_id == kMethodOptions ? fine : fail(400, "client sent invalid request");
+    return head.method_id == kMethodOptions || refuse(result, 400, kBadRequest);
   }
   size_t skip = str_istarts(t, "http://") ? 7 : str_istarts(t, "https://") ? 8 : 0;
-  if (!skip) return fail(400, "client sent invalid request");
-  size_t end = t.find_first_of("/?#", skip);
-  Str authority = t.substr(skip, end == Str::npos ? end : end - skip);
-  (void)seen;
-  if (authority.empty() || !check_authority(authority, head.authority_name_size) || head.authority_name_size == 0)
-    return fail(400, "client sent invalid host in request line");
+  if (!skip) return refuse(result, 400, kBadRequest);
+  size_t end = t.find_first_of("/?", skip);
+  if (end == Str::npos) end = t.size();
+  Str authority = t.substr(skip, end - skip);
+  if (!check_authority(authority, head.authority_name_size))
+    return refuse(result, 400, "client sent invalid host in request line");
   head.authority = authority;  // RFC 9112 section 3.2.2: it wins over Host
-  head.origin = end == Str::npos ? t.substr(t.size()) : t.substr(end);
-  return fine;
+  head.origin = t.substr(end);
+  return true;
 }
 
-static ParseResult judge(RequestHead &head, const Seen &seen) {
-  if (!seen.host && head.http_minor > 0) return fail(400, "client sent HTTP/1.1 request without \"Host\" header");
+/// What the fields mean together.
+static bool judge(RequestHead &head, const Seen &seen, ParseResult &result) {
+  if (!seen.host && head.http_minor > 0)
+    return refuse(result, 400, "client sent HTTP/1.1 request without \"Host\" header");
   if (head.chunked && head.has_content_length)
-    return fail(400, "client sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
+    return refuse(result, 400, "client sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
   if (seen.close) head.keep_alive = false;
-  return read_target(head, seen);
+  if (read_target(head, result)) return true;
+  head.request_line = {};  // it is what was refused
+  return false;
 }
 
 // --- the whole -------------------------------------------------------------------------------------------------------
 
-/// What an unfinished line of this size means: still fine, or too long.
+/// What a head that ends in the middle means: still fine, or one that cannot end within the limits any more.
 static ParseResult unfinished(const Scan &s, const char *begin, bool in_request_line) {
   uint64_t line = static_cast<uint64_t>(s.e - s.line), total = static_cast<uint64_t>(s.e - begin);
-  if (in_request_line && line > s.limits.line) return fail(414, "client sent too long URI");
-  if (line > s.limits.line || total > s.limits.total) return fail(494, "client sent too long header line");
+  if (in_request_line && line >= s.limits.line) return fail(414, "client sent too long URI");
+  if (line >= s.limits.line || total >= s.limits.total) return fail(494, "client sent too long header line");
   return more();
 }
 
-ParseResult parser_parse_head(RequestHead &head, const char *data, size_t size, const ParseLimits &limits) {
-  Scan s{head, limits, data, data + size, data};
-  // Empty lines before the request line are skipped (RFC 9112 section 2.2), but not for ever.
+/// Empty lines before the request line are skipped (RFC 9112 section 2.2), but not for ever. Sets `result` when false.
+static bool skip_empty_lines(Scan &s, ParseResult &result) {
+  constexpr int kMost = 8;
   for (int i = 0; s.p < s.e && (*s.p == '\r' || *s.p == '\n'); ++i) {
     LineEnd le = take_line_end(s.p, s.e);
-    if (le == kNeedMore) return more();
-    if (le == kBareCr || i == 8) return fail(400, "client sent invalid request");
+    if (le == kNeedMore) return result = more(), false;
+    if (le == kBareCr || i == kMost) return result = fail(400, kBadMethod), false;
   }
-  const char *begin = s.line = s.p;
+  return true;
+}
+
+// A head that comes in pieces is parsed anew with each: it is bounded by the limits to some 10 us, what the system spends on
+// receiving the piece, and so nothing need be remembered in between.
+ParseResult parser_parse_head(RequestHead &head, const char *data, size_t size, const ParseLimits &limits) {
+  Scan s{head, limits, data, data + size, data};
   ParseResult result;
+  if (!skip_empty_lines(s, result)) return result;
+  const char *begin = s.line = s.p;
   if (!parse_request_line(s, result))
     return result.kind == ParseResult::incomplete ? unfinished(s, begin, true) : result;
   if (static_cast<uint64_t>(s.p - s.line) > limits.line) return fail(414, "client sent too long URI");
@@ -342,22 +412,20 @@ ParseResult parser_parse_head(RequestHead &head, const char *data, size_t size, 
     s.line = s.p;
     if (s.p == s.e) return unfinished(s, begin, false);
     if (*s.p == '\r' || *s.p == '\n') break;
-    Str name, value;
-    if (!parse_field(s, name, value, result))
+    Field f;
+    if (!parse_field(s, f, result))
       return result.kind == ParseResult::incomplete ? unfinished(s, begin, false) : result;
     if (static_cast<uint64_t>(s.p - s.line) > limits.line) return fail(494, "client sent too long header line");
-    if (!limits.underscores && name.find('_') != Str::npos) continue;
-    if (!head.headers.push(name, value)) return fail(494, "client sent too many header lines");
-    result = known_field(head, seen, name, value);
-    if (result.kind == ParseResult::error) return result;
+    if (f.underscore && !limits.underscores) continue;
+    if (!head.headers.push(f.name, f.value)) return fail(494, "client sent too many header lines");
+    if (!known_field(head, seen, f.name, f.value, result)) return result;
   }
   LineEnd le = take_line_end(s.p, s.e);
   if (le == kNeedMore) return unfinished(s, begin, false);
-  if (le == kBareCr) return fail(400, "client sent invalid header line");
+  if (le == kBareCr) return fail(400, kBadHeader);
   if (static_cast<uint64_t>(s.p - begin) > limits.total) return fail(494, "client sent too large request");
-  result = judge(head, seen);
-  if (result.kind == ParseResult::complete) result.consumed = static_cast<size_t>(s.p - data);
-  return result;
+  if (!judge(head, seen, result)) return result;
+  return {ParseResult::complete, 0, nullptr, static_cast<size_t>(s.p - data)};
 }
 
 }  // namespace mw

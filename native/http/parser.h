@@ -34,7 +34,7 @@ struct HttpHeader {
   Str value;  ///< without surrounding blanks
 };
 
-constexpr uint32_t kMaxHeaders = 128;  ///< more field lines than this are refused
+constexpr uint32_t kMaxHeaders = 1000;  ///< more field lines than this are refused, as by nginx
 
 /// Headers in caller-supplied room.
 class HeaderList {
