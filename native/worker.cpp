@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "http/phase.h"
 #include "script/vm.h"
 
@@ -54,7 +56,10 @@ bool Worker::boot(std::string &error) {
   core_.abi = &abi_;
   core_.net.loop = &loop_;
   core_.net.log = core_.log;
-  core_.net.recv_buf = static_cast<char *>(malloc(NetCore::kRecvSize));
+  for (const ServerConf &s : plan.servers)  // a head at its limit must leave room, or a full buffer would look like an end
+    core_.net.recv_size = std::max<size_t>(
+        core_.net.recv_size, s.large_client_header_buffers_size * (s.large_client_header_buffers_n + size_t{1}));
+  core_.net.recv_buf = static_cast<char *>(malloc(core_.net.recv_size));
   if (!core_.net.recv_buf) return error = "out of memory", false;
   scratch_.resize(kScratch);
   abi_.buf = scratch_.data();

@@ -78,8 +78,9 @@ void Loop::post(Task *task) {
 
 void Loop::unpost(Task *task) {
   if (!task->is_queued) return;
-  Task *before = nullptr;
-  for (Task *t = posted_.first; t && t != task; t = t->next) before = t;
+  Task *before = nullptr, *at = posted_.first;
+  for (; at && at != task; at = at->next) before = at;
+  if (!at) return;  // it waits among the deferred ones
   if (before)
     before->next = task->next;
   else
@@ -130,13 +131,12 @@ void Loop::read_mail() {
 }
 
 void Loop::run_queue(Queue &q) {
-  // Only what is queued now: a task that posts itself again waits for the next turn, so that I/O is never starved.
-  Task *stop_after = q.last;
-  while (Task *t = q.pop()) {
-    bool is_last = t == stop_after;
-    t->run(t);
-    if (is_last) break;
-  }
+  if (!q.first) return;
+  // Only what is queued now: a task that posts itself again waits for the next turn, so that I/O is never starved. The end
+  // is a mark of our own, since a task may take out any other.
+  Task mark;
+  q.push(&mark);
+  for (Task *t = q.pop(); t != &mark; t = q.pop()) t->run(t);
 }
 
 void Loop::run() {

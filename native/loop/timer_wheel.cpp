@@ -14,6 +14,8 @@ static void list_append(Timer *head, Timer *t) {
   head->prev = t;
 }
 
+static void list_prepend(Timer *head, Timer *t) { list_append(head->next, t); }
+
 static void list_unlink(Timer *t) {
   t->prev->next = t->next;
   t->next->prev = t->prev;
@@ -34,11 +36,17 @@ TimerWheel::TimerWheel() {
   list_reset(&due_);
 }
 
-void TimerWheel::link(Timer *t) {
-  if (t->deadline <= now_) {
-    t->slot = UINT16_MAX;
-    return list_append(&due_, t);
-  }
+void TimerWheel::place(Timer *t, int level, int slot, bool first) {
+  t->slot = static_cast<uint16_t>(level * kSlots + slot);
+  occupied_[level] |= uint64_t{1} << slot;
+  Timer *head = &heads_[t->slot];
+  if (first)
+    list_prepend(head, t);
+  else
+    list_append(head, t);
+}
+
+void TimerWheel::link(Timer *t, bool first) {
   uint64_t delta = t->deadline - now_;
   int level = (63 - __builtin_clzll(delta)) / kBits;
   uint64_t at = t->deadline;
@@ -46,16 +54,15 @@ void TimerWheel::link(Timer *t) {
     level = kLevels - 1;
     at = now_ + (uint64_t{1} << (kBits * kLevels)) - 1;
   }
-  int slot = static_cast<int>((at >> (kBits * level)) & (kSlots - 1));
-  t->slot = static_cast<uint16_t>(level * kSlots + slot);
-  occupied_[level] |= uint64_t{1} << slot;
-  list_append(&heads_[t->slot], t);
+  place(t, level, static_cast<int>((at >> (kBits * level)) & (kSlots - 1)), first);
 }
 
 void TimerWheel::add(Timer *t, uint64_t deadline) {
   if (t->is_armed()) cancel(t);
   t->deadline = deadline;
-  link(t);
+  if (deadline > now_) return link(t, false);
+  t->slot = UINT16_MAX;
+  list_append(&due_, t);
 }
 
 void TimerWheel::cancel(Timer *t) {
@@ -84,10 +91,14 @@ void TimerWheel::cascade(int level, int slot) {
   occupied_[level] &= ~(uint64_t{1} << slot);
   Timer moved;
   list_take(&heads_[level * kSlots + slot], &moved);
+  // From the last to the first, each before what its new slot has: of equal deadlines the one from further out is the older.
   while (moved.next != &moved) {
-    Timer *t = moved.next;
+    Timer *t = moved.prev;
     list_unlink(t);
-    link(t);
+    if (t->deadline > now_)
+      link(t, true);
+    else
+      place(t, 0, static_cast<int>(now_ & (kSlots - 1)), true);
   }
 }
 
@@ -102,19 +113,18 @@ void TimerWheel::fire_list(Timer *head) {
 }
 
 void TimerWheel::advance(uint64_t now) {
-  // Mark what is in `due_` as out of any slot: cancel() then only unlinks.
   fire_list(&due_);
   for (uint64_t tick = next_tick(); tick <= now; tick = next_tick()) {
     now_ = tick;
-    for (int level = kLevels - 1; level > 0; --level)
+    for (int level = 1; level < kLevels; ++level)
       if ((tick & ((uint64_t{1} << (kBits * level)) - 1)) == 0)
         cascade(level, static_cast<int>((tick >> (kBits * level)) & (kSlots - 1)));
     int slot = static_cast<int>(tick & (kSlots - 1));
     occupied_[0] &= ~(uint64_t{1} << slot);
     Timer *head = &heads_[slot];
+    // Out of any slot, so that cancel() only unlinks them.
     for (Timer *t = head->next; t != head; t = t->next) t->slot = UINT16_MAX;
     fire_list(head);
-    fire_list(&due_);  // cascaded with exactly this deadline
   }
   if (now > now_) now_ = now;
 }

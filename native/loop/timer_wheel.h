@@ -27,7 +27,8 @@ class TimerWheel {
   void add(Timer *t, uint64_t deadline);
   /// Disarms; harmless on an idle timer.
   void cancel(Timer *t);
-  /// Moves the clock to `now` and fires what is due, in order of deadline. A callback may add and cancel any timer.
+  /// Moves the clock to `now` and fires what is due, in order of deadline, equal ones in order of arming. A callback may add
+  /// and cancel any timer; one that it arms for no later than the tick fires in the next advance().
   void advance(uint64_t now);
   /// Milliseconds from `now` to the next thing to do (0 = at once), or -1 when no timer is armed. May be early, never late.
   int64_t next_delay(uint64_t now) const;
@@ -35,7 +36,8 @@ class TimerWheel {
  private:
   static constexpr int kLevels = 6, kBits = 6, kSlots = 64;
   uint64_t next_tick() const;
-  void link(Timer *t);
+  void place(Timer *t, int level, int slot, bool first);
+  void link(Timer *t, bool first);
   void cascade(int level, int slot);
   void fire_list(Timer *head);
   uint64_t now_ = 0;

@@ -219,7 +219,7 @@ ssize_t connection_fill(Connection *c) {
   NetCore *net = c->net;
   size_t kept = c->in_size();
   if (kept && c->in_pos != net->recv_buf) memmove(net->recv_buf, c->in_pos, kept);
-  size_t room = NetCore::kRecvSize - kept;
+  size_t room = net->recv_size - kept;
   ssize_t n = c->transport->recv(c, net->recv_buf + kept, room);
   if (n < 0) {
     if (errno == EAGAIN) c->may_read = false;

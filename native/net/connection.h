@@ -39,6 +39,7 @@ struct NetCore {
   BlockPool blocks;
   char *recv_buf = nullptr;  ///< one for all: input is parsed here, and only leftovers are kept per connection
   static constexpr size_t kRecvSize = 65536;
+  size_t recv_size = kRecvSize;  ///< of recv_buf; more than the largest head
   Connection *free_connections = nullptr;
   Connection *connections = nullptr;  ///< all open ones
   uint64_t active = 0, accepted = 0;
