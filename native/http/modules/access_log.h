@@ -19,7 +19,7 @@ struct LogFiles {
     int fd = -1;
   };
   std::vector<File> files;
-  Log main;  ///< the main level's error log
+  Log main;                                           ///< the main level's error log
   std::unordered_map<const LocationConf *, Log> own;  ///< of those that have an error_log of their own or inherit one
   ~LogFiles();
   int fd_of(const std::string &path) const;
