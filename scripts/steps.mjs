@@ -95,6 +95,7 @@ export function nativeBuild({ sanitize = "", lto = true, arch = process.arch, fo
     "native",
     "test/native",
     "test/fuzz",
+    "test/differential",
     "CMakeLists.txt",
     "deps/build.mjs",
     "deps/recipes.mjs",
