@@ -56,7 +56,8 @@ bool Worker::boot(std::string &error) {
   core_.abi = &abi_;
   core_.net.loop = &loop_;
   core_.net.log = core_.log;
-  for (const ServerConf &s : plan.servers)  // a head at its limit must leave room, or a full buffer would look like an end
+  for (const ServerConf &s :
+       plan.servers)  // a head at its limit must leave room, or a full buffer would look like an end
     core_.net.recv_size = std::max<size_t>(
         core_.net.recv_size, s.large_client_header_buffers_size * (s.large_client_header_buffers_n + size_t{1}));
   core_.net.recv_buf = static_cast<char *>(malloc(core_.net.recv_size));
