@@ -154,7 +154,7 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
     auto bytes = info[0].As<Napi::Buffer<char>>();
     std::string error;
     PlanRef plan = plan_decode(bytes.Data(), bytes.Length(), error);
-    if (plan != nullptr && server_->start(std::move(plan), error)) return env_.Null();
+    if (plan != nullptr && server_->start(plan, error)) return env_.Null();
     return text_of(env_, error.empty() ? "unknown error" : error);
   }
 

@@ -145,7 +145,9 @@ int timer_lib_open(lua_State *L) {
 }
 
 void timer_cancel_all(Vm *vm) {
-  while (vm->timers) free_entry(vm->timers);  // NOLINT(clang-analyzer-cplusplus.NewDelete): free_entry unlinks, which the analyzer does not follow
+  while (vm->timers)
+    free_entry(
+        vm->timers);  // NOLINT(clang-analyzer-cplusplus.NewDelete): free_entry unlinks, which the analyzer does not follow
 }
 
 uint32_t vm_timers_pending(Vm *vm) { return vm->timers_pending; }
