@@ -63,7 +63,8 @@ int main() {
   const std::string host = "GET /hello HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";
   const std::string eight =
       "GET /api/v1/users?page=2&limit=50 HTTP/1.1\r\nHost: www.example.com\r\n"
-      "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 Safari/537.36\r\n"
+      "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0 "
+      "Safari/537.36\r\n"
       "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;q=0.8\r\n"
       "Accept-Language: en-US,en;q=0.5\r\nAccept-Encoding: gzip, deflate, br\r\nConnection: keep-alive\r\n"
       "Cookie: session=0123456789abcdef0123456789abcdef; theme=dark\r\nReferer: https://www.example.com/start\r\n\r\n";

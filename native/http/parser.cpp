@@ -28,6 +28,7 @@ static constexpr std::array<uint8_t, 256> make_classes() {
   return t;
 }
 static constexpr std::array<uint8_t, 256> kClasses = make_classes();
+static inline bool is_digit(char c) { return c >= '0' && c <= '9'; }
 static inline bool is(char c, Class k) { return kClasses[static_cast<unsigned char>(c)] & k; }
 
 bool parser_is_token(unsigned char c) { return kClasses[c] & kToken; }
@@ -151,18 +152,19 @@ struct Scan {
   const char *line;  ///< where the current line began
 };
 
-/// "HTTP/1.x" and the line's end. Sets `result` when it answers false.
+/// "HTTP/1.x" at s.p, and the line's end. Sets `result` when it answers false.
 static bool parse_version(Scan &s, ParseResult &result) {
-  static constexpr Str kPrefix = "HTTP/";
+  static constexpr char kPrefix[] = "HTTP/";
   size_t left = static_cast<size_t>(s.e - s.p);
-  size_t n = left < kPrefix.size() ? left : kPrefix.size();
-  if (memcmp(s.p, kPrefix.data(), n) != 0) return result = fail(400, kBadRequest), false;
-  if (left < 9) return result = more(), false;
-  char major = s.p[5], dot = s.p[6], minor = s.p[7], end = s.p[8];
-  bool well_formed =
-      major >= '0' && major <= '9' && dot == '.' && minor >= '0' && minor <= '9' && (end == '\r' || end == '\n');
-  if (!well_formed) return result = fail(400, kBadRequest), false;
-  if (major != '1') return result = fail(505, "client sent invalid version"), false;
+  if (left < 9) {
+    size_t n = left < 5 ? left : 5;
+    return result = memcmp(s.p, kPrefix, n) == 0 ? more() : fail(400, kBadRequest), false;
+  }
+  char major = s.p[5], minor = s.p[7], end = s.p[8];
+  bool well_formed = memcmp(s.p, kPrefix, 5) == 0 && is_digit(major) && s.p[6] == '.' && is_digit(minor) &&
+                     (end == '\r' || end == '\n');
+  if (!well_formed) return refuse(result, 400, kBadRequest);
+  if (major != '1') return refuse(result, 505, "client sent invalid version");
   s.p += 8;
   Str line(s.line, static_cast<size_t>(s.p - s.line));
   LineEnd le = take_line_end(s.p, s.e);
@@ -175,17 +177,30 @@ static bool parse_version(Scan &s, ParseResult &result) {
   return false;
 }
 
-static bool parse_request_line(Scan &s, ParseResult &result) {
+/// The method and the blank behind it. Sets `result` when it answers false.
+static bool parse_method(Scan &s, ParseResult &result) {
   const char *start = s.p;
+  if (s.e - start > 4 && memcmp(start, "GET ", 4) == 0) {  // what most requests have
+    s.head.method = Str(start, 3);
+    s.head.method_id = kMethodGet;
+    s.p += 4;
+    return true;
+  }
   while (s.p < s.e && is(*s.p, kToken)) ++s.p;
   if (s.p == s.e) return result = more(), false;
-  if (s.p == start || *s.p != ' ') return result = fail(400, kBadMethod), false;
+  if (s.p == start || *s.p != ' ') return refuse(result, 400, kBadMethod);
   s.head.method = Str(start, static_cast<size_t>(s.p - start));
   s.head.method_id = method_id(s.head.method);
-  const char *target = ++s.p;
+  ++s.p;
+  return true;
+}
+
+static bool parse_request_line(Scan &s, ParseResult &result) {
+  if (!parse_method(s, result)) return false;
+  const char *target = s.p;
   s.p = skip_text<0x20>(s.p, s.e);
   if (s.p == s.e) return result = more(), false;
-  if (s.p == target || *s.p != ' ') return result = fail(400, kBadRequest), false;
+  if (s.p == target || *s.p != ' ') return refuse(result, 400, kBadRequest);
   s.head.target = Str(target, static_cast<size_t>(s.p - target));
   ++s.p;
   return parse_version(s, result);
@@ -254,9 +269,13 @@ static bool check_authority(Str a, uint16_t &name_size) {
   name_size = static_cast<uint16_t>(end);
   if (end == a.size()) return true;
   if (a[end] != ':') return false;
-  uint64_t port = 0;
   Str digits = a.substr(end + 1);
-  return digits.empty() || (digits.size() <= 5 && str_to_u64(digits, port) && port <= 65535);
+  uint32_t port = 0;
+  for (char c : digits) {
+    if (!is_digit(c)) return false;
+    port = port * 10 + static_cast<uint32_t>(c - '0');
+  }
+  return digits.size() <= 5 && port <= 65535;
 }
 
 struct Seen {
@@ -337,11 +356,12 @@ static inline bool known_field(RequestHead &head, Seen &seen, Str name, Str valu
 /// Splits the target by its form and takes an absolute form's authority.
 static bool read_target(RequestHead &head, ParseResult &result) {
   Str t = head.target;
-  if (t[0] == '/' && head.method != "CONNECT") {
+  bool is_connect = head.method_id == 0 && head.method == "CONNECT";
+  if (t[0] == '/' && !is_connect) {
     head.origin = t;
     return true;
   }
-  if (head.method == "CONNECT") {
+  if (is_connect) {
     head.is_connect = true;
     head.origin = t.substr(0, 0);
     uint16_t size;
