@@ -145,9 +145,8 @@ int timer_lib_open(lua_State *L) {
 }
 
 void timer_cancel_all(Vm *vm) {
-  while (vm->timers)
-    free_entry(
-        vm->timers);  // NOLINT(clang-analyzer-cplusplus.NewDelete): free_entry unlinks, which the analyzer does not follow
+  // free_entry unlinks it, which the analyzer does not follow.
+  while (vm->timers) free_entry(vm->timers);  // NOLINT(clang-analyzer-cplusplus.NewDelete)
 }
 
 uint32_t vm_timers_pending(Vm *vm) { return vm->timers_pending; }
