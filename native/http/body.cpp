@@ -173,7 +173,8 @@ static Rc pull(Request *r, bool keep) {
     }
     Str in{buf, static_cast<size_t>(n)};
     Rc rc = feed(r, in, keep);
-    if (!in.empty()) {  // the next request came in the same read: keep it for the connection
+    if (!in.empty()) {           // the next request came in the same read: keep it for the connection
+      connection_drop_input(c);  // consumed wholly, but its block may still be held
       Block *block = c->net->blocks.get(in.size());
       memcpy(block->data, in.data(), in.size());
       c->in_block = block;
@@ -248,10 +249,7 @@ static bool is_too_slow(const Request *r) {
 void body_readable(Request *r) {
   BodyState &b = r->body;
   if (b.state == BodyState::discarding && r->out.is_finished && !r->is_logging) {
-    if (body_discard(r))
-      request_finish(r);
-    else if (r->conn->peer_closed && !r->conn->may_read)
-      http_connection_failed(r->conn);
+    if (body_discard(r) || !r->keepalive) request_finish(r);  // thrown away, or broken: nothing more to wait for
     return;
   }
   if (b.state != BodyState::reading) return;

@@ -278,10 +278,12 @@ static void read_requests(Connection *c) {
 // --- protocol callbacks ----------------------------------------------------------------------------------------------
 
 static void linger_read(Connection *c) {
+  // Not the worker's receive buffer: another connection's read loop may be further up the stack, with input in it.
+  char buf[4096];
   ssize_t n;
-  do n = connection_fill(c), c->in_pos = c->in_end;
-  while (n > 0 && c->may_read);
   connection_drop_input(c);
+  do n = connection_read(c, buf, sizeof buf);
+  while (n > 0 && c->may_read);
   if (n == 0 || (n < 0 && errno != EAGAIN)) shut(c);
 }
 
@@ -296,8 +298,15 @@ static void on_readable(Connection *c) {
 
 static void on_drained(Connection *c) {
   if (c->user) {
-    connection_clear_timeout(c);
-    return output_drained(request_of(c));
+    // The send timeout is over; the one of a body that is still awaited is not.
+    Request *r = request_of(c);
+    if (r->body.state == BodyState::reading)
+      connection_set_timeout(c, r->conf->client_body_timeout);
+    else if (r->out.is_finished && r->body.state == BodyState::discarding)
+      connection_set_timeout(c, r->conf->lingering_timeout);
+    else
+      connection_clear_timeout(c);
+    return output_drained(r);
   }
   if (c->state == kLinger) return close_or_linger(c);
   connection_set_timeout(c, default_server(c).conf.keepalive_timeout);

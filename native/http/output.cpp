@@ -189,6 +189,8 @@ static void chunk_through(Request *r) {
     o.first = o.last = nullptr;
     o.is_last_queued = true;
     frame(r, true);
+  } else if (o.is_finished) {
+    frame(r, false);  // sent with the end: a failure to send here would free the request under the pump
   } else if (flush || o.body.bytes() > kFrameAbove) {
     output_flush(r, true);
   }

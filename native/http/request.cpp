@@ -182,7 +182,11 @@ static void erase_listed(Request *r, Str name, uint32_t from) {
   }
 }
 
+/// Framing is the output chain's: a second word on it would let the client read the message differently.
+static bool is_framing(Str name) { return str_iequal(name, "transfer-encoding"); }
+
 void response_set_header(Request *r, Str name, Str value) {
+  if (is_framing(name)) return;
   if (set_special(r, special_of(name), value)) return;
   ArenaVec<RespHeader> &list = r->resp.headers;
   for (uint32_t i = 0; i < list.size; ++i)
@@ -194,6 +198,7 @@ void response_set_header(Request *r, Str name, Str value) {
 }
 
 void response_add_header(Request *r, Str name, Str value) {
+  if (is_framing(name)) return;
   if (set_special(r, special_of(name), value)) return;
   RespHeader *h = r->resp.headers.push(r->arena);
   h->name = safe_copy(r->arena, name, true);

@@ -24,9 +24,12 @@ static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
 
 static void hook_release(Request *r, bool keep_ctx) {
   Vm *vm = vm_current;
+  if (!keep_ctx) sched_cancel_soon(&r->pump_task);
   for (Run *run = static_cast<Run *>(r->lua), *next; run; run = next) {
     next = run->next;
-    sched_run_drop(run);
+    // A handler's end leaves the filters of its response running: the end of the output waits for them.
+    bool is_filter = run->lua_phase == LuaPhase::header_filter || run->lua_phase == LuaPhase::body_filter;
+    if (!keep_ctx || !is_filter) sched_run_drop(run);
   }
   if (r->abi.ctx_ref == 0 || keep_ctx) return;
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);

@@ -203,6 +203,13 @@ void sched_run_soon(Task *task) {
   push_soon(vm, task);
 }
 
+void sched_cancel_soon(Task *task) {
+  Vm *vm = vm_current;
+  if (!task->is_queued) return;
+  for (Task *at = vm->soon; at; at = at->next)
+    if (at == task) return remove_soon(vm, task);
+}
+
 /// Works off Vm::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
 static void drain_soon(Vm *vm) {
   constexpr int kMax = 256;

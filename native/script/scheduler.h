@@ -33,6 +33,8 @@ void sched_exit(int32_t rc);
 /// Runs `task` as soon as the running light thread has yielded (or at once after it ends), before the loop's turn goes on.
 /// For what must run Lua and is asked for from an FFI call, under which no Lua can run.
 void sched_run_soon(Task *task);
+/// Takes a task back that sched_run_soon() holds; harmless when it holds it not (the loop may: Loop::unpost).
+void sched_cancel_soon(Task *task);
 /// The running light thread goes behind everything that is ready (the Lua side then calls abi.await()).
 void sched_yield_self();
 /// The request of the running light thread, or null.

@@ -102,18 +102,26 @@ struct Harness {
   }
 };
 
-/// Sends `request` and reads until the peer closes.
-std::string talk(uint16_t port, const std::string &request) {
+/// Sends `request`, then `later` after 100 ms, and reads until the peer closes or is silent for 4 s; `closed` tells which.
+std::string talk(uint16_t port, const std::string &request, const std::string &later = {}, bool *closed = nullptr) {
   int fd = socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in to{};
   to.sin_family = AF_INET;
   to.sin_port = htons(port);
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  timeval limit{4, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
   std::string out;
   if (connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0 &&
       send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size())) {
+    if (!later.empty()) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+      send(fd, later.data(), later.size(), MSG_NOSIGNAL);
+    }
     char buf[4096];
-    for (ssize_t n; (n = recv(fd, buf, sizeof buf, 0)) > 0;) out.append(buf, static_cast<size_t>(n));
+    ssize_t n;
+    while ((n = recv(fd, buf, sizeof buf, 0)) > 0) out.append(buf, static_cast<size_t>(n));
+    if (closed) *closed = n == 0;
   }
   close(fd);
   return out;
@@ -220,6 +228,58 @@ TEST(server_refuses_an_address_that_another_server_holds) {
   CHECK(!second.start(plan));
   CHECK_EQ(second.error, "bind() to " + plan->listens[0].address + " failed (98: Address already in use)");
   CHECK(ends_with(talk(first.port(), kGet), "\r\n\r\nfirst\n"));
+}
+
+TEST(server_ends_a_request_whose_handler_exits_while_a_filter_waits) {
+  Harness h;
+  CHECK(
+      h.start(make_plan(1, {{"content", "ngx.thread.spawn(function() ngx.say('a') end) ngx.sleep(0.005) ngx.exit(200)"},
+                            {"body_filter", "ngx.sleep(0.03)"}})));
+  bool closed = false;
+  std::string answer = talk(h.port(), kGet, {}, &closed);
+  CHECK(closed);
+  CHECK(answer.find("a\n") != std::string::npos);
+}
+
+TEST(server_keeps_framing_to_itself) {
+  Harness h;
+  CHECK(h.start(make_plan(1, {{"content", "ngx.header['Transfer-Encoding'] = 'chunked' ngx.say('x')"}})));
+  std::string answer = talk(h.port(), kGet);
+  CHECK(answer.find("Transfer-Encoding") == std::string::npos);
+  CHECK(ends_with(answer, "\r\n\r\nx\n"));
+}
+
+TEST(server_does_not_wait_for_ever_for_a_body_nobody_reads) {
+  Harness h;
+  auto plan = make_plan(1, {{"content", "ngx.print(('x'):rep(16000000))"}});
+  for (LocationConf *c : {&plan->servers[0].conf, &plan->servers[0].locations[0].conf}) c->lingering_timeout = 300;
+  CHECK(h.start(plan));
+  bool closed = false;  // the answer fills the socket's buffer before it is read: the timeout must outlive that
+  talk(h.port(), "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\npart", "more", &closed);
+  CHECK(closed);
+}
+
+TEST(server_closes_at_once_on_a_bad_chunk_nobody_reads) {
+  Harness h;
+  auto plan = make_plan(1, {{"content", "ngx.say('x')"}});
+  for (LocationConf *c : {&plan->servers[0].conf, &plan->servers[0].locations[0].conf}) c->lingering_timeout = 60000;
+  plan->servers[0].conf.lingering_close = 0;
+  CHECK(h.start(plan));
+  bool closed = false;
+  talk(h.port(), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", "zz\r\n", &closed);
+  CHECK(closed);
+}
+
+TEST(server_keeps_a_body_with_the_next_request_in_one_read) {
+  Harness h;
+  CHECK(h.start(make_plan(1, {{"content",
+                               "if ngx.var.arg_s then ngx.sleep(0.05) end ngx.req.read_body() "
+                               "ngx.say(ngx.req.get_body_data() or 'none')"}})));
+  std::string answer =
+      talk(h.port(), "GET /?s=1 HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+           std::string("body") + kGet);
+  CHECK(answer.find("\r\n\r\nbody\n") != std::string::npos);
+  CHECK(ends_with(answer, "\r\n\r\nnone\n"));
 }
 
 TEST(server_runs_code_in_a_worker) {
