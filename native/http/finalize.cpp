@@ -16,7 +16,7 @@ namespace mw {
 
 /// What a request must forget before it goes through the phases again.
 static void rewind(Request *r) {
-  if (lua_hook) lua_hook->release(r, false);
+  if (lua_hook) lua_hook->release(r, LuaRelease::all);
   r->abi.is_internal = 1;
   r->has_exec = false;
   r->uri_changed = false;
@@ -167,14 +167,12 @@ void http_special_response(Request *r, int32_t status) {
 
 void http_finalize(Request *r, Rc rc) {
   if (rc == kDone || rc == kAgain || r->out.is_finished) return;
-  if (lua_hook && r->lua) lua_hook->release(r, true);
+  bool is_silent = (rc == 444 || rc == 408) && !r->abi.header_sent;
+  bool is_abort = is_silent || rc == kError || rc == 444 || rc == 499 || r->conn->is_closed;
+  if (lua_hook && r->lua) lua_hook->release(r, is_abort ? LuaRelease::runs : LuaRelease::handlers);
   r->has_exec = false;
-  if (rc == 444 && !r->abi.header_sent) r->abi.status = 444;
-  if (rc == kError || rc == 444 || rc == 499 || r->conn->is_closed) return http_connection_failed(r->conn);
-  if (rc == 408 && !r->abi.header_sent) {
-    r->abi.status = 408;
-    return http_connection_failed(r->conn);
-  }
+  if (is_silent) r->abi.status = rc;
+  if (is_abort) return http_connection_failed(r->conn);
   bool has_status = rc >= 300 || rc == 201 || rc == 204;
   if (has_status && !r->abi.header_sent) return http_special_response(r, rc);
   if (rc >= 200 && rc < 300 && !r->abi.header_sent && r->abi.status == 0) r->abi.status = rc;

@@ -9,15 +9,21 @@ namespace mw {
 
 struct Request;
 
+/// How much of a request's Lua goes; each level takes what the one before takes.
+enum class LuaRelease : uint8_t {
+  handlers,  ///< a handler answered: its light threads. Filters of the response go on: the end of the output waits for them
+  runs,      ///< the request is aborted: filters too, the output will not end
+  all        ///< the request ends or starts anew inside: ngx.ctx too
+};
+
 struct LuaHook {
   /// Runs plan script `script` as the handler of `phase` in a light thread of `r`.
   /// kOk: it returned. kDeclined never. An HTTP status or kError: ngx.exit() or a Lua error (500, logged). kDone: the request
   /// was sent elsewhere (ngx.exec, ngx.redirect set r's fields and exit). kAgain: parked; then, from the loop and never from
   /// inside run, the hook calls http_lua_done(r, phase, rc) exactly once, unless release(r) comes first.
   Rc (*run)(Request *r, LuaPhase phase, int32_t script);
-  /// The request ends, or is redirected internally when `keep_ctx`: kills its light threads, cancels what they wait for,
-  /// and (unless keep_ctx) drops ngx.ctx.
-  void (*release)(Request *r, bool keep_ctx);
+  /// Kills light threads of the request and cancels what they wait for.
+  void (*release)(Request *r, LuaRelease what);
 };
 extern thread_local const LuaHook *lua_hook;
 

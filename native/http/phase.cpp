@@ -62,7 +62,7 @@ static Rc step_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::rewrite); }
 static Rc step_post_rewrite(Request *r) {
   if (!r->uri_changed) return kDeclined;
   r->uri_changed = false;
-  if (r->has_reload && lua_hook) lua_hook->release(r, false);  // ngx.req.set_uri(uri, true) empties ngx.ctx
+  if (r->has_reload && lua_hook) lua_hook->release(r, LuaRelease::all);  // ngx.req.set_uri(uri, true) empties ngx.ctx
   r->has_reload = false;
   if (--r->uri_changes == 0) {
     log_write(r->log(), kLogError, 0, &r->log_ctx, "rewrite or internal redirection cycle while processing \"%.*s\"",

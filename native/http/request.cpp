@@ -48,7 +48,7 @@ Request *request_create(HttpCore *core, Connection *conn) {
 
 void request_free(Request *r) {
   HttpCore *core = r->core;
-  if (lua_hook) lua_hook->release(r, false);
+  if (lua_hook) lua_hook->release(r, LuaRelease::all);
   body_release(r);
   r->out.body.clear(core->net.blocks);
   if (r->pump_task.is_queued) core->loop->unpost(&r->pump_task);

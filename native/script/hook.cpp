@@ -22,16 +22,15 @@ static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
   return sched_run_start(run, 0);
 }
 
-static void hook_release(Request *r, bool keep_ctx) {
+static void hook_release(Request *r, LuaRelease what) {
   Vm *vm = vm_current;
-  if (!keep_ctx) sched_cancel_soon(&r->pump_task);
+  if (what != LuaRelease::handlers) sched_cancel_soon(&r->pump_task);
   for (Run *run = static_cast<Run *>(r->lua), *next; run; run = next) {
     next = run->next;
-    // A handler's end leaves the filters of its response running: the end of the output waits for them.
     bool is_filter = run->lua_phase == LuaPhase::header_filter || run->lua_phase == LuaPhase::body_filter;
-    if (!keep_ctx || !is_filter) sched_run_drop(run);
+    if (!is_filter || what != LuaRelease::handlers) sched_run_drop(run);
   }
-  if (r->abi.ctx_ref == 0 || keep_ctx) return;
+  if (r->abi.ctx_ref == 0 || what != LuaRelease::all) return;
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
   luaL_unref(vm->L, -1, r->abi.ctx_ref);
   lua_pop(vm->L, 1);

@@ -131,7 +131,7 @@ void vm_destroy(Vm *vm) {
   vm->is_closing = true;
   timer_cancel_all(vm);
   while (vm->runs) sched_run_drop(vm->runs);
-  for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, false);
+  for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, LuaRelease::all);
   lua_close(vm->L);
   for (LightThread *list : {vm->free_threads, vm->bare_threads})
     while (LightThread *t = list) {
