@@ -4,7 +4,17 @@
 // times, so the check of an up-to-date tree takes milliseconds. Needs nothing but node.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, hasTool, say } from "./shell.mjs";
@@ -132,6 +142,9 @@ export function typescriptBuild({ force = false } = {}) {
   rmSync(join(root, "dist"), { recursive: true, force: true });
   show(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
   commonJs();
+  const launcher = join(root, "dist/cli/nginx.sh");
+  cpSync(join(root, "lib/cli/nginx.sh"), launcher);
+  chmodSync(launcher, 0o755);
   mark(stamp, key);
 }
 

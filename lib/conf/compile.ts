@@ -45,6 +45,8 @@ export interface CompilerOptions {
   prefix: string;
   /** Whose places logs and temporary files have where the configuration says nothing. */
   defaults: "nginx" | "moonwire";
+  /** The error log where the configuration names none. */
+  errorLog: string | undefined;
   /** Lua files are read as well, for their syntax to be checked. */
   hasCheck: boolean;
 }
@@ -59,6 +61,7 @@ export class Compiler {
   readonly chunks: Chunk[] = [];
   server: ServerBuild | undefined;
   readonly #defaults: CompilerOptions["defaults"];
+  readonly #errorLog: string | undefined;
   readonly #listens: Listens;
   readonly #names: NamedAt[][] = [];
   readonly #variables = new Map<string, number>();
@@ -69,6 +72,7 @@ export class Compiler {
     this.problems = problems;
     this.hasCheck = options.hasCheck;
     this.#defaults = options.defaults;
+    this.#errorLog = options.errorLog;
     this.#listens = new Listens(problems);
     this.plan = {
       conf_file: options.confFile,
@@ -92,7 +96,7 @@ export class Compiler {
     this.block(tree, this.#outermost());
     this.plan.listens = this.#listens.list;
     if (this.plan.error_logs.length === 0) {
-      const path = this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr";
+      const path = this.#errorLog ?? (this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr");
       this.plan.error_logs.push({ path, level: 4 });
     }
     if (overrides.workers !== undefined) this.plan["worker_processes"] = workerCount(String(overrides.workers)) ?? 1;

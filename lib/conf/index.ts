@@ -7,7 +7,8 @@ import { Compiler, type Overrides } from "./compile.js";
 import type { Config } from "./define.js";
 import { isModule, messageOfError, placeOfError, readModule } from "./module.js";
 import { readObject } from "./object.js";
-import { displayName, parseFile } from "./parser.js";
+import { displayName, parseFile, parseText } from "./parser.js";
+import type { ErrorLog } from "./plan.js";
 import { checkChunks, type CheckLua } from "./script.js";
 import { Problems, type Directive } from "./tree.js";
 import { encodeValue } from "./value.js";
@@ -28,6 +29,10 @@ export interface LoadOptions {
    * `logs/access.log` and `client_body_temp` below the prefix.
    */
   defaults?: "nginx" | "moonwire";
+  /** The error log where the configuration names none: a path, or `stderr`. */
+  errorLog?: string;
+  /** Directives outside every block, read before the file: nginx's `-g`. */
+  globals?: string;
   /** Says what is wrong with a Lua chunk, in Lua's own words, or null. */
   checkLua?: CheckLua;
 }
@@ -49,6 +54,8 @@ export interface LoadedConfig {
   /** Every file that was read. */
   files: readonly string[];
   control: ControlSettings;
+  /** The error logs of the main level. */
+  errorLogs: readonly ErrorLog[];
 }
 
 /** Reads a configuration whole: all mistakes are found in one run. Never throws on what the configuration says. */
@@ -63,15 +70,17 @@ export async function loadConfig(config: string | Config, options: LoadOptions =
     prefix,
     defaults: options.defaults ?? "moonwire",
     hasCheck: options.checkLua !== undefined,
+    errorLog: options.errorLog,
   });
-  compiler.main(tree ?? [], options.overrides ?? {});
+  const globals = options.globals ? parseText(options.globals, "command line", problems, prefix) : [];
+  compiler.main([...globals, ...(tree ?? [])], options.overrides ?? {});
   if (options.checkLua) await checkChunks(compiler.chunks, options.checkLua, problems);
   const isNginx = path !== "" && !isModule(path);
   if (isNginx && tree && !problems.isFatal && !tree.some((d) => d.name === "events"))
     problems.add({ file: displayName(path), line: 0, column: 0 }, 'no "events" section in configuration');
   const plan = problems.isFatal ? null : encodeValue(compiler.plan, { raw: true });
   const control = compiler.control as unknown as ControlSettings;
-  return { plan, problems: inOrder(problems.list, files), files, control };
+  return { plan, problems: inOrder(problems.list, files), files, control, errorLogs: compiler.plan.error_logs };
 }
 
 async function readTree(path: string, problems: Problems): Promise<{ tree: Directive[] | null; files: string[] }> {

@@ -16,6 +16,9 @@ Napi::Function server_handle_define(Napi::Env env);
 /// The `ffi` object: a Lua VM of this environment, opened at first use and closed with the environment.
 Napi::Object ffi_handle_define(Napi::Env env);
 
+/// The `daemon` object: session and standard descriptors of the process.
+Napi::Object daemon_define(Napi::Env env);
+
 /// Puts a server under the exit guard, which stops and joins its workers when the process exits while it runs.
 void exit_guard_add(Server *server);
 /// Takes it out; returns false when the guard has taken it already, then the caller must not touch it any more.

@@ -2,13 +2,14 @@
 // The directive table: every directive that is known. Both fronts, the checks, the defaults, the plan, the TypeScript types
 // and the documents come from it; there is no second list.
 import type { Spec } from "../spec.js";
+import { accepted } from "./accepted.js";
 import { http } from "./http.js";
 import { limits } from "./limits.js";
 import { lua } from "./lua.js";
 import { main } from "./main.js";
 import { responses } from "./responses.js";
 
-export const directives = { ...main, ...http, ...limits, ...responses, ...lua };
+export const directives = { ...main, ...http, ...limits, ...responses, ...lua, ...accepted };
 
 export type DirectiveTable = typeof directives;
 export type DirectiveName = keyof DirectiveTable;
