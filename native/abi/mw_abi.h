@@ -224,8 +224,9 @@ void mw_log_write(int32_t level, const char *text, size_t size);
 /* Parks the running light thread; 0 seconds lets everything else that is ready run first. */
 int32_t mw_thread_sleep(double seconds);
 int32_t mw_thread_yield(void);
-/* The handler of the running light thread ends with `rc` at the await that follows. */
-void mw_thread_exit(int32_t rc);
+/* The handler of the running light thread ends with `rc` at the await that follows. MW_BUSY: another light thread of it waits
+   for subrequests, it cannot end. */
+int32_t mw_thread_exit(int32_t rc);
 
 typedef struct mw_semaphore mw_semaphore_t;   /* owned by Lua: freed by its finalizer */
 mw_semaphore_t *mw_semaphore_new(int32_t n);
@@ -296,6 +297,22 @@ int32_t mw_var_get(mw_req_t *r, int32_t id, mw_str *out);
 int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out);
 /* MW_OK, or MW_BAD_ARG when the variable cannot be changed. */
 int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len);
+
+/* ---- capture: native/abi/capture.cpp ---- */
+typedef struct mw_capture mw_capture_t;   /* subrequests that one light thread waits for; lives as long as the request */
+mw_capture_t *mw_capture_new(mw_req_t *r);
+/* A subrequest to `uri` (decoded path), not started. MW_BAD_ARG: no such method; MW_ERROR: nested too deep. */
+int32_t mw_capture_add(mw_capture_t *c, const char *uri, size_t len, const char *args, size_t args_len, uint32_t method,
+                       mw_req_t **out);
+/* Its body: data, or with `forward` the parent's, or none. Called once for each. */
+void mw_capture_set_body(mw_req_t *sub, const char *data, size_t len, int32_t forward);
+/* It shares the user variables of the parent, or gets a copy. */
+void mw_capture_set_vars(mw_req_t *sub, int32_t is_shared);
+/* Starts them and parks; await() returns when all have ended. */
+int32_t mw_capture_run(mw_capture_t *c);
+/* Status and body of one that has ended, valid until mw_capture_free(); returns whether the body is truncated. */
+int32_t mw_capture_result(mw_req_t *sub, int32_t *status, mw_str *body);
+void mw_capture_free(mw_req_t *sub);
 
 /* ---- process: native/abi/process.cpp ---- */
 

@@ -123,6 +123,7 @@ int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump)
 extern "C" MW_EXPORT
 int32_t mw_req_exec(mw_req_t *req, const char *uri, size_t len, const char *args, size_t args_len) {
   Request *r = of(req);
+  if (sched_has_subrequests()) return MW_BUSY;
   r->exec_uri = r->arena.dup({uri, len});
   r->exec_args = args ? r->arena.dup({args, args_len}) : Str{};
   r->has_exec = true;

@@ -91,7 +91,7 @@ int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   }
   output_flush_from_handler(r);
   if (r->conn->is_closed) return MW_CLOSED;
-  return wait && !r->conn->out.is_empty() ? park(r, true) : MW_OK;
+  return wait && !output_is_sent(r) ? park(r, true) : MW_OK;
 }
 
 extern "C" MW_EXPORT
@@ -204,7 +204,7 @@ int32_t mw_resp_headers(mw_req_t *req, mw_str *pairs, int32_t max, int32_t raw) 
   for (const char *name : {"Content-Type", "Content-Length", "Last-Modified", "Location"})
     if (response_header_at(r, name, 0, value)) put(name, value);
   if (r->out.is_chunked) put("Transfer-Encoding", "chunked");
-  if (!r->resp.has_connection) put("Connection", r->keepalive ? Str("keep-alive") : Str("close"));
+  if (!r->resp.has_connection && !r->parent) put("Connection", r->keepalive ? Str("keep-alive") : Str("close"));
   for (const RespHeader &h : r->resp.headers) put(h.name, h.value);
   return n;
 }

@@ -41,9 +41,11 @@ int32_t mw_thread_yield(void) {
 }
 
 extern "C" MW_EXPORT
-void mw_thread_exit(int32_t rc) {
+int32_t mw_thread_exit(int32_t rc) {
+  if (rc != kError && rc != 444 && rc != 408 && rc != 499 && sched_has_subrequests()) return MW_BUSY;
   // These two have a meaning between us and http, which a handler's own code must not reach.
   sched_exit(rc == kAgain || rc == kDone ? static_cast<int32_t>(kOk) : rc);
+  return MW_OK;
 }
 
 // --- semaphores ------------------------------------------------------------------------------------------------------

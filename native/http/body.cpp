@@ -292,20 +292,35 @@ bool body_in_memory(const Request *r, Str &out) {
   return true;
 }
 
-static void close_file(BodyState &b) {
-  if (b.fd >= 0) close(b.fd);
+/// Lets go of buffer and file, or only of the names of a parent's.
+static void drop_contents(BodyState &b) {
+  if (!b.is_borrowed) {
+    if (b.in_file && !b.is_file_kept) unlink(b.path.data());
+    if (b.fd >= 0) close(b.fd);
+    free(b.buf);
+  }
   b.fd = -1;
-  b.in_file = b.is_file_kept = false;
+  b.buf = nullptr;
+  b.size = b.capacity = 0;
+  b.in_file = b.is_file_kept = b.is_borrowed = false;
+}
+
+void body_borrow(Request *r, const Request *from) {
+  const BodyState &b = from->body;
+  drop_contents(r->body);
+  r->body.state = BodyState::complete;
+  if (b.state != BodyState::complete) return;
+  r->body = b;
+  r->body.is_borrowed = true;
+  r->abi.body_read = from->abi.body_read;
 }
 
 void body_replace(Request *r, Str data) {
   BodyState &b = r->body;
-  if (b.in_file && !b.is_file_kept) unlink(b.path.data());
-  close_file(b);
   char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
   if (!copy) abort();
   memcpy(copy, data.data(), data.size());
-  free(b.buf);
+  drop_contents(b);
   b.buf = copy;
   b.size = b.capacity = data.size();
   b.total = data.size();
@@ -342,13 +357,6 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
   return true;
 }
 
-void body_release(Request *r) {
-  BodyState &b = r->body;
-  if (b.in_file && !b.is_file_kept) unlink(b.path.data());
-  close_file(b);
-  free(b.buf);
-  b.buf = nullptr;
-  b.size = b.capacity = 0;
-}
+void body_release(Request *r) { drop_contents(r->body); }
 
 }  // namespace mw

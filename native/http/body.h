@@ -28,6 +28,8 @@ Rc body_to_file(Request *r);
 /// Replaces the body (ngx.req.set_body_data / set_body_file / append_body).
 void body_replace(Request *r, Str data);
 bool body_replace_file(Request *r, Str path, bool remove_after);
+/// Makes the body of `from`, if it has been read, that of its subrequest `r` too; an empty one otherwise.
+void body_borrow(Request *r, const Request *from);
 /// Frees the buffer and the file.
 void body_release(Request *r);
 

@@ -7,6 +7,7 @@
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/router.h"
+#include "http/subrequest.h"
 #include "http/target.h"
 #include "http/variable.h"
 
@@ -139,7 +140,17 @@ void http_replace_response(Request *r, int32_t status) {
     output_queue(r, {}, false, true);
 }
 
+/// A capture ends without its page or the rest of its output. `r` may be gone afterwards.
+static void cut_subrequest(Request *r, Rc rc) {
+  r->is_truncated = true;
+  if (!r->abi.header_sent) r->abi.status = rc >= 100 ? rc : 500;
+  r->out.is_finished = r->out.is_last_framed = true;
+  subrequest_finish(r);
+}
+
 void http_special_response(Request *r, int32_t status) {
+  // As in nginx a capture is told the status of a special response, and gets no page.
+  if (r->out.sink == Sink::memory) return cut_subrequest(r, status);
   r->resp.content_length = -1;
   r->resp.last_modified = -1;
   if (!r->is_error_page || status != r->err_status) {
@@ -165,15 +176,39 @@ void http_special_response(Request *r, int32_t status) {
 
 // --- finalize --------------------------------------------------------------------------------------------------------
 
+static bool has_status_page(Rc rc) { return rc >= 300 || rc == 201 || rc == 204; }
+
+/// The end of a subrequest's handler.
+static void finalize_subrequest(Request *r, Rc rc) {
+  Connection *c = r->conn;
+  bool is_abort = rc == kError || rc == 408 || rc == 444 || rc == 499 || c->is_closed;
+  if (lua_hook && r->lua) lua_hook->release(r, is_abort ? LuaRelease::runs : LuaRelease::handlers);
+  r->has_exec = false;
+  bool has_page = has_status_page(rc);
+  if (has_page && r->abi.header_sent) r->is_truncated = true;
+  if (is_abort) {
+    cut_subrequest(r, rc);
+    if (rc == 444) http_connection_failed(c);
+    return;
+  }
+  if (has_page && !r->abi.header_sent) return http_special_response(r, rc);
+  if (rc >= 200 && rc < 300 && !r->abi.header_sent && r->abi.status == 0) r->abi.status = rc;
+  output_finish(r);
+}
+
 void http_finalize(Request *r, Rc rc) {
   if (rc == kDone || rc == kAgain || r->out.is_finished) return;
+  if (r->parent) return finalize_subrequest(r, rc);
   bool is_silent = (rc == 444 || rc == 408) && !r->abi.header_sent;
   bool is_abort = is_silent || rc == kError || rc == 444 || rc == 499 || r->conn->is_closed;
   if (lua_hook && r->lua) lua_hook->release(r, is_abort ? LuaRelease::runs : LuaRelease::handlers);
   r->has_exec = false;
   if (is_silent) r->abi.status = rc;
-  if (is_abort) return http_connection_failed(r->conn);
-  bool has_status = rc >= 300 || rc == 201 || rc == 204;
+  if (is_abort) {
+    if (r->subs) subrequest_free_all(r);
+    return http_connection_failed(r->conn);
+  }
+  bool has_status = has_status_page(rc);
   if (has_status && !r->abi.header_sent) return http_special_response(r, rc);
   if (rc >= 200 && rc < 300 && !r->abi.header_sent && r->abi.status == 0) r->abi.status = rc;
   if (has_status && rc >= 500) r->keepalive = false;
@@ -196,10 +231,15 @@ static void end_request(Request *r) {
   if (detached) connection_unref(c);
 }
 
-void http_log_done(Request *r) { end_request(r); }
+void http_log_done(Request *r) {
+  if (r->parent) return subrequest_log_done(r);
+  end_request(r);
+}
 
 void request_finish(Request *r) {
+  if (r->parent) return subrequest_finish(r);
   if (r->is_logging) return;
+  if (r->subs) subrequest_free_all(r);  // nobody waits for them any more
   Connection *c = r->conn;
   bool aborted = r->is_aborted;
   bool clean = !c->is_closed && body_discard(r);

@@ -50,6 +50,7 @@ static void log_tail(const LogContext *ctx, std::string &out) {
   out.append(", client: ").append(addr, connection_peer_text(r->conn, addr));
   if (r->server) out.append(", server: ").append(r->server->primary_name);
   if (!r->request_line.empty()) out.append(", request: \"").append(r->request_line).append("\"");
+  if (r->parent) out.append(", subrequest: \"").append(r->uri).append("\"");
   if (Str host = request_header(r, "host"); host.data()) out.append(", host: \"").append(host).append("\"");
 }
 
@@ -348,7 +349,8 @@ void http_connection_failed(Connection *c) {
   if (r->lua_running) return;  // on the stack: its end comes here again
   if (r->body.state == BodyState::reading) return body_aborted(r);
   output_drained(r);
-  if (r->lua) return;  // as in nginx, a handler that waits runs to its end; it finds the client gone when it writes
+  // As in nginx, a handler that waits runs to its end, and so do subrequests; they find the client gone when they write.
+  if (r->lua || r->subs) return;
   if (r->abi.status == 0) r->abi.status = 499;
   r->out.is_finished = true;
   request_finish(r);

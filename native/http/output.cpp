@@ -4,9 +4,13 @@
 // Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 #include "http/body.h"
 #include "http/lua_hook.h"
 #include "http/phase.h"
+#include "http/subrequest.h"
 
 namespace mw {
 
@@ -30,7 +34,7 @@ bool output_header_is_direct(const Request *r) {
 static void header_through(Request *r) {
   r->out.header_state = kHeaderThrough;
   int32_t status = r->abi.status;
-  http_add_headers(r);
+  if (r->out.sink != Sink::memory) http_add_headers(r);  // nor do they show in nginx's captures
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
 }
 
@@ -75,7 +79,7 @@ static void chunk_head(Request *r, uint64_t size) {
 }
 
 /// Moves out.body to the connection, header first when it has not gone. `last`: this is all.
-static void frame(Request *r, bool last) {
+static void frame_to_connection(Request *r, bool last) {
   Output &o = r->out;
   BlockPool &pool = r->core->net.blocks;
   Chain &to = r->conn->out;
@@ -114,9 +118,9 @@ static void frame(Request *r, bool last) {
   }
 }
 
-void output_flush(Request *r, bool send) {
-  if (!r->out.body.is_empty() || !r->out.is_serialized) frame(r, false);
-  if (!send || r->conn->is_blocked || r->conn->is_closed) return;
+/// Gives the socket what the connection has.
+static void connection_flush(Request *r) {
+  if (r->conn->is_blocked || r->conn->is_closed) return;
   SendResult rc = connection_send(r->conn);
   if (rc == kSendFailed) {
     http_connection_failed(r->conn);
@@ -125,6 +129,40 @@ void output_flush(Request *r, bool send) {
   }
 }
 
+static void frame(Request *r, bool last) {
+  if (r->out.is_diverted)
+    subrequest_pass(r, last);
+  else
+    frame_to_connection(r, last);
+}
+
+bool output_is_sent(const Request *r) { return r->out.is_diverted || r->conn->out.is_empty(); }
+
+void output_take(Request *main, Chain &from) {
+  if (from.is_empty()) return;
+  header_start(main);
+  main->out.body.take(main->core->net.blocks, from);
+  if (main->out.header_state == kHeaderThrough && main->out.body.bytes() > kFrameAbove) output_flush_main(main);
+}
+
+void output_end_diverted(Request *main) {
+  main->out.is_last_diverted = false;
+  if (!main->out.is_last_framed) frame(main, true);
+  if (main->out.is_finished) request_finish(main);
+}
+
+void output_flush_main(Request *main) {
+  if (!main->out.body.is_empty() || !main->out.is_serialized) frame_to_connection(main, false);
+  connection_flush(main);
+}
+
+void output_flush(Request *r, bool send) {
+  if (!r->out.body.is_empty() || !r->out.is_serialized) frame(r, false);
+  if (!send) return;
+  if (!r->out.is_diverted) return connection_flush(r);
+  if (r->out.sink == Sink::parent && r->main->active == r && r->main->out.header_state == kHeaderThrough)
+    output_flush_main(r->main);
+}
 // --- body ------------------------------------------------------------------------------------------------------------
 
 void output_append(Request *r, Str data) {
@@ -143,7 +181,25 @@ void output_advance(Request *r, size_t n) {
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
 }
 
+/// The file's bytes, for a subrequest: its output may wait, or be wanted in memory. Takes the descriptor.
+static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
+  while (start < end) {
+    size_t want = end - start < BlockPool::kData ? static_cast<size_t>(end - start) : BlockPool::kData;
+    ssize_t n = pread(fd, r->out.body.reserve(r->core->net.blocks, want), want, static_cast<off_t>(start));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      log_write(r->log(), kLogAlert, n < 0 ? errno : 0, &r->log_ctx, "read() failed or the file was truncated");
+      r->is_truncated = true;
+      break;
+    }
+    r->out.body.advance(static_cast<size_t>(n));
+    start += static_cast<uint64_t>(n);
+  }
+  close(fd);
+}
+
 void output_append_file(Request *r, int fd, uint64_t start, uint64_t end) {
+  if (r->out.is_diverted) return append_file_read(r, fd, start, end);
   r->out.body.append_file(r->core->net.blocks, fd, true, start, end);
 }
 
@@ -234,7 +290,7 @@ Rc output_pump(Request *r) {
     }
     chunk_through(r);
   }
-  wake(r, r->conn->is_closed ? kError : kOk, r->conn->out.is_empty());
+  wake(r, r->conn->is_closed ? kError : kOk, output_is_sent(r));
   if (o.is_last_framed && o.is_finished) request_finish(r);
   return kOk;
 }
@@ -267,6 +323,10 @@ void output_unwait(Request *r, OutWaiter *w) {
 }
 
 void output_drained(Request *r) {
+  for (Request *sub = r->subs, *next; sub; sub = next) {
+    next = sub->sub_next;
+    if (sub->out.waiters) wake(sub, r->conn->is_closed ? kError : kOk, true);
+  }
   if (r->out.waiters) wake(r, r->conn->is_closed ? kError : kOk, true);
 }
 
@@ -286,7 +346,7 @@ void output_finish(Request *r) {
   }
   header_start(r);
   if (!o.is_last_framed) frame(r, true);
-  request_finish(r);
+  if (o.is_last_framed) request_finish(r);  // else subrequests come first
 }
 
 }  // namespace mw

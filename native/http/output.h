@@ -29,6 +29,14 @@ void output_advance(Request *r, size_t n);
 /// Frames what is in the body and gives it to the connection; with `send` to the socket too.
 void output_flush(Request *r, bool send);
 
+/// False while the socket has not taken all output. A subrequest has no socket to wait for.
+bool output_is_sent(const Request *r);
+/// From subrequest.h: bytes of a main response whose turn has come; the end of one that waited for its subrequests; what
+/// it has, to the socket.
+void output_take(Request *main, Chain &from);
+void output_end_diverted(Request *main);
+void output_flush_main(Request *main);
+
 /// Flush and end from a handler, in the direct way.
 void output_flush_from_handler(Request *r);
 void output_end(Request *r);

@@ -73,7 +73,8 @@ static Rc step_post_rewrite(Request *r) {
   return kDeclined;
 }
 
-static Rc step_access_lua(Request *r) { return run_lua(r, LuaPhase::access); }
+/// As in nginx, a subrequest is not checked again: its main request was let in.
+static Rc step_access_lua(Request *r) { return r->parent ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::access); }
 static Rc step_try_files(Request *r) { return try_files_run(r); }
 static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::precontent); }
 

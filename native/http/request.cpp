@@ -10,6 +10,7 @@
 #include "http/lua_hook.h"
 #include "http/modules/access_log.h"
 #include "http/output.h"
+#include "http/subrequest.h"
 
 namespace mw {
 
@@ -38,6 +39,7 @@ Request *request_create(HttpCore *core, Connection *conn) {
   r->conn = conn;
   r->plan = core->p;
   r->main = r;
+  r->vars_owner = r;
   r->list_next = core->requests;
   if (core->requests) core->requests->list_prev = r;
   core->requests = r;
@@ -46,8 +48,16 @@ Request *request_create(HttpCore *core, Connection *conn) {
   return r;
 }
 
+void request_on_free(Request *r, void (*run)(void *), void *arg) {
+  Cleanup *c = r->arena.make<Cleanup>();
+  *c = {r->cleanups, run, arg};
+  r->cleanups = c;
+}
+
 void request_free(Request *r) {
   HttpCore *core = r->core;
+  if (r->subs) subrequest_free_all(r);
+  for (Cleanup *c = r->cleanups; c; c = c->next) c->run(c->arg);
   if (lua_hook) lua_hook->release(r, LuaRelease::all);
   body_release(r);
   r->out.body.clear(core->net.blocks);
@@ -57,7 +67,8 @@ void request_free(Request *r) {
   else
     core->requests = r->list_next;
   if (r->list_next) r->list_next->list_prev = r->list_prev;
-  --core->requests_active;
+  if (r->main == r) --core->requests_active;
+  for (Postponed *p = r->postponed; p; p = p->next) p->data.clear(core->net.blocks);
   r->~Request();
   r->next_free = core->free_requests;
   core->free_requests = r;

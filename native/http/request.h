@@ -65,6 +65,20 @@ struct OutChunk {
   bool is_flush = false;
 };
 
+/// Where the output of a request goes.
+enum class Sink : uint8_t {
+  connection,  ///< a main request
+  memory,      ///< a captured subrequest: stays in Output::body
+  parent       ///< an inline subrequest: into the main response, see subrequest.h
+};
+
+/// Called when a request is freed: lets go of what waits for it (a timer, a connection).
+struct Cleanup {
+  Cleanup *next = nullptr;
+  void (*run)(void *arg) = nullptr;
+  void *arg = nullptr;
+};
+
 /// Somebody waiting until the output has gone through the filters, or to the socket.
 struct OutWaiter {
   OutWaiter *next = nullptr;
@@ -84,6 +98,9 @@ struct Output {
   bool is_chunked = false;
   bool is_last_queued = false;  ///< no more output may come
   bool is_last_framed = false;
+  bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
+  bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
+  Sink sink = Sink::connection;
   bool is_finished = false;  ///< the request's end was started
   bool is_bodiless = false;  ///< HEAD, 204, 304, 1xx
   uint64_t body_bytes = 0;   ///< body bytes framed so far
@@ -96,6 +113,7 @@ struct BodyState {
   bool is_chunked = false;
   bool in_file = false;
   bool is_file_kept = false;  ///< the file is not ours to remove
+  bool is_borrowed = false;   ///< buffer and file belong to the parent request
   bool sent_continue = false;
   Str data;             ///< when complete and in memory
   char *buf = nullptr;  ///< malloc'ed when it is not in the arena
@@ -109,6 +127,8 @@ struct BodyState {
   void (*done)(Request *, Rc, void *) = nullptr;
   void *done_arg = nullptr;
 };
+
+struct Postponed;
 
 struct VarSlot {
   Str value;
@@ -127,6 +147,19 @@ struct Request {
   const Location *location = nullptr;
   Request *main = nullptr;  ///< itself unless a subrequest
   Request *parent = nullptr;
+  Request *vars_owner = nullptr;  ///< whose user variables these are: itself unless shared
+  // Of a main request: its live subrequests, and which one's output goes out now (itself: null).
+  Request *subs = nullptr;
+  Request *active = nullptr;
+  Request *sub_next = nullptr, *sub_prev = nullptr;  ///< in main->subs
+  Postponed *postponed = nullptr, *postponed_last = nullptr;
+  void (*sub_done)(Request *sub, void *arg) = nullptr;
+  void *sub_done_arg = nullptr;
+  uint32_t children = 0;      ///< live subrequests whose parent this is
+  uint8_t depth = 0;          ///< of nesting; 0 = main
+  bool is_ended = false;      ///< a subrequest whose output and log phase are over
+  bool is_truncated = false;  ///< its output ended before its time
+  Cleanup *cleanups = nullptr;
   Request *next_free = nullptr;
   Request *list_next = nullptr, *list_prev = nullptr;
   RequestHead head;  ///< its Strs lie in the arena
@@ -174,7 +207,9 @@ struct Request {
 
 /// A request for a connection, from the worker's pool.
 Request *request_create(HttpCore *core, Connection *conn);
-/// Ends one: its Lua state, body file, arena; back to the pool.
+/// Calls run(arg) when `r` is freed.
+void request_on_free(Request *r, void (*run)(void *), void *arg);
+/// Ends one: its subrequests, Lua state, body file, arena; back to the pool.
 void request_free(Request *r);
 /// Sets the status unless the header is out.
 void request_set_status(Request *r, int32_t status);

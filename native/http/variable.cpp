@@ -332,14 +332,16 @@ static VarSlot *slots(Request *r) {
 }
 
 static bool get_user(Request *r, const VarDef &def, Str &out) {
-  if (!r->vars || !r->vars[def.slot].is_set) return out = "", true;
-  out = r->vars[def.slot].value;
+  const VarSlot *vars = r->vars_owner->vars;
+  if (!vars || !vars[def.slot].is_set) return out = "", true;
+  out = vars[def.slot].value;
   return out.data() != nullptr;  // ngx.var.NAME = nil
 }
 
 static bool set_user(Request *r, const VarDef &def, Str value) {
-  Str copy = value.data() && value.empty() ? Str("") : r->arena.dup(value);
-  slots(r)[def.slot] = {copy, true};
+  Request *owner = r->vars_owner;
+  Str copy = value.data() && value.empty() ? Str("") : owner->arena.dup(value);
+  slots(owner)[def.slot] = {copy, true};
   return true;
 }
 

@@ -52,6 +52,7 @@ local installers = {
   "req",
   "resp",
   "flow",
+  "location",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

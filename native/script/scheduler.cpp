@@ -312,6 +312,12 @@ void sched_exit(int32_t rc) {
   t->run->rc = rc;
 }
 
+bool sched_has_subrequests() {
+  for (const LightThread *t = vm_current->current->run->threads; t; t = t->next)
+    if (t->waiter && t->waiter->is_subrequest) return true;
+  return false;
+}
+
 Request *sched_request() {
   Vm *vm = vm_current;
   return vm && vm->current ? vm->current->run->r : nullptr;

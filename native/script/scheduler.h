@@ -19,6 +19,8 @@ struct Waiter {
   /// Called when the light thread is killed or its request ends while it waits: the operation must forget the waiter and
   /// release what it holds. Never called after sched_wake().
   void (*cancel)(Waiter *) = nullptr;
+  bool is_subrequest =
+      false;  ///< what lua-nginx-module calls pending subrequests: the wait cannot be broken off from Lua
 };
 
 /// Parks the running light thread on `w` (the Lua side then calls abi.await()). There must be one running.
@@ -30,6 +32,8 @@ inline bool sched_is_waiting(const Waiter &w) { return w.thread != nullptr; }
 /// The running light thread wants its request's handler to end with `rc` (ngx.exit and relatives); takes effect when it
 /// yields through abi.await(), which does not return.
 void sched_exit(int32_t rc);
+/// True when a light thread of the running handler waits for subrequests.
+bool sched_has_subrequests();
 /// Runs `task` as soon as the running light thread has yielded (or at once after it ends), before the loop's turn goes on.
 /// For what must run Lua and is asked for from an FFI call, under which no Lua can run.
 void sched_run_soon(Task *task);

@@ -86,6 +86,7 @@ static int thread_kill(lua_State *L) {
   if (h.was_one) return refuse(L, "already waited or killed");
   if (!h.thread) return refuse(L, "not user thread");
   if (h.thread->parent != L) return refuse(L, "killer not parent");
+  if (h.thread->waiter && h.thread->waiter->is_subrequest) return refuse(L, "pending subrequests");
   bool is_zombie = h.thread->state == LightThread::zombie;
   sched_kill(h.thread);
   if (is_zombie) return refuse(L, "already terminated");

@@ -7,51 +7,60 @@ local fields = require "moonwire.fields"
 local W = abi.W
 local error, type = error, type
 
-return function(_, host)
-  local ctxs = host.ctxs
+local ctx = {}
 
-  local function new_slot(value)
-    local ref = ctxs[0]
-    if ref and ref ~= 0 then
-      ctxs[0] = ctxs[ref]
-    else
-      ref = #ctxs + 1
-    end
-    ctxs[ref] = value
-    return ref
-  end
+return setmetatable(ctx, {
+  __call = function(_, _, host)
+    local ctxs = host.ctxs
 
-  local function get()
-    local thread = W.thread
-    if thread == nil then
-      error("no request ctx found", 3)
-    end
-    local slot = thread.ctx_slot
-    local ref = slot[0]
-    if ref ~= 0 then
-      return ctxs[ref]
-    end
-    local ctx = {}
-    slot[0] = new_slot(ctx)
-    return ctx
-  end
-
-  local function set(value)
-    if type(value) ~= "table" then
-      error("ctx should be a table while getting a " .. type(value), 3)
-    end
-    local thread = W.thread
-    if thread == nil then
-      error("no request ctx found", 3)
-    end
-    local slot = thread.ctx_slot
-    local ref = slot[0]
-    if ref ~= 0 then
+    local function new_slot(value)
+      local ref = ctxs[0]
+      if ref and ref ~= 0 then
+        ctxs[0] = ctxs[ref]
+      else
+        ref = #ctxs + 1
+      end
       ctxs[ref] = value
-    else
-      slot[0] = new_slot(value)
+      return ref
     end
-  end
 
-  fields.define("ctx", get, set)
-end
+    local function get()
+      local thread = W.thread
+      if thread == nil then
+        error("no request ctx found", 3)
+      end
+      local slot = thread.ctx_slot
+      local ref = slot[0]
+      if ref ~= 0 then
+        return ctxs[ref]
+      end
+      local ctx = {}
+      slot[0] = new_slot(ctx)
+      return ctx
+    end
+
+    local function set(value)
+      if type(value) ~= "table" then
+        error("ctx should be a table while getting a " .. type(value), 3)
+      end
+      local thread = W.thread
+      if thread == nil then
+        error("no request ctx found", 3)
+      end
+      local slot = thread.ctx_slot
+      local ref = slot[0]
+      if ref ~= 0 then
+        ctxs[ref] = value
+      else
+        slot[0] = new_slot(value)
+      end
+    end
+
+    fields.define("ctx", get, set)
+
+    --- Makes `value` the ngx.ctx of request `r`, which has none yet.
+    function ctx.attach(r, value)
+      r.ctx_ref = new_slot(value)
+    end
+  end,
+})

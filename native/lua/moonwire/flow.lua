@@ -25,6 +25,14 @@ local MAY_EXIT = bit.bor(
 local CUTS = { [408] = true, [444] = true, [499] = true }
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
+--- Ends the handler with `rc`; returns only by an error, which the caller's caller is to blame for.
+local function finish(rc)
+  if C.mw_thread_exit(rc) == C.MW_BUSY then
+    error("attempt to abort with pending subrequests", 3)
+  end
+  await()
+end
+
 return function(ngx)
   --- Ends the handler: status 0 goes on with the next phase, an HTTP status answers with it.
   function ngx.exit(status)
@@ -47,8 +55,7 @@ return function(ngx)
       end
       rc = ngx.HTTP_OK
     end
-    C.mw_thread_exit(rc)
-    await()
+    finish(rc)
   end
 
   --- Answers with a redirect to `uri`; the handler ends.
@@ -77,8 +84,7 @@ return function(ngx)
       error('unsafe byte "' .. code .. '" in redirect uri "' .. shown .. '"', 2)
     end
     C.mw_resp_redirect(r, uri, #uri, status)
-    C.mw_thread_exit(status)
-    await()
+    finish(status)
   end
 
   --- Goes to another location inside: a path with arguments, or "@name".
@@ -105,7 +111,9 @@ return function(ngx)
       local more = type(args) == "table" and args_module.encode(args) or tostring(args)
       query = query == "" and more or query .. "&" .. more
     end
-    C.mw_req_exec(r, uri, #uri, query, #query)
+    if C.mw_req_exec(r, uri, #uri, query, #query) == C.MW_BUSY then
+      error("attempt to abort with pending subrequests", 2)
+    end
     await()
   end
 end

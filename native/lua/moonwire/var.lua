@@ -70,6 +70,16 @@ local function set(_, key, value)
   end
 end
 
-return function(ngx)
-  ngx.var = setmetatable({}, { __index = get, __newindex = set })
+local var = {}
+
+--- Sets a variable of request `r`; false when there is none of that name, or it cannot be changed.
+function var.assign(r, name, value)
+  local id = ids[name] or id_of(name)
+  return id >= 0 and C.mw_var_set(r, id, value, #value) == OK
 end
+
+return setmetatable(var, {
+  __call = function(_, ngx)
+    ngx.var = setmetatable({}, { __index = get, __newindex = set })
+  end,
+})

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MIT
+// See subrequest.h. Order of inline output is nginx's: each request holds a list of what comes behind its subrequests, and one
+// request of the tree, main->active, writes; when it has ended the next in the tree does.
+#include "http/subrequest.h"
+
+#include "http/body.h"
+#include "http/modules/access_log.h"
+#include "http/output.h"
+#include "http/phase.h"
+
+namespace mw {
+
+static constexpr uint8_t kMaxDepth = 50;  ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
+
+static Request *active_of(Request *main) { return main->active ? main->active : main; }
+
+// --- making one ------------------------------------------------------------------------------------------------------
+
+/// What a subrequest takes over from its parent's head: the same bytes, fields of its own.
+static void inherit_head(Request *sub, Request *parent) {
+  sub->head = parent->head;
+  uint32_t capacity = parent->head.headers.size() + 4;
+  sub->head.headers.move_to(static_cast<HttpHeader *>(sub->arena.alloc(sizeof(HttpHeader) * capacity)), capacity);
+  sub->raw_head = parent->raw_head;
+  sub->request_line = parent->request_line;
+  sub->unparsed_uri = parent->unparsed_uri;
+  sub->host = parent->host;
+  sub->method = "GET";
+  sub->method_id = kMethodGet;
+  sub->listen_index = parent->listen_index;
+  sub->start_ms = sub->core->loop->wall_ms();
+  sub->start_mono = sub->core->loop->now_ms();
+  sub->abi.http_major = parent->abi.http_major;
+  sub->abi.http_minor = parent->abi.http_minor;
+}
+
+static void append_postponed(Request *r, Postponed *p) {
+  if (r->postponed_last)
+    r->postponed_last->next = p;
+  else
+    r->postponed = p;
+  r->postponed_last = p;
+}
+
+Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
+  Request *main = parent->main;
+  if (parent->depth >= kMaxDepth) {
+    log_write(parent->log(), kLogError, 0, &parent->log_ctx, "%ssubrequests cycle while processing \"%.*s\"",
+              sink == Sink::memory ? "lua " : "", static_cast<int>(uri.size()), uri.data());
+    return nullptr;
+  }
+  Request *sub = request_create(parent->core, parent->conn);
+  --sub->core->requests_total;
+  --sub->core->requests_active;
+  sub->main = main;
+  sub->parent = parent;
+  ++parent->children;
+  sub->depth = static_cast<uint8_t>(parent->depth + 1);
+  sub->plan = parent->plan;
+  sub->server = parent->server;
+  sub->conf = &parent->server->conf;
+  sub->log_ctx = parent->log_ctx;
+  inherit_head(sub, parent);
+  sub->uri = sub->arena.dup(uri);
+  sub->args = sub->arena.dup(args);
+  sub->abi.is_internal = sub->abi.is_subrequest = 1;
+  sub->body.state = BodyState::complete;
+  sub->out.sink = sink;
+  sub->out.is_diverted = true;
+  sub->sub_next = main->subs;
+  if (main->subs) main->subs->sub_prev = sub;
+  main->subs = sub;
+  if (sink == Sink::parent) {
+    Postponed *p = parent->arena.make<Postponed>();
+    p->sub = sub;
+    append_postponed(parent, p);
+    parent->out.is_diverted = true;
+  }
+  return sub;
+}
+
+void subrequest_set_method(Request *sub, uint32_t method_id) {
+  sub->method_id = method_id;
+  sub->method = method_name(method_id);
+}
+
+/// Content-Length says what the subrequest has, whatever the client's head said.
+static void set_length(Request *sub, uint64_t n) {
+  HeaderList &list = sub->head.headers;
+  for (uint32_t i = 0; i < list.size();) {
+    if (str_iequal(list[i].name, "content-length") || str_iequal(list[i].name, "transfer-encoding"))
+      list.erase(i);
+    else
+      ++i;
+  }
+  char *text = static_cast<char *>(sub->arena.alloc(20));
+  int at = 20;
+  uint64_t rest = n;
+  do text[--at] = static_cast<char>('0' + rest % 10);
+  while (rest /= 10);
+  if (list.size() == list.capacity())
+    list.move_to(static_cast<HttpHeader *>(sub->arena.alloc(sizeof(HttpHeader) * (list.size() + 4))), list.size() + 4);
+  list.push("Content-Length", {text + at, static_cast<size_t>(20 - at)});
+  sub->head.has_content_length = true;
+  sub->head.chunked = false;
+  sub->head.content_length = n;
+}
+
+void subrequest_set_body(Request *sub, SubBody body) {
+  if (body == SubBody::forward)
+    body_borrow(sub, sub->parent);
+  else if (body_is_announced(sub->parent))
+    set_length(sub, 0);
+}
+
+void subrequest_set_body_data(Request *sub, Str data) {
+  body_replace(sub, data);
+  set_length(sub, data.size());
+}
+
+static VarSlot *vars_of(Request *r) {
+  if (!r->vars) r->vars = r->arena.make_array<VarSlot>(r->plan->variables.size());
+  return r->vars;
+}
+
+void subrequest_share_vars(Request *sub) {
+  sub->vars_owner = sub->parent->vars_owner;
+  vars_of(sub->vars_owner);
+}
+
+void subrequest_copy_vars(Request *sub) {
+  Request *from = sub->parent->vars_owner;
+  if (!from->vars) return;
+  VarSlot *to = vars_of(sub);
+  for (size_t i = 0; i < sub->plan->variables.size(); ++i)
+    if (from->vars[i].is_set) to[i] = {sub->arena.dup(from->vars[i].value), true};
+}
+
+void subrequest_start(Request *sub, void (*done)(Request *, void *), void *arg) {
+  sub->sub_done = done;
+  sub->sub_done_arg = arg;
+  http_start(sub);
+}
+
+// --- its end ---------------------------------------------------------------------------------------------------------
+
+void subrequest_free(Request *sub) {
+  Request *main = sub->main;
+  for (Request *child = main->subs, *next; sub->children && child; child = next) {
+    next = child->sub_next;
+    if (child->parent != sub) continue;
+    subrequest_free(child);  // takes its own children out of the list: begin anew
+    next = main->subs;
+  }
+  if (main->active == sub) main->active = sub->parent == main ? nullptr : sub->parent;
+  if (sub->sub_prev)
+    sub->sub_prev->sub_next = sub->sub_next;
+  else
+    main->subs = sub->sub_next;
+  if (sub->sub_next) sub->sub_next->sub_prev = sub->sub_prev;
+  --sub->parent->children;
+  for (Postponed *p = sub->parent->postponed; p; p = p->next)
+    if (p->sub == sub) p->sub = nullptr;
+  request_free(sub);
+}
+
+void subrequest_free_all(Request *main) {
+  while (main->subs) subrequest_free(main->subs);
+}
+
+Str subrequest_output(Request *sub) {
+  Chain &body = sub->out.body;
+  const Block *first = body.first();
+  if (!first) return "";
+  if (!first->next) return first->view();
+  char *text = static_cast<char *>(sub->arena.alloc(body.bytes())), *at = text;
+  for (const Block *b = first; b; b = b->next) at = str_put(at, b->view());
+  return {text, body.bytes()};
+}
+
+/// Writes out what has its turn, until a request that still runs has it.
+static void advance(Request *main) {
+  for (;;) {
+    Request *turn = active_of(main);
+    if (Postponed *p = turn->postponed) {
+      turn->postponed = p->next;
+      if (!p->next) turn->postponed_last = nullptr;
+      output_take(main, p->data);
+      if (p->sub) main->active = p->sub;
+      continue;
+    }
+    if (turn == main) break;
+    if (!turn->is_ended) return;
+    Request *parent = turn->parent;
+    subrequest_free(turn);
+    main->active = parent == main ? nullptr : parent;
+  }
+  main->out.is_diverted = false;
+  if (main->out.is_last_diverted) output_end_diverted(main);
+}
+
+static void complete(Request *sub) {
+  Request *main = sub->main;
+  bool is_inline = sub->out.sink == Sink::parent;
+  sub->is_ended = true;
+  if (auto done = sub->sub_done) {
+    sub->sub_done = nullptr;
+    done(sub, sub->sub_done_arg);
+  } else if (!is_inline) {
+    return subrequest_free(sub);
+  }
+  if (is_inline && active_of(main) == sub) advance(main);
+}
+
+void subrequest_log_done(Request *sub) {
+  access_log_write(sub);
+  complete(sub);
+}
+
+void subrequest_finish(Request *sub) {
+  if (sub->is_logging) return;
+  sub->is_logging = true;
+  if (sub->out.is_bodiless) sub->is_truncated = true;  // as lua-nginx-module has it
+  if (!sub->conf->log_subrequest) return complete(sub);
+  int32_t script = sub->conf->scripts[static_cast<size_t>(LuaPhase::log)];
+  if (script >= 0 && lua_hook && lua_hook->run(sub, LuaPhase::log, script) == kAgain) return;
+  subrequest_log_done(sub);
+}
+
+// --- its output ------------------------------------------------------------------------------------------------------
+
+/// Keeps what `r` has written until its turn comes.
+static void hold(Request *r) {
+  if (r->out.body.is_empty()) return;
+  Postponed *p = r->postponed_last;
+  if (!p || p->sub) {
+    p = r->arena.make<Postponed>();
+    append_postponed(r, p);
+  }
+  p->data.take(r->core->net.blocks, r->out.body);
+}
+
+void subrequest_pass(Request *r, bool last) {
+  Output &o = r->out;
+  o.is_serialized = true;
+  if (o.is_bodiless) o.body.clear(r->core->net.blocks);
+  if (o.sink == Sink::connection) {
+    hold(r);
+    o.is_serialized = false;  // its header is still to come
+    o.is_last_diverted |= last;
+    return;
+  }
+  if (o.sink == Sink::parent) {
+    if (r->postponed || active_of(r->main) != r)
+      hold(r);
+    else
+      output_take(r->main, o.body);
+  }
+  o.is_last_framed |= last;
+}
+
+}  // namespace mw
