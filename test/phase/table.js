@@ -231,6 +231,16 @@ export const groups = {
     { name: "ngx.exec", call: `ngx.exec("/end")`, where: "output", ends: true },
     { name: "ngx.redirect", call: `ngx.redirect("/end")`, where: "output", ends: true },
     {
+      name: "ngx.location.capture",
+      call: `assert(ngx.location.capture("/end").status == 200)`,
+      where: "output",
+    },
+    {
+      name: "ngx.location.capture_multi",
+      call: `local a, b = ngx.location.capture_multi({ { "/end" }, { "/end" } }) assert(a.body == b.body)`,
+      where: "output",
+    },
+    {
       name: "ngx.exit",
       call: `ngx.exit(ngx.OK)`,
       where: [...output, "header_filter", "timer"],
@@ -456,7 +466,6 @@ export const groups = {
 
 /** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
-  Subrequests: { fields: ["ngx.location.capture", "ngx.location.capture_multi"] },
   Sockets: {
     fields: ["ngx.socket.tcp", "ngx.socket.udp", "ngx.socket.stream", "ngx.socket.connect", "ngx.req.socket"],
   },

@@ -186,10 +186,9 @@ end
 
 local function request(level)
   local r = W.req
-  if r == nil then
-    abi.refuse_no_request(level)
-  end
-  if bit.band(W.phase, ALLOWED) == 0 then
+  if r == nil and W.phase == C.MW_PHASE_INIT then
+    error("no request found", level + 2)
+  elseif r == nil or bit.band(W.phase, ALLOWED) == 0 then
     abi.refuse_phase(level)
   end
   return r
