@@ -7,9 +7,9 @@ local fields = require "moonwire.fields"
 local W = abi.W
 local error, type = error, type
 
-local ctx = {}
+local M = {}
 
-return setmetatable(ctx, {
+return setmetatable(M, {
   __call = function(_, _, host)
     local ctxs = host.ctxs
 
@@ -59,7 +59,7 @@ return setmetatable(ctx, {
     fields.define("ctx", get, set)
 
     --- Makes `value` the ngx.ctx of request `r`, which has none yet.
-    function ctx.attach(r, value)
+    function M.attach(r, value)
       r.ctx_ref = new_slot(value)
     end
   end,
