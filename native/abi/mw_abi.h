@@ -298,21 +298,17 @@ int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out);
 /* MW_OK, or MW_BAD_ARG when the variable cannot be changed. */
 int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len);
 
-/* ---- capture: native/abi/capture.cpp ---- */
+/* ---- capture: native/abi/capture.cpp (starting and collecting are C functions: script/capture.cpp) ---- */
 typedef struct mw_capture mw_capture_t;   /* subrequests that one light thread waits for; lives as long as the request */
 mw_capture_t *mw_capture_new(mw_req_t *r);
-/* A subrequest to `uri` (decoded path), not started. MW_BAD_ARG: no such method; MW_ERROR: nested too deep. */
+/* A subrequest to `uri` ("path?args"), not started. MW_NOT_FOUND: the uri is unsafe; MW_BAD_ARG: no such method; MW_ERROR:
+   nested too deep. */
 int32_t mw_capture_add(mw_capture_t *c, const char *uri, size_t len, const char *args, size_t args_len, uint32_t method,
                        mw_req_t **out);
 /* Its body: data, or with `forward` the parent's, or none. Called once for each. */
 void mw_capture_set_body(mw_req_t *sub, const char *data, size_t len, int32_t forward);
 /* It shares the user variables of the parent, or gets a copy. */
 void mw_capture_set_vars(mw_req_t *sub, int32_t is_shared);
-/* Starts them and parks; await() returns when all have ended. */
-int32_t mw_capture_run(mw_capture_t *c);
-/* Status and body of one that has ended, valid until mw_capture_free(); returns whether the body is truncated. */
-int32_t mw_capture_result(mw_req_t *sub, int32_t *status, mw_str *body);
-void mw_capture_free(mw_req_t *sub);
 
 /* ---- process: native/abi/process.cpp ---- */
 

@@ -77,6 +77,8 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "thread");
   timer_lib_open(L);
   lua_setfield(L, -2, "timer");
+  capture_lib_open(L);
+  lua_setfield(L, -2, "capture");
 }
 
 /// A table with weak keys, as a reference.

@@ -10,6 +10,8 @@
 #include "http/request.h"
 #include "script/vm.h"
 
+struct mw_capture;
+
 namespace mw {
 
 struct Run;
@@ -44,6 +46,7 @@ struct LightThread {
   bool in_soon = false;            ///< `task` is in Vm::soon, else in the loop's queue
   bool has_yielded = false;        ///< it waits because of its own coroutine.yield()
   int nargs = 0;                   ///< values on its stack for the next resume
+  mw_capture *capture = nullptr;   ///< its latest subrequests
   LightThread *spawned = nullptr;  ///< runs as soon as this one, which spawned it, has yielded
   Waiter sleep_waiter;
   Timer sleep_timer;
@@ -150,6 +153,8 @@ extern const char kWrapperChunk[];
 // thread_lib.cpp, timer_lib.cpp
 int thread_lib_open(lua_State *L);
 int timer_lib_open(lua_State *L);
+// capture.cpp
+int capture_lib_open(lua_State *L);
 void timer_cancel_all(Vm *vm);
 
 // errors

@@ -4,41 +4,16 @@
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local args_module = require "moonwire.args"
-local bit = require "bit"
 
-local C, W, await = abi.C, abi.W, abi.await
-local ffi_string = ffi.string
+local C, W = abi.C, abi.W
 local type, tostring, error, pairs, select = type, tostring, error, pairs, select
-local find, sub_string = string.find, string.sub
 local OK = C.MW_OK
 local GET, POST, PUT = 2, 8, 16
-local ALLOWED =
-  bit.bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT, C.MW_PHASE_CONTENT)
+local NO_OPTIONS = {}
 
 local sub_ptr = ffi.new "mw_req_t *[1]"
-local status_ptr = ffi.new "int32_t[1]"
-local body_ptr = ffi.new "mw_str"
-local unpack = unpack
 
-local resp, ctx, var, encode -- set by the installer
-
---- Splits and decodes a subrequest's uri as nginx does (ngx_http_parse_unsafe_uri).
-local function split_uri(uri, position, level)
-  local mark = find(uri, "?", 1, true)
-  local args = ""
-  local path = uri
-  if mark then
-    args = sub_string(uri, mark + 1)
-    path = sub_string(uri, 1, mark - 1)
-  end
-  if path == "" or find(path, "%z") or find(path, "/../", 1, true) or sub_string(path, -3) == "/.." then
-    error("unsafe uri in argument #" .. position .. ": " .. uri, level + 1)
-  end
-  if find(path, "%", 1, true) then
-    path = ngx.unescape_uri((path:gsub("%+", "%%2B")))
-  end
-  return path, args
-end
+local ctx, var -- set by the installer
 
 local function set_vars(sub, vars, level)
   for name, value in pairs(vars) do
@@ -76,26 +51,22 @@ local function bad(option, value, level)
   error("Bad " .. option .. " option value" .. (value ~= nil and " type " .. type(value) or ""), level + 1)
 end
 
---- The query string of the uri and of the `args` option together.
-local function join_args(args, more, level)
-  if more == nil then
-    return args
-  end
-  local kind = type(more)
-  if kind == "table" then
-    more = encode(more)
+--- The `args` option as a query string.
+local function encode_args(args, level)
+  local kind = type(args)
+  if kind == "nil" then
+    return ""
+  elseif kind == "table" then
+    return args_module.encode(args)
   elseif kind == "number" then
-    more = tostring(more)
+    return tostring(args)
   elseif kind ~= "string" then
     error("Bad args option value", level + 1)
   end
-  if more == "" then
-    return args
-  end
-  return args == "" and more or args .. "&" .. more
+  return args
 end
 
---- Adds one subrequest to `capture`; returns its handle.
+--- Adds one subrequest to `capture`.
 local function add(capture, uri, opts, position, level)
   local kind = type(uri)
   if kind ~= "string" then
@@ -105,14 +76,7 @@ local function add(capture, uri, opts, position, level)
     uri = tostring(uri)
   end
   if opts == nil then
-    local path, args = split_uri(uri, position, level + 1)
-    local rc = C.mw_capture_add(capture, path, #path, args, #args, GET, sub_ptr)
-    if rc ~= OK then
-      error("failed to issue subrequest: -1", level + 1)
-    end
-    local sub = sub_ptr[0]
-    C.mw_capture_set_body(sub, nil, 0, 0)
-    return sub
+    opts = NO_OPTIONS
   end
   if type(opts) ~= "table" then
     error("bad argument #2 to 'capture' (table expected, got " .. type(opts) .. ")", level + 1)
@@ -138,10 +102,11 @@ local function add(capture, uri, opts, position, level)
     bad("headers", opts.headers, level + 1)
   end
 
-  local path, args = split_uri(uri, position, level + 1)
-  args = join_args(args, opts.args, level + 1)
-  local rc = C.mw_capture_add(capture, path, #path, args, #args, method, sub_ptr)
-  if rc == C.MW_BAD_ARG then
+  local args = encode_args(opts.args, level + 1)
+  local rc = C.mw_capture_add(capture, uri, #uri, args, #args, method, sub_ptr)
+  if rc == C.MW_NOT_FOUND then
+    error("unsafe uri in argument #" .. position .. ": " .. uri, level + 1)
+  elseif rc == C.MW_BAD_ARG then
     error("unsupported HTTP method: " .. tostring(method), level + 1)
   elseif rc ~= OK then
     error("failed to issue subrequest: -1", level + 1)
@@ -168,35 +133,18 @@ local function add(capture, uri, opts, position, level)
   if child_ctx then
     ctx.attach(sub, child_ctx)
   end
-  return sub
 end
 
---- The response of a subrequest that has ended, as a table; frees it.
-local function collect(sub)
-  local truncated = C.mw_capture_result(sub, status_ptr, body_ptr) ~= 0
-  local response = {
-    status = status_ptr[0],
-    header = resp.headers_table(C.mw_resp_headers, sub, 0, true),
-    body = body_ptr.size == 0 and "" or ffi_string(body_ptr.data, body_ptr.size),
-    truncated = truncated,
-  }
-  C.mw_capture_free(sub)
-  return response
-end
-
-local function request(level)
-  local r = W.req
-  if r == nil and W.phase == C.MW_PHASE_INIT then
-    error("no request found", level + 2)
-  elseif r == nil or bit.band(W.phase, ALLOWED) == 0 then
-    abi.refuse_phase(level)
+local function refuse()
+  if W.phase == C.MW_PHASE_INIT then
+    error("no request found", 3)
   end
-  return r
+  abi.refuse_phase(1)
 end
 
-return function(ngx)
-  resp, ctx, var = require "moonwire.resp", require "moonwire.ctx", require "moonwire.var"
-  encode = args_module.encode
+return function(ngx, host)
+  ctx, var = require "moonwire.ctx", require "moonwire.var"
+  local start, collect, is_allowed = host.capture.start, host.capture.collect, host.capture.is_allowed
   ngx.location = {}
 
   --- Issues a subrequest to `uri` and waits for its response: a table with status, header, body, truncated.
@@ -205,12 +153,21 @@ return function(ngx)
     if n ~= 1 and n ~= 2 then
       error("expecting one or two arguments", 2)
     end
+    if not is_allowed() then
+      refuse()
+    end
     local uri, opts = ...
-    local capture = C.mw_capture_new(request(1))
-    local sub = add(capture, uri, opts, 1, 2)
-    C.mw_capture_run(capture)
-    await()
-    return collect(sub)
+    local err
+    if opts == nil and type(uri) == "string" then
+      err = start(uri)
+    else
+      add(C.mw_capture_new(W.req), uri, opts, 1, 2)
+      err = start()
+    end
+    if err then
+      error(err, 2)
+    end
+    return collect()
   end
 
   --- Issues several at once, `{ {uri, options}, ... }`, and returns their responses in order.
@@ -226,20 +183,18 @@ return function(ngx)
     if n == 0 then
       error("at least one subrequest should be specified", 2)
     end
-    local capture = C.mw_capture_new(request(1))
-    local subs, responses = {}, {}
+    if not is_allowed() then
+      refuse()
+    end
+    local capture = C.mw_capture_new(W.req)
     for i = 1, n do
       local item = list[i]
       if type(item) ~= "table" then
         error("The query argument #" .. i .. " is not a table, but a " .. type(item), 2)
       end
-      subs[i] = add(capture, item[1], item[2], i, 2)
+      add(capture, item[1], item[2], i, 2)
     end
-    C.mw_capture_run(capture)
-    await()
-    for i = 1, n do
-      responses[i] = collect(subs[i])
-    end
-    return unpack(responses, 1, n)
+    start()
+    return collect()
   end
 end

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT
+// ngx.location.capture's half in C++: captured subrequests of the running request that one light thread waits for. Lies in the
+// parent's arena. The subrequests start when the light thread has yielded, since under an FFI call no Lua can run.
+#pragma once
+#include "http/subrequest.h"
+#include "script/scheduler.h"
+
+struct mw_capture {
+  mw::Waiter waiter;  ///< first
+  mw::Request *parent = nullptr;
+  mw::ArenaVec<mw::Request *> subs;
+  uint32_t pending = 0;
+  bool is_cancelled = false;
+};
+
+namespace mw {
+
+/// A new one, which the running light thread's next capture_park() takes.
+mw_capture *capture_new(Request *parent);
+enum class CaptureError : uint8_t { none, unsafe_uri, bad_method, nested_too_deep };
+/// Adds a subrequest to `uri` ("path?args", escaped as Lua wrote it), `args` appended to its arguments.
+CaptureError capture_add(mw_capture *c, Str uri, Str args, uint32_t method_id, Request *&sub);
+/// Parks the running light thread until all have ended.
+void capture_park(mw_capture *c);
+
+}  // namespace mw
