@@ -98,8 +98,8 @@ CaptureError capture_add(mw_capture *c, Str uri, Str args, uint32_t method_id, R
 
 // --- C functions -----------------------------------------------------------------------------------------------------
 
-static constexpr uint32_t kAllowed = MW_PHASE_SERVER_REWRITE | MW_PHASE_REWRITE | MW_PHASE_ACCESS |
-                                     MW_PHASE_PRECONTENT | MW_PHASE_CONTENT;
+static constexpr uint32_t kAllowed =
+    MW_PHASE_SERVER_REWRITE | MW_PHASE_REWRITE | MW_PHASE_ACCESS | MW_PHASE_PRECONTENT | MW_PHASE_CONTENT;
 
 static int yield_await(lua_State *L) {
   lua_settop(L, 0);
@@ -152,24 +152,41 @@ static void add_header(lua_State *L, Str name, Str value) {
   }
 }
 
+/// Names of fields, as upvalues of collect(): a value on the stack costs less than a string to be interned.
+enum Key { kStatus = 1, kHeader, kBody, kTruncated, kContentType, kKeyCount = kContentType };
+static constexpr const char *kKeys[kKeyCount] = {"status", "header", "body", "truncated", "Content-Type"};
+
 static void push_headers(lua_State *L, Request *sub) {
-  lua_createtable(L, 0, static_cast<int>(sub->resp.headers.size) + 2);
+  const Response &resp = sub->resp;
+  bool has_type = !resp.content_type.empty();
+  int others = (resp.content_length >= 0) + (resp.last_modified >= 0) + (resp.location.data() != nullptr);
+  lua_createtable(L, 0, static_cast<int>(resp.headers.size) + has_type + others);
+  if (has_type) {
+    lua_pushvalue(L, lua_upvalueindex(kContentType));
+    push(L, resp.content_type);
+    lua_rawset(L, -3);
+  }
   Str value;
-  for (const char *name : {"Content-Type", "Content-Length", "Last-Modified", "Location"})
-    if (response_header_at(sub, name, 0, value)) add_header(L, name, value);
-  for (const RespHeader &h : sub->resp.headers) add_header(L, h.name, h.value);
+  if (others)
+    for (const char *name : {"Content-Length", "Last-Modified", "Location"})
+      if (response_header_at(sub, name, 0, value)) add_header(L, name, value);
+  for (const RespHeader &h : resp.headers) add_header(L, h.name, h.value);
 }
 
 static void push_response(lua_State *L, Request *sub) {
   lua_createtable(L, 0, 4);
+  lua_pushvalue(L, lua_upvalueindex(kStatus));
   lua_pushinteger(L, sub->abi.status);
-  lua_setfield(L, -2, "status");
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(kHeader));
   push_headers(L, sub);
-  lua_setfield(L, -2, "header");
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(kBody));
   push(L, subrequest_output(sub));
-  lua_setfield(L, -2, "body");
+  lua_rawset(L, -3);
+  lua_pushvalue(L, lua_upvalueindex(kTruncated));
   lua_pushboolean(L, sub->is_truncated);
-  lua_setfield(L, -2, "truncated");
+  lua_rawset(L, -3);
 }
 
 /// collect() -> a table for each subrequest of the capture that has ended.
@@ -192,9 +209,12 @@ static int capture_is_allowed(lua_State *L) {
 
 int capture_lib_open(lua_State *L) {
   static const luaL_Reg functions[] = {
-      {"start", capture_start}, {"collect", capture_collect}, {"is_allowed", capture_is_allowed}, {nullptr, nullptr}};
+      {"start", capture_start}, {"is_allowed", capture_is_allowed}, {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
+  for (const char *key : kKeys) lua_pushstring(L, key);
+  lua_pushcclosure(L, capture_collect, kKeyCount);
+  lua_setfield(L, -2, "collect");
   return 1;
 }
 
