@@ -40,6 +40,13 @@ void Worker::join() {
 
 static void on_tick(Loop *, void *arg) { core_tick(static_cast<HttpCore *>(arg)); }
 
+/// nginx's debug lines of each turn of the loop.
+static void debug_turn(Loop *, int timeout, void *arg) {
+  const Log &log = *static_cast<HttpCore *>(arg)->log;
+  log_write(log, kLogDebug, 0, nullptr, "worker cycle");
+  log_write(log, kLogDebug, 0, nullptr, "epoll timer: %d", timeout);
+}
+
 bool Worker::boot(std::string &error) {
   if (open_errno_ != 0) {
     error = std::string("epoll_create() failed (") + std::to_string(open_errno_) + ": " + strerror(open_errno_) + ")";
@@ -53,6 +60,7 @@ bool Worker::boot(std::string &error) {
   core_.vars = generation_->vars;
   core_.files = generation_->files;
   core_.log = &generation_->files->main;
+  core_.is_debug = generation_->files->is_debug;
   core_.abi = &abi_;
   core_.net.loop = &loop_;
   core_.net.log = core_.log;
@@ -72,6 +80,10 @@ bool Worker::boot(std::string &error) {
   abi_worker = &abi_;
   loop_.on_tick = on_tick;
   loop_.on_tick_arg = &core_;
+  if (core_.is_debug) {
+    loop_.before_wait = debug_turn;
+    loop_.before_wait_arg = &core_;
+  }
   core_tick(&core_);
   VmHost host;
   host.core = &core_;
@@ -82,15 +94,21 @@ bool Worker::boot(std::string &error) {
   return vm_ != nullptr;
 }
 
+/// The directive as lua-nginx-module names it: NAME or NAME_file.
+static std::string script_name(const Plan &plan, int32_t script, const char *name) {
+  return plan.scripts[static_cast<size_t>(script)].is_file ? std::string(name) + "_file" : name;
+}
+
 void Worker::run_init(std::function<void(std::string)> then) {
   const Plan &plan = *generation_->plan;
   auto init_worker = [this, &plan, then](std::string error) {
-    if (!error.empty()) return then("init_by_lua error: " + error);
+    if (!error.empty()) return then(script_name(plan, plan.init_script, "init_by_lua") + " error: " + error);
     if (plan.init_worker_script < 0) return then("");
-    vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, then](std::string failure) {
+    vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, &plan, then](std::string failure) {
       // nginx starts all the same when init_worker fails; the log says why.
       if (!failure.empty())
-        log_write(*core_.log, kLogError, 0, nullptr, "init_worker_by_lua error: %s", failure.c_str());
+        log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
+                  script_name(plan, plan.init_worker_script, "init_worker_by_lua").c_str(), failure.c_str());
       then("");
     });
   };
@@ -220,8 +238,9 @@ void Worker::begin_exit() {
 void Worker::run_exit_script(std::function<void()> then) {
   int32_t script = generation_->plan->exit_worker_script;
   if (script < 0) return then();
-  vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, [this, then](std::string error) {
-    if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "exit_worker_by_lua error: %s", error.c_str());
+  vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, [this, script, then](std::string error) {
+    if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
+                                 script_name(*generation_->plan, script, "exit_worker_by_lua").c_str(), error.c_str());
     then();
   });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The texts of -v and -V. Tools read which nginx's behaviour this is, the OpenSSL it is linked to, and the modules it has.
+// The texts of -v and -V. Tools read, by a slash and digits, which nginx's behaviour this is, the OpenSSL it is linked to, and the modules it has.
 import { complain } from "./report.js";
 import { version } from "./version.js";
 
@@ -12,7 +12,7 @@ const absent = ["http_fastcgi_module", "http_uwsgi_module", "http_scgi_module", 
 
 /** Prints them to standard error, as nginx does. */
 export function printVersion(withConfigure: boolean): void {
-  complain(`nginx version: nginx/${nginxVersion} (moonwire/${version()})`);
+  complain(`nginx version: nginx/${nginxVersion} (moonwire ${version()})`);
   if (!withConfigure) return;
   const openssl = /^[\d.]+[a-z]?/.exec(process.versions.openssl)?.[0] ?? "";
   complain(`built with OpenSSL ${openssl} (node ${process.versions.node})`);

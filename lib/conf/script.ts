@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Lua directives: their chunk names, their files, and the check of their syntax where the caller has one.
 import { readFileSync, statSync } from "node:fs";
-import { basename } from "node:path";
+import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
 import type { Compiler } from "./compile.js";
 import { displayName, openFailure } from "./parser.js";
 import type { Script } from "./plan.js";
@@ -32,8 +32,7 @@ export async function checkChunks(chunks: readonly Chunk[], check: CheckLua, pro
 export function readScript(c: Compiler, d: Directive, name: string): Script | undefined {
   const pos = { file: d.file, line: d.line };
   if (!d.name.endsWith("_file")) {
-    const where = d.line > 0 ? `${basename(d.file)}:${d.line}` : basename(d.file || "config");
-    const chunkname = `=${name}(${where})`;
+    const chunkname = `=${chunkName(name, d, c.plan.conf_file, c.plan.prefix)}`;
     const source = d.lua ?? d.args[0]!.text;
     c.chunks.push({ source, chunkname, at: d });
     return { chunkname, source, path: "", is_file: false, pos };
@@ -44,6 +43,20 @@ export function readScript(c: Compiler, d: Directive, name: string): Script | un
   if (path === undefined) return undefined;
   if (typeof path === "string") checkFile(c, d, name, path);
   return { chunkname: typeof path === "string" ? `@${path}` : `=${name}`, source: "", path, is_file: true, pos };
+}
+
+/** Lua's LUA_IDSIZE, without the NUL: it shows no more of a chunk's name. */
+const maxChunkName = 59;
+
+// `content_by_lua(FILE:LINE)` with the file as its include names it from the configuration's folder, the front of a long one
+// left out: Lua would leave out its end.
+function chunkName(name: string, d: Directive, confFile: string, prefix: string): string {
+  if (d.line === 0) return `${name}(${basename(d.file || "config")})`;
+  let file = isAbsolute(d.file) ? d.file : resolve(d.file);
+  if (file.startsWith(prefix) || dirname(file) === dirname(confFile)) file = relative(dirname(confFile), file);
+  const room = maxChunkName - `${name}(:${d.line})`.length;
+  if (file.length > room) file = `...${file.slice(3 - room)}`;
+  return `${name}(${file}:${d.line})`;
 }
 
 // A request that needs a missing file gets an error status, and the file may come later: a warning, unless the start needs it.

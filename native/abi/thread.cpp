@@ -8,15 +8,24 @@ using namespace mw;
 
 // --- sleep -----------------------------------------------------------------------------------------------------------
 
+static void debug_expiry(const Run *run) {
+  Str uri, args;
+  if (run->r) uri = run->r->uri, args = run->r->args;
+  run_debug(run, "lua sleep timer expired: \"%.*s?%.*s\"", static_cast<int>(uri.size()), uri.data(),
+            static_cast<int>(args.size()), args.data());
+}
+
 static void on_slept(Timer *t) {
   LightThread *thread =
       reinterpret_cast<LightThread *>(reinterpret_cast<char *>(t) - offsetof(LightThread, sleep_timer));
+  if (vm_is_debug(thread->vm)) debug_expiry(thread->run);
   sched_wake(&thread->sleep_waiter, MW_OK);
 }
 
 static void cancel_sleep(Waiter *w) {
   LightThread *thread =
       reinterpret_cast<LightThread *>(reinterpret_cast<char *>(w) - offsetof(LightThread, sleep_waiter));
+  if (vm_is_debug(thread->vm)) run_debug(thread->run, "lua clean up the timer for pending ngx.sleep");
   thread->vm->core->loop->disarm(&thread->sleep_timer);
 }
 
@@ -24,6 +33,7 @@ extern "C" MW_EXPORT
 int32_t mw_thread_sleep(double seconds) {
   LightThread *t = vm_current->current;
   uint64_t ms = sched_ms(seconds);
+  if (vm_is_debug(t->vm)) run_debug(t->run, "lua ready to sleep for %llu ms", static_cast<unsigned long long>(ms));
   if (ms == 0) {
     sched_yield_self();
     return MW_AGAIN;
@@ -128,6 +138,12 @@ mw_semaphore_t *mw_semaphore_new(int32_t n) {
 extern "C" MW_EXPORT
 void mw_semaphore_free(mw_semaphore_t *s) {
   // Collected: nobody holds it, so nobody can be waiting but threads that died with the VM.
+  if (vm_current && vm_is_debug(vm_current)) {
+    if (vm_current->current)
+      run_debug(vm_current->current->run, "in lua gc, semaphore %p", static_cast<void *>(s));
+    else
+      log_write(*vm_current->core->log, kLogDebug, 0, nullptr, "in lua gc, semaphore %p", static_cast<void *>(s));
+  }
   while (SemaphoreWait *w = pop_wait(s)) delete w;
   if (vm_current) vm_current->core->loop->unpost(&s->task);
   delete s;

@@ -56,6 +56,7 @@ void request_on_free(Request *r, void (*run)(void *), void *arg) {
 
 void request_free(Request *r) {
   HttpCore *core = r->core;
+  if (core->is_debug && r == r->main) log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http close request");
   if (r->subs) subrequest_free_all(r);
   for (Cleanup *c = r->cleanups; c; c = c->next) c->run(c->arg);
   if (lua_hook) lua_hook->release(r, LuaRelease::all);

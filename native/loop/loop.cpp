@@ -29,6 +29,19 @@ Task *Loop::Queue::pop() {
   return t;
 }
 
+bool Loop::Queue::take_out(Task *t) {
+  Task *before = nullptr, *at = first;
+  for (; at && at != t; at = at->next) before = at;
+  if (!at) return false;
+  if (before)
+    before->next = t->next;
+  else
+    first = t->next;
+  if (last == t) last = before;
+  t->is_queued = false;
+  return true;
+}
+
 Loop::~Loop() {
   for (Mail *m = mail_.exchange(nullptr); m;) {
     Mail *next = m->next;
@@ -76,17 +89,12 @@ void Loop::post(Task *task) {
   if (!task->is_queued) posted_.push(task);
 }
 
+void Loop::post_next(Task *task) {
+  if (!task->is_queued) next_.push(task);
+}
+
 void Loop::unpost(Task *task) {
-  if (!task->is_queued) return;
-  Task *before = nullptr, *at = posted_.first;
-  for (; at && at != task; at = at->next) before = at;
-  if (!at) return;  // it waits among the deferred ones
-  if (before)
-    before->next = task->next;
-  else
-    posted_.first = task->next;
-  if (posted_.last == task) posted_.last = before;
-  task->is_queued = false;
+  if (task->is_queued && !posted_.take_out(task)) next_.take_out(task);  // or it waits among the deferred ones
 }
 
 void Loop::defer(Task *task) {
@@ -145,18 +153,20 @@ void Loop::run() {
   stopping_ = false;
   while (!stopping_) {
     int timeout = -1;
-    if (posted_.first || deferred_.first) {
+    if (posted_.first || next_.first || deferred_.first) {
       timeout = 0;
     } else {
       int64_t delay = wheel_.next_delay(now_ms_);
       if (delay >= 0) timeout = delay > 3600000 ? 3600000 : static_cast<int>(delay);
     }
+    if (before_wait) before_wait(this, timeout, before_wait_arg);
     int n = epoll_wait(epoll_fd_, events, kBatch, timeout);
     update_time();
     for (int i = 0; i < n; ++i) {
       IoHandler *h = static_cast<IoHandler *>(events[i].data.ptr);
       h->ready(h, events[i].events);
     }
+    while (next_.first) posted_.push(next_.pop());
     run_queue(posted_);
     wheel_.advance(now_ms_);
     run_queue(posted_);

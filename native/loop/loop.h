@@ -49,6 +49,8 @@ class Loop {
   void post(Task *task);
   /// Takes a posted task out of the queue; harmless when it is not in it.
   void unpost(Task *task);
+  /// Runs `task` in the next turn, behind the events that have come by then.
+  void post_next(Task *task);
   /// Runs `task` when no event of the current batch can name its owner any more.
   void defer(Task *task);
 
@@ -62,6 +64,9 @@ class Loop {
   /// Called once after each batch of events, tasks and timers, before the loop sleeps (may be null).
   void (*after_turn)(Loop *, void *) = nullptr;
   void *after_turn_arg = nullptr;
+  /// Called before each wait with its longest time in ms, -1 for no end (may be null).
+  void (*before_wait)(Loop *, int timeout, void *) = nullptr;
+  void *before_wait_arg = nullptr;
   /// Called by update_time() when the cached clocks changed (may be null).
   void (*on_tick)(Loop *, void *) = nullptr;
   void *on_tick_arg = nullptr;
@@ -79,6 +84,7 @@ class Loop {
     Task *last = nullptr;
     void push(Task *t);
     Task *pop();
+    bool take_out(Task *t);
   };
   static void on_wake(IoHandler *h, uint32_t events);
   void read_mail();
@@ -91,7 +97,7 @@ class Loop {
   int64_t wall_ms_ = 0;
   Wake wake_;
   std::atomic<Mail *> mail_{nullptr};
-  Queue posted_, deferred_;
+  Queue posted_, next_, deferred_;
   TimerWheel wheel_;
 };
 

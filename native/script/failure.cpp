@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // What is said of a light thread that failed, in lua-nginx-module's words, with the traceback of its coroutine and of those
 // that spawned it.
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
+
+#include <algorithm>
 
 #include "http/phase.h"
 #include "script/vm_inner.h"
@@ -12,20 +16,35 @@ static constexpr int kMaxCoroutines = 5;
 
 // --- where a run's lines go ------------------------------------------------------------------------------------------
 
-static void timer_tail(const LogContext *, std::string &out) { out += ", context: ngx.timer"; }
+void run_timer_tail(const LogContext *ctx, std::string &out) {
+  const Run *run = reinterpret_cast<const Run *>(reinterpret_cast<const char *>(ctx) - offsetof(Run, log_ctx));
+  out += ", context: ngx.timer";
+  if (run->origin) out += run->origin->tail;
+}
 static void init_worker_tail(const LogContext *, std::string &out) { out += ", context: init_worker_by_lua*"; }
-static constexpr LogContext kTimerContext{0, timer_tail}, kInitWorkerContext{0, init_worker_tail};
+static constexpr LogContext kInitWorkerContext{0, init_worker_tail};
 
 const Log &run_log(const Run *run, const LogContext **ctx) {
   if (run->r) {
     *ctx = &run->r->log_ctx;
     return run->r->log();
   }
-  bool is_call = run->report != nullptr;  // a LuaVm's run() counts as a timer's phase, but is none
-  *ctx = run->phase == MW_PHASE_TIMER && !is_call ? &kTimerContext
-         : run->phase == MW_PHASE_INIT_WORKER     ? &kInitWorkerContext
-                                                  : nullptr;
+  *ctx = run->log_ctx.tail                    ? &run->log_ctx
+         : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext
+                                              : nullptr;
   return *run->vm->core->log;
+}
+
+void run_debug(const Run *run, const char *format, ...) {
+  const LogContext *ctx;
+  const Log &log = run_log(run, &ctx);
+  if (!log_is_on(log, kLogDebug)) return;
+  char text[1024];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (n >= 0) log_text(log, kLogDebug, 0, ctx, {text, std::min(static_cast<size_t>(n), sizeof text - 1)});
 }
 
 // --- tracebacks ------------------------------------------------------------------------------------------------------

@@ -9,8 +9,26 @@ static constexpr uint32_t kPhaseBits[] = {MW_PHASE_SERVER_REWRITE, MW_PHASE_REWR
                                           MW_PHASE_PRECONTENT,     MW_PHASE_CONTENT, MW_PHASE_HEADER_FILTER,
                                           MW_PHASE_BODY_FILTER,    MW_PHASE_LOG};
 
+/// The words with which lua-nginx-module enters a handler.
+static void debug_entry(const Request *r, LuaPhase phase) {
+  const char *name = nullptr;
+  switch (phase) {
+    case LuaPhase::rewrite: name = "lua rewrite handler, uri:"; break;
+    case LuaPhase::access: name = "lua access handler, uri:"; break;
+    case LuaPhase::content: name = "lua content handler, uri:"; break;
+    case LuaPhase::header_filter: name = "lua header filter for user lua code, uri "; break;
+    case LuaPhase::body_filter: name = "lua body filter for user lua code, uri "; break;
+    case LuaPhase::log: name = "lua log handler, uri:"; break;
+    default: return;
+  }
+  bool counts = phase != LuaPhase::header_filter && phase != LuaPhase::body_filter;
+  log_write(r->log(), kLogDebug, 0, &r->log_ctx, "%s\"%.*s\"%s", name, static_cast<int>(r->uri.size()), r->uri.data(),
+            counts ? " c:1" : "");
+}
+
 static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
   Vm *vm = vm_current;
+  if (vm_is_debug(vm)) debug_entry(r, phase);
   Run *run = sched_run_new(vm, r, kPhaseBits[static_cast<size_t>(phase)]);
   run->lua_phase = phase;
   LightThread *t = sched_entry_new(run);
@@ -31,6 +49,8 @@ static void hook_release(Request *r, LuaRelease what) {
     if (!is_filter || what != LuaRelease::handlers) sched_run_drop(run);
   }
   if (r->abi.ctx_ref == 0 || what != LuaRelease::all) return;
+  if (vm_is_debug(vm))
+    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua release ngx.ctx at ref %d", r->abi.ctx_ref);
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
   luaL_unref(vm->L, -1, r->abi.ctx_ref);
   lua_pop(vm->L, 1);

@@ -75,6 +75,7 @@ static LightThread *take_idle(Vm *vm, bool is_entry) {
 }
 
 LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
+  bool is_reused = is_entry && vm->free_threads;
   LightThread *t = take_idle(vm, is_entry);
   t->abi.ticket = vm->next_ticket++;
   t->abi.phase = run->phase;
@@ -96,6 +97,7 @@ LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
   if (run->threads) run->threads->prev = t;
   run->threads = t;
   ++run->live;
+  if (is_reused && vm_is_debug(vm)) run_debug(run, "lua reusing cached lua thread");
   return t;
 }
 
@@ -108,6 +110,8 @@ void sched_thread_free(LightThread *t) {
   else
     t->run->threads = t->next;
   if (t->next) t->next->prev = t->prev;
+  bool is_kept = t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries;
+  if (is_kept && vm_is_debug(vm)) run_debug(t->run, "lua caching unused lua thread");
   t->run = nullptr;
   t->state = LightThread::idle;
   if (t->end == LightThread::finished && lua_status(t->co) == 0)
@@ -115,7 +119,7 @@ void sched_thread_free(LightThread *t) {
   else
     lua_resetthread(vm->L, t->co);
   lua_setexdata(t->co, t);  // lua_resetthread clears it
-  if (t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries) {
+  if (is_kept) {
     t->next = vm->free_threads;
     vm->free_threads = t;
     ++vm->free_count;
@@ -154,10 +158,12 @@ static void free_run(Run *run) {
     vm->runs = run->next;
   if (run->next) run->next->prev = run->prev;
   if (run->ctx_ref) {
+    if (vm_is_debug(vm)) run_debug(run, "lua release ngx.ctx at ref %d", run->ctx_ref);
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
     luaL_unref(vm->L, -1, run->ctx_ref);
     lua_pop(vm->L, 1);
   }
+  run->origin.reset();
   run->next = vm->free_runs;
   vm->free_runs = run;
 }
@@ -226,16 +232,18 @@ static void drain_soon(Vm *vm) {
 
 // --- parking and waking ----------------------------------------------------------------------------------------------
 
-enum class Where { loop, soon, soon_first };
+enum class Where { loop, next_turn, soon, soon_first };
 
 static void make_ready(LightThread *t, int nargs, Where where) {
   t->nargs = nargs;
   t->waiter = nullptr;
   t->wait_epoch = 0;
   t->state = LightThread::ready;
-  t->in_soon = where != Where::loop;
+  t->in_soon = where == Where::soon || where == Where::soon_first;
   if (t->in_soon)
     push_soon(t->vm, &t->task, where == Where::soon_first);
+  else if (where == Where::next_turn)
+    t->vm->core->loop->post_next(&t->task);
   else
     t->vm->core->loop->post(&t->task);
 }
@@ -327,7 +335,7 @@ void sched_yield_self() {
   LightThread *t = vm_current->current;
   begin_wait(t);
   t->abi.result = MW_OK;
-  make_ready(t, 0, Where::loop);
+  make_ready(t, 0, Where::next_turn);
 }
 
 void sched_kill(LightThread *t) {

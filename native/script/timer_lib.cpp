@@ -2,6 +2,7 @@
 // ngx.timer: callbacks with their arguments, run in light threads without a request. A pending timer keeps its function and
 // arguments in a table of the registry.
 #include "http/phase.h"
+#include "net/listener.h"
 #include "script/vm_inner.h"
 
 namespace mw {
@@ -15,7 +16,19 @@ struct TimerEntry {
   int count = 0;          ///< of the values in there
   uint64_t interval = 0;  ///< of every; 0 = once
   bool premature = false;
+  std::shared_ptr<const TimerOrigin> origin;
 };
+
+/// The connection of the running request, or what the running timer has of one.
+static std::shared_ptr<const TimerOrigin> origin_of(const LightThread *t) {
+  if (!t || !t->run->r) return t ? t->run->origin : nullptr;
+  const Connection *c = t->run->r->conn;
+  char addr[64];
+  auto origin = std::make_shared<TimerOrigin>();
+  origin->tail.append(", client: ").append(addr, connection_peer_text(c, addr));
+  origin->tail.append(", server: ").append(t->vm->core->p->listens[static_cast<size_t>(c->listener->index)].address);
+  return origin;
+}
 
 static void free_entry(TimerEntry *e) {
   Vm *vm = e->vm;
@@ -31,7 +44,10 @@ static void free_entry(TimerEntry *e) {
   delete e;
 }
 
-static void timer_run_done(Run *run) { --run->vm->timers_running; }
+static void timer_run_done(Run *run) {
+  --run->vm->timers_running;
+  if (vm_is_debug(run->vm)) run_debug(run, "http lua close fake http connection %p", static_cast<void *>(run));
+}
 
 static void log_refusal(const TimerEntry *e) {
   lua_State *L = e->vm->L;
@@ -57,6 +73,9 @@ static void run_entry(TimerEntry *e) {
   }
   Run *run = sched_run_new(vm, nullptr, MW_PHASE_TIMER);
   run->done = timer_run_done;
+  run->origin = e->origin;
+  run->log_ctx.tail = run_timer_tail;
+  if (vm_is_debug(vm)) run_debug(run, "lua ngx.timer expired");
   LightThread *t = sched_entry_new(run);
   lua_rawgeti(t->co, LUA_REGISTRYINDEX, e->ref);
   int n = e->count;
@@ -109,6 +128,7 @@ static int timer_add(lua_State *L) {
   TimerEntry *e = new TimerEntry();
   e->vm = vm;
   e->ref = ref;
+  e->origin = origin_of(vm->current);
   e->count = n;
   e->timer.fire = on_fire;
   e->start_task.run = on_start;
@@ -155,6 +175,10 @@ uint32_t vm_timers_running(Vm *vm) { return vm->timers_running; }
 void vm_begin_exit(Vm *vm) {
   vm->is_exiting = true;
   vm->abi->exiting = 1;
+  if (vm_is_debug(vm) && vm->timers) {
+    log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua abort pending timers");
+    log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua found %u pending timers", vm->timers_pending);
+  }
   for (TimerEntry *e = vm->timers; e; e = e->next) {
     e->premature = true;
     vm->core->loop->disarm(&e->timer);

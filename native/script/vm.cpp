@@ -134,6 +134,9 @@ void vm_destroy(Vm *vm) {
   timer_cancel_all(vm);
   while (vm->runs) sched_run_drop(vm->runs);
   for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, LuaRelease::all);
+  if (vm_is_debug(vm))
+    log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016llX",
+              static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(vm->L)));
   lua_close(vm->L);
   for (LightThread *list : {vm->free_threads, vm->bare_threads})
     while (LightThread *t = list) {

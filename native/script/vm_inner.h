@@ -3,6 +3,7 @@
 #pragma once
 #include "script/lua_api.h"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,11 @@ struct LightThread {
   Timer sleep_timer;
 };
 
+/// The connection that a timer was made on, for its log lines.
+struct TimerOrigin {
+  std::string tail;  ///< ", client: A, server: S"
+};
+
 /// A handler under way: an entry thread and what it spawned. Ends when all have ended, or one of them exits.
 struct Run {
   Run *next = nullptr;  ///< of the same request (Request::lua), of the VM's requestless ones, or free
@@ -71,7 +77,9 @@ struct Run {
   int32_t ctx_ref = 0;            ///< ngx.ctx of a run without request
   void (*done)(Run *) = nullptr;  ///< requestless runs, entry thread still there; request runs go to http_lua_done
   void *done_arg = nullptr;
-  RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
+  std::shared_ptr<const TimerOrigin> origin;  ///< of a timer's run; null when no request made it
+  LogContext log_ctx;                         ///< of a timer's run
+  RunReport *report = nullptr;                ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
 struct Vm {
@@ -140,10 +148,10 @@ int sched_collect(LightThread *zombie, lua_State *to);
 /// Pushes the function of plan script `script` onto `co`. kOk, or an HTTP status with the reason logged, or in `why`.
 Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string *why = nullptr);
 
-/// Seconds as Lua gives them (>= 0, infinite too) in the loop's milliseconds.
+/// Seconds as Lua gives them (>= 0, infinite too) in the loop's milliseconds; less than one is none, as in nginx.
 inline uint64_t sched_ms(double seconds) {
   constexpr double kMax = 4e12;  // past a century
-  double ms = seconds * 1000 + 0.5;
+  double ms = seconds * 1000 + 1e-6;
   return ms < kMax ? static_cast<uint64_t>(ms) : static_cast<uint64_t>(kMax);
 }
 
@@ -161,5 +169,10 @@ void timer_cancel_all(Vm *vm);
 /// Logs a failed thread's message, which is on its stack's top, with its traceback; or fills its run's report.
 void sched_log_failure(LightThread *t);
 const Log &run_log(const Run *run, const LogContext **ctx);
+/// LogContext::tail of a timer's run.
+void run_timer_tail(const LogContext *ctx, std::string &out);
+/// A debug line of lua-nginx-module's; call it where vm_is_debug() only.
+void run_debug(const Run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+inline bool vm_is_debug(const Vm *vm) { return vm->core->is_debug; }
 
 }  // namespace mw

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "http/variable.h"
 #include "script/vm_inner.h"
@@ -54,7 +55,11 @@ static Rc load_file(Vm *vm, Request *r, const char *path, std::string *why) {
   if (stat(path, &st) < 0) {
     int error = errno;
     report(vm, r, why, subject, std::string("cannot open ") + path + ": " + strerror(error));
-    return error == ENOENT || error == ENOTDIR ? 404 : 500;
+    return error == ENOENT || error == ENOTDIR ? 404 : 503;
+  }
+  if (access(path, R_OK) < 0) {
+    report(vm, r, why, subject, std::string("cannot open ") + path);
+    return 503;
   }
   if (luaL_loadfile(vm->L, path) == 0) return kOk;
   report(vm, r, why, subject, pop_error(vm->L));

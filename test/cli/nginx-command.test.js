@@ -8,7 +8,7 @@ import { nginxPrefix, runNginx } from "../helpers/nginx.js";
 test("-v and -V say which nginx it is", async (t) => {
   const v = await runNginx(["-v"]);
   t.is(v.code, 0);
-  t.regex(v.stderr, /^nginx version: nginx\/1\.\d+\.\d+ \(moonwire\/\d+\.\d+\.\d+\)\n$/);
+  t.regex(v.stderr, /^nginx version: nginx\/1\.\d+\.\d+ \(moonwire \d+\.\d+\.\d+\)\n$/);
   const { stderr } = await runNginx(["-V"]);
   t.true(stderr.startsWith(v.stderr));
   t.regex(stderr, /^built with OpenSSL \d+\.\d+\.\d+/m);

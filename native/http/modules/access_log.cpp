@@ -51,8 +51,9 @@ static bool add_file(LogFiles &files, const std::string &path, std::string &erro
   return true;
 }
 
-static void add_sinks(const LogFiles &files, Log &log, const std::vector<ErrorLog> &error_logs) {
+static void add_sinks(LogFiles &files, Log &log, const std::vector<ErrorLog> &error_logs) {
   for (const ErrorLog &e : error_logs) {
+    files.is_debug |= static_cast<LogLevelId>(e.level) == kLogDebug;
     LogLevelId level = static_cast<LogLevelId>(e.level);
     log.sinks.push_back({files.fd_of(e.path), level});
     if (log.sinks.size() == 1 || level > log.level) log.level = level;

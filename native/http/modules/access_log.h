@@ -21,6 +21,7 @@ struct LogFiles {
   std::vector<File> files;
   Log main;                                           ///< the main level's error log
   std::unordered_map<const LocationConf *, Log> own;  ///< of those that have an error_log of their own or inherit one
+  bool is_debug = false;                              ///< one of them takes debug lines
   ~LogFiles();
   int fd_of(const std::string &path) const;
   /// Opens every file anew under the same descriptor numbers (USR1).
