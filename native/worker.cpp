@@ -239,8 +239,9 @@ void Worker::run_exit_script(std::function<void()> then) {
   int32_t script = generation_->plan->exit_worker_script;
   if (script < 0) return then();
   vm_run_script(vm_, script, MW_PHASE_EXIT_WORKER, [this, script, then](std::string error) {
-    if (!error.empty()) log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
-                                 script_name(*generation_->plan, script, "exit_worker_by_lua").c_str(), error.c_str());
+    if (!error.empty())
+      log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
+                script_name(*generation_->plan, script, "exit_worker_by_lua").c_str(), error.c_str());
     then();
   });
 }

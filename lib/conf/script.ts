@@ -52,6 +52,7 @@ const maxChunkName = 59;
 // left out: Lua would leave out its end.
 function chunkName(name: string, d: Directive, confFile: string, prefix: string): string {
   if (d.line === 0) return `${name}(${basename(d.file || "config")})`;
+  if (confFile === "") return `${name}(${basename(d.file)}:${d.line})`;
   let file = isAbsolute(d.file) ? d.file : resolve(d.file);
   if (file.startsWith(prefix) || dirname(file) === dirname(confFile)) file = relative(dirname(confFile), file);
   const room = maxChunkName - `${name}(:${d.line})`.length;

@@ -29,7 +29,7 @@ struct HttpCore {
   std::shared_ptr<const VarTable> vars;
   std::shared_ptr<const LogFiles> files;
   mw_worker_t *abi = nullptr;
-  Log *log = nullptr;  ///< main level
+  Log *log = nullptr;     ///< main level
   bool is_debug = false;  ///< some error log of the plan takes debug lines
   ArenaPool arenas;
   HttpHeader head_room[kMaxHeaders];  ///< where a head's fields stand until its request exists

@@ -29,9 +29,7 @@ const Log &run_log(const Run *run, const LogContext **ctx) {
     *ctx = &run->r->log_ctx;
     return run->r->log();
   }
-  *ctx = run->log_ctx.tail                    ? &run->log_ctx
-         : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext
-                                              : nullptr;
+  *ctx = run->log_ctx.tail ? &run->log_ctx : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext : nullptr;
   return *run->vm->core->log;
 }
 

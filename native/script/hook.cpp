@@ -49,8 +49,7 @@ static void hook_release(Request *r, LuaRelease what) {
     if (!is_filter || what != LuaRelease::handlers) sched_run_drop(run);
   }
   if (r->abi.ctx_ref == 0 || what != LuaRelease::all) return;
-  if (vm_is_debug(vm))
-    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua release ngx.ctx at ref %d", r->abi.ctx_ref);
+  if (vm_is_debug(vm)) log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua release ngx.ctx at ref %d", r->abi.ctx_ref);
   lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
   luaL_unref(vm->L, -1, r->abi.ctx_ref);
   lua_pop(vm->L, 1);

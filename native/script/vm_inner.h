@@ -79,7 +79,7 @@ struct Run {
   void *done_arg = nullptr;
   std::shared_ptr<const TimerOrigin> origin;  ///< of a timer's run; null when no request made it
   LogContext log_ctx;                         ///< of a timer's run
-  RunReport *report = nullptr;                ///< where a failure of the entry thread goes instead of the log; the starter's
+  RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
 struct Vm {
