@@ -186,6 +186,10 @@ bool Decoder::read(const Value &v, TryFiles &out) {
 bool Decoder::read(const Value &v, AccessLog &out) {
   MEMBER(path);
   MEMBER(format);
+  MEMBER(has_condition);
+  MEMBER(condition);
+  MEMBER(buffer);
+  MEMBER(flush);
   return v.tag == Value::table;
 }
 

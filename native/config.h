@@ -86,11 +86,15 @@ struct TryFiles {
   int32_t fallback_status = 0; /* "=404" */
 };
 struct AccessLog {
-  std::string path;
+  ComplexValue path;
   int32_t format = 0; /* index into Plan::log_formats */
+  bool has_condition = false;
+  ComplexValue condition;  ///< no line when it is empty or "0"
+  uint64_t buffer = 0;     ///< bytes; 0 = each line is written at once
+  uint64_t flush = 0;      ///< longest time in ms that a buffered line waits; 0 = for ever
 };
 enum class LogLevel : uint8_t { stderr_ = 0, emerg, alert, crit, error, warn, notice, info, debug };
-/// path "stderr" means standard error.
+/// path "stderr" means standard error, "syslog:PRIORITY,TAG,WITH_HOST,ADDRESS" a datagram for each line.
 struct ErrorLog {
   std::string path;
   LogLevel level = LogLevel::error;

@@ -242,7 +242,20 @@ void Server::close(uint64_t drain_ms) {
 
 void Server::reopen_logs() {
   std::lock_guard<std::mutex> lock(impl_->mutex);
-  for (auto &g : impl_->generations) g->shared->files->reopen();
+  for (auto &g : impl_->generations) {
+    std::shared_ptr<LogFiles> files = g->shared->files;
+    if (!files->is_buffered || g->left == 0) {
+      files->reopen();
+      continue;
+    }
+    // What the workers hold back belongs to the file that was moved away: the last one that has written it opens the new one.
+    auto left = std::make_shared<std::atomic<size_t>>(g->workers.size());
+    for (auto &w : g->workers)
+      w->send([worker = w.get(), files, left] {
+        worker->flush_logs();
+        if (left->fetch_sub(1) == 1) files->reopen();
+      });
+  }
 }
 
 std::vector<WorkerStats> Server::stats() const {

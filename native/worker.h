@@ -60,6 +60,8 @@ class Worker {
   uint32_t generation() const { return generation_->number; }
   const WorkerCounters &counters() const { return counters_; }
   Vm *vm() { return vm_; }
+  /// Writes what access logs hold back. On its thread.
+  void flush_logs() { access_log_flush(&core_); }
 
  private:
   struct Accepting : Listener {

@@ -58,7 +58,7 @@ export class MasterLog {
     const rank = levels.indexOf(level);
     let isSaid = false;
     for (const target of this.#targets) {
-      if (rank > target.level) continue;
+      if (rank > target.level || target.path.startsWith("syslog:")) continue;
       const line = `${now()} [${level}] ${process.pid}#${process.pid}: ${text}`;
       isSaid ||= target.path === "stderr";
       if (target.path === "stderr") complain(line);

@@ -158,7 +158,7 @@ export class NginxProcess {
 
   // As in nginx, what is written to standard error ends in the error log.
   #redirectErrors(loaded: LoadedConfig): void {
-    const file = loaded.errorLogs[0]?.path ?? "stderr";
+    const file = loaded.errorLogs.find((log) => !log.path.startsWith("syslog:"))?.path ?? "stderr";
     if (!this.#isDaemon || file === "stderr") return;
     this.#errorFile = file;
     (binding()["daemon"] as Daemon).redirectStderr(file);

@@ -3,6 +3,7 @@
 // and notes every mistake.
 import { tmpdir } from "node:os";
 import { directives, scriptOf, specOf } from "./directives/index.js";
+import { plainAccessLog } from "./directives/log.js";
 import { workerCount } from "./directives/main.js";
 import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
 import { readLocations } from "./locations.js";
@@ -204,7 +205,8 @@ export class Compiler {
       const args = (text === "" ? [""] : text.split(" ")).map((word) => ({ ...nowhere, text: word }));
       this.#directive({ ...nowhere, name, args }, name, spec, level);
     }
-    if (this.#defaults === "nginx") level.conf["access_logs"] = [{ path: this.path("logs/access.log"), format: 0 }];
+    if (this.#defaults === "nginx")
+      level.conf["access_logs"] = [{ path: this.path("logs/access.log"), format: 0, ...plainAccessLog }];
     level.own.clear();
     return level;
   }

@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/syslog.h"
+
 namespace mw {
 
 thread_local void (*log_tap)(LogLevelId level, Str text) = nullptr;
@@ -70,8 +72,13 @@ void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, 
   if (line.size() > kLogLineMax - 1) line.resize(kLogLineMax - 1);
   if (log_tap) log_tap(level, line);
   line.push_back('\n');
-  for (const LogSink &sink : log.sinks)
-    if (level <= sink.level) write_all(sink.fd, line);
+  for (const LogSink &sink : log.sinks) {
+    if (level > sink.level) continue;
+    if (sink.syslog)
+      syslog_send(*sink.syslog, level > 0 ? level - 1 : 0, Str(line).substr(0, line.size() - 1));
+    else
+      write_all(sink.fd, line);
+  }
 }
 
 void log_write(const Log &log, LogLevelId level, int err, const LogContext *ctx, const char *format, ...) {

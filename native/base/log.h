@@ -12,6 +12,8 @@
 
 namespace mw {
 
+struct Syslog;
+
 /// nginx's levels; smaller is more severe.
 enum LogLevelId : uint8_t {
   kLogStderr,
@@ -34,6 +36,7 @@ struct LogContext {
 struct LogSink {
   int fd = 2;
   LogLevelId level = kLogError;
+  const Syslog *syslog = nullptr;  ///< in place of `fd`
 };
 
 struct Log {

@@ -19,6 +19,7 @@ struct Request;
 struct Router;
 struct VarTable;
 struct LogFiles;
+struct LogBuffers;
 
 struct HttpCore {
   Loop *loop = nullptr;
@@ -28,6 +29,7 @@ struct HttpCore {
   std::shared_ptr<const Router> router;
   std::shared_ptr<const VarTable> vars;
   std::shared_ptr<const LogFiles> files;
+  std::shared_ptr<LogBuffers> log_buffers;  ///< made with the first access log that has a buffer
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;     ///< main level
   bool is_debug = false;  ///< some error log of the plan takes debug lines

@@ -393,6 +393,7 @@ void core_shutdown(HttpCore *core) {
   core->on_drained = nullptr;
   while (core->net.connections) connection_close(core->net.connections);
   while (core->requests) request_free(core->requests);
+  access_log_flush(core);
 }
 
 void http_drain(HttpCore *core) {

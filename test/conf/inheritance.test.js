@@ -150,7 +150,9 @@ test("moonwire's places for logs and files where nothing is said", async (t) => 
 test("nginx's places for logs and files, when asked for", async (t) => {
   const { plan, of } = await levels(t, {}, { defaults: "nginx" });
   t.deepEqual(plan.error_logs, [{ path: `${plan.prefix}/logs/error.log`, level: 4 }]);
-  t.deepEqual(of[2].access_logs, [{ path: `${plan.prefix}/logs/access.log`, format: 0 }]);
+  t.deepEqual(of[2].access_logs, [
+    { path: `${plan.prefix}/logs/access.log`, format: 0, has_condition: false, condition: "", buffer: 0, flush: 0 },
+  ]);
   t.is(of[0].client_body_temp_path, `${plan.prefix}/client_body_temp`);
 });
 

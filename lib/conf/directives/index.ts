@@ -5,11 +5,12 @@ import type { Spec } from "../spec.js";
 import { accepted } from "./accepted.js";
 import { http } from "./http.js";
 import { limits } from "./limits.js";
+import { log } from "./log.js";
 import { lua } from "./lua.js";
 import { main } from "./main.js";
 import { responses } from "./responses.js";
 
-export const directives = { ...main, ...http, ...limits, ...responses, ...lua, ...accepted };
+export const directives = { ...main, ...http, ...limits, ...responses, ...log, ...lua, ...accepted };
 
 export type DirectiveTable = typeof directives;
 export type DirectiveName = keyof DirectiveTable;

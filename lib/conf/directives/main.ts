@@ -5,6 +5,7 @@ import type { Compiler } from "../compile.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { logLevels } from "../plan.js";
+import { readSyslog } from "./log.js";
 
 type OneOrMore<T> = T | readonly T[];
 
@@ -134,9 +135,11 @@ function readErrorLog(c: Compiler, d: Directive, level: Parameters<NonNullable<S
   const [path, name] = d.args;
   const number = name ? logLevels.indexOf(name.text as "error") : logLevels.indexOf("error");
   if (number < 1) return c.problems.add(name!, `invalid log level "${name!.text}"`);
-  if (/^(syslog|memory):/.test(path!.text))
-    return c.problems.add(path!, `"${path!.text.replace(/:.*/s, ":")}" in "error_log" is not supported`);
-  const log = { path: path!.text === "stderr" ? "stderr" : c.path(path!.text), level: number };
+  if (path!.text.startsWith("memory:")) return c.problems.add(path!, '"memory:" in "error_log" is not supported');
+  const isSyslog = path!.text.startsWith("syslog:");
+  const file = isSyslog ? readSyslog(c, path!.text, path!, "emerg") : c.path(path!.text);
+  if (file === undefined) return;
+  const log = { path: path!.text === "stderr" ? "stderr" : file, level: number };
   if (level.context === "main") (c.plan["error_logs"] as unknown[]).push(log);
   else c.push(level, "error_logs", log);
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "http/variable.h"
@@ -16,20 +17,32 @@ static int open_append(const std::string &path) {
 }
 
 LogFiles::~LogFiles() {
-  for (File &f : files)
-    if (f.fd > 2) close(f.fd);
+  for (File &f : files) {
+    if (f.syslog)
+      syslog_close(*f.syslog);
+    else if (f.fd > 2)
+      close(f.fd);
+  }
 }
 
-int LogFiles::fd_of(const std::string &path) const {
-  if (path == "stderr" || path == "/dev/stderr") return 2;
-  if (path == "/dev/stdout") return 1;
+LogSink LogFiles::sink_of(const std::string &path) const {
+  LogSink sink;
+  sink.fd = -1;
+  if (path == "stderr" || path == "/dev/stderr") return sink.fd = 2, sink;
+  if (path == "/dev/stdout") return sink.fd = 1, sink;
   for (const File &f : files)
-    if (f.path == path) return f.fd;
-  return -1;
+    if (f.path == path) {
+      sink.fd = f.fd;
+      sink.syslog = f.syslog.get();
+    }
+  return sink;
 }
+
+static bool is_open(const LogSink &sink) { return sink.fd >= 0 || sink.syslog; }
 
 void LogFiles::reopen() {
   for (File &f : files) {
+    if (f.syslog) continue;
     int fd = open_append(f.path);
     if (fd < 0) {
       log_write(main, kLogEmerg, errno, nullptr, "open() \"%s\" failed", f.path.c_str());
@@ -41,28 +54,35 @@ void LogFiles::reopen() {
 }
 
 static bool add_file(LogFiles &files, const std::string &path, std::string &error) {
-  if (files.fd_of(path) >= 0) return true;
-  int fd = open_append(path);
-  if (fd < 0) {
+  if (is_open(files.sink_of(path))) return true;
+  LogFiles::File file;
+  file.path = path;
+  if (path.compare(0, 7, "syslog:") == 0) {
+    file.syslog = std::make_unique<Syslog>();
+    if (!syslog_open(path, *file.syslog, error)) return false;
+  } else if ((file.fd = open_append(path)) < 0) {
     error = "open() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
     return false;
   }
-  files.files.push_back({path, fd});
+  files.files.push_back(std::move(file));
   return true;
 }
 
 static void add_sinks(LogFiles &files, Log &log, const std::vector<ErrorLog> &error_logs) {
   for (const ErrorLog &e : error_logs) {
-    files.is_debug |= static_cast<LogLevelId>(e.level) == kLogDebug;
-    LogLevelId level = static_cast<LogLevelId>(e.level);
-    log.sinks.push_back({files.fd_of(e.path), level});
-    if (log.sinks.size() == 1 || level > log.level) log.level = level;
+    LogSink sink = files.sink_of(e.path);
+    sink.level = static_cast<LogLevelId>(e.level);
+    files.is_debug |= sink.level == kLogDebug;
+    log.sinks.push_back(sink);
+    if (log.sinks.size() == 1 || sink.level > log.level) log.level = sink.level;
   }
 }
 
 static bool add_level(LogFiles &files, const LocationConf &conf, std::string &error) {
-  for (const AccessLog &a : conf.access_logs)
-    if (!add_file(files, a.path, error)) return false;
+  for (const AccessLog &a : conf.access_logs) {
+    files.is_buffered |= a.buffer > 0;
+    if (a.path.is_constant() && !add_file(files, a.path.constant(), error)) return false;
+  }
   for (const ErrorLog &e : conf.error_logs)
     if (!add_file(files, e.path, error)) return false;
   if (!conf.error_logs.empty()) add_sinks(files, files.own[&conf], conf.error_logs);
@@ -82,9 +102,71 @@ std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error) {
   for (const ServerConf &s : plan.servers)
     if (!add_level(*files, s.conf, error) || !add_locations(*files, s.locations, error)) return nullptr;
   add_sinks(*files, files->main, plan.error_logs);
-  if (files->main.sinks.empty()) files->main.sinks.push_back({2, kLogError});
+  if (files->main.sinks.empty()) files->main.sinks.push_back({});
   return files;
 }
+
+// --- buffers ---------------------------------------------------------------------------------------------------------
+
+/// Lines of one file that wait in a worker.
+struct LogBuffer {
+  Timer timer{};
+  HttpCore *core = nullptr;
+  std::string path, data;
+  size_t limit = 0;
+};
+
+/// A worker's buffers; few, so they are searched.
+struct LogBuffers {
+  std::vector<std::unique_ptr<LogBuffer>> list;
+};
+
+static void write_out(const Log &errors, const LogContext *ctx, const std::string &path, const LogSink &sink,
+                      Str text) {
+  if (sink.syslog) return syslog_send(*sink.syslog, -1, text.substr(0, text.size() - 1));
+  if (sink.fd >= 0 && write(sink.fd, text.data(), text.size()) < 0)
+    log_write(errors, kLogAlert, errno, ctx, "write() to \"%s\" failed", path.c_str());
+}
+
+static void flush_buffer(LogBuffer *b) {
+  b->core->loop->disarm(&b->timer);
+  if (b->data.empty()) return;
+  write_out(*b->core->log, nullptr, b->path, b->core->files->sink_of(b->path), b->data);
+  b->data.clear();
+}
+
+static void on_flush(Timer *t) { flush_buffer(reinterpret_cast<LogBuffer *>(t)); }
+
+static LogBuffer *buffer_of(HttpCore *core, const AccessLog &log) {
+  if (!core->log_buffers) core->log_buffers = std::make_shared<LogBuffers>();
+  for (auto &b : core->log_buffers->list)
+    if (b->path == log.path.constant()) return b.get();
+  auto made = std::make_unique<LogBuffer>();
+  made->core = core;
+  made->path = log.path.constant();
+  made->limit = log.buffer;
+  made->timer.fire = on_flush;
+  made->data.reserve(made->limit);
+  core->log_buffers->list.push_back(std::move(made));
+  return core->log_buffers->list.back().get();
+}
+
+void access_log_flush(HttpCore *core) {
+  if (!core->log_buffers) return;
+  for (auto &b : core->log_buffers->list) flush_buffer(b.get());
+}
+
+/// True when the line has found room.
+static bool hold_back(Request *r, const AccessLog &log, Str line) {
+  LogBuffer *b = buffer_of(r->core, log);
+  if (b->data.size() + line.size() > b->limit) flush_buffer(b);
+  if (line.size() > b->limit) return false;
+  b->data.append(line);
+  if (log.flush && !b->timer.is_armed()) r->core->loop->arm(&b->timer, log.flush);
+  return true;
+}
+
+// --- lines -----------------------------------------------------------------------------------------------------------
 
 /// Bytes that would break a line or a reader are written as \xHH (log_format escape=default), or JSON's way.
 static void append_escaped(std::string &line, Str value, uint8_t mode) {
@@ -112,26 +194,57 @@ static void append_escaped(std::string &line, Str value, uint8_t mode) {
   }
 }
 
+static void make_line(Request *r, const LogFormat &format, std::string &line) {
+  line.clear();
+  for (const ComplexValue::Part &p : format.format.parts) {
+    if (p.var < 0) {
+      line.append(p.literal);
+      continue;
+    }
+    const VarDef &def = r->core->vars->defs[static_cast<size_t>(p.var)];
+    Str value;
+    if (!def.get(r, def, value) || (value.empty() && format.escape == 0))
+      value = format.escape == 0 ? Str("-") : Str("");
+    append_escaped(line, value, format.escape);
+  }
+  line.push_back('\n');
+}
+
+static bool is_wanted(Request *r, const AccessLog &log) {
+  if (!log.has_condition) return true;
+  Str value = complex_value(r, log.condition);
+  return !value.empty() && value != "0";
+}
+
+/// A file whose name is computed: opened for the line, where the request's root is there (else any client could make files).
+static void write_computed(Request *r, const AccessLog &log, Str line) {
+  struct stat st;
+  std::string root(complex_value(r, r->conf->root));
+  if (stat(root.c_str(), &st) < 0 || !S_ISDIR(st.st_mode)) {
+    log_write(r->log(), kLogError, errno, &r->log_ctx, "testing \"%s\" existence failed", root.c_str());
+    return;
+  }
+  std::string path(complex_value(r, log.path));
+  if (path.empty() || path[0] != '/') path = r->plan->prefix + path;
+  LogSink sink;
+  sink.fd = open_append(path);
+  if (sink.fd < 0) {
+    log_write(r->log(), kLogCrit, errno, &r->log_ctx, "open() \"%s\" failed", path.c_str());
+    return;
+  }
+  write_out(r->log(), &r->log_ctx, path, sink, line);
+  close(sink.fd);
+}
+
 void access_log_write(Request *r) {
   for (const AccessLog &log : r->conf->access_logs) {
-    const LogFormat &format = r->plan->log_formats[static_cast<size_t>(log.format)];
+    if (!is_wanted(r, log)) continue;
     static thread_local std::string line;
-    line.clear();
-    for (const ComplexValue::Part &p : format.format.parts) {
-      if (p.var < 0) {
-        line.append(p.literal);
-        continue;
-      }
-      const VarDef &def = r->core->vars->defs[static_cast<size_t>(p.var)];
-      Str value;
-      if (!def.get(r, def, value) || (value.empty() && format.escape == 0))
-        value = format.escape == 0 ? Str("-") : Str("");
-      append_escaped(line, value, format.escape);
-    }
-    line.push_back('\n');
-    int fd = r->core->files->fd_of(log.path);
-    if (fd >= 0 && write(fd, line.data(), line.size()) < 0)
-      log_write(r->log(), kLogAlert, errno, &r->log_ctx, "write() to \"%s\" failed", log.path.c_str());
+    make_line(r, r->plan->log_formats[static_cast<size_t>(log.format)], line);
+    if (!log.path.is_constant())
+      write_computed(r, log, line);
+    else if (log.buffer == 0 || !hold_back(r, log, line))
+      write_out(r->log(), &r->log_ctx, log.path.constant(), r->core->files->sink_of(log.path.constant()), line);
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The log module: access_log lines by log_format, one write(2) a line; and the log files of a plan, opened on the control
-// thread and shared by a generation's workers.
+// The log module: access_log lines by log_format; and the log files of a plan, opened on the control thread and shared by a
+// generation's workers. A line is one write(2), or waits in a buffer of its worker.
 #pragma once
 #include <memory>
 #include <string>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "base/syslog.h"
 #include "http/request.h"
 
 namespace mw {
@@ -17,13 +18,16 @@ struct LogFiles {
   struct File {
     std::string path;
     int fd = -1;
+    std::unique_ptr<Syslog> syslog;  ///< in place of `fd`
   };
   std::vector<File> files;
   Log main;                                           ///< the main level's error log
   std::unordered_map<const LocationConf *, Log> own;  ///< of those that have an error_log of their own or inherit one
   bool is_debug = false;                              ///< one of them takes debug lines
+  bool is_buffered = false;                           ///< workers hold lines back: access_log_flush() before reopen()
   ~LogFiles();
-  int fd_of(const std::string &path) const;
+  /// Where the lines of `path` go; null when it is not open.
+  LogSink sink_of(const std::string &path) const;
   /// Opens every file anew under the same descriptor numbers (USR1).
   void reopen();
 };
@@ -33,5 +37,7 @@ std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error);
 
 /// Writes the request's access log lines.
 void access_log_write(Request *r);
+/// Writes what the worker holds back. On its thread.
+void access_log_flush(HttpCore *core);
 
 }  // namespace mw
