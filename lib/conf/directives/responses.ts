@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's rewrite and headers modules.
 import type { Compiler, Level } from "../compile.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { isBuiltinVariable, isSettable } from "../variables.js";
 
-type OneOrMore<T> = T | readonly T[];
 type Text = string | number;
 
 export const responses = {
