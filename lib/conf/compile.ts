@@ -96,7 +96,7 @@ export class Compiler {
   main(tree: Directive[], overrides: Overrides): void {
     this.block(tree, this.#outermost());
     this.plan.listens = this.#listens.list;
-    if (this.plan.error_logs.length === 0) {
+    if (this.plan.error_logs.every(({ path }) => path.startsWith("syslog:"))) {
       const path = this.#errorLog ?? (this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr");
       this.plan.error_logs.push({ path, level: 4 });
     }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "abi/abi.h"
+#include "script/vm_inner.h"
 
 using mw::Str;
 
@@ -140,6 +141,7 @@ MW_EXPORT
 mw_regex_t *mw_regex_compile(const char *pattern, size_t len, uint32_t flags, char *err, size_t err_size) {
   mw::Regex *impl = mw::regex_compile(Str(pattern, len), flags, err, err_size);
   if (!impl) return nullptr;
+  if (impl->is_jit) mw::vm_debug("pcre2 JIT compiled successfully");
   // The captures lie behind the handle in one block.
   const size_t pairs = impl->capture_count + 1;
   auto *re = static_cast<mw_regex_t *>(std::calloc(1, sizeof(mw_regex_t) + pairs * 2 * sizeof(int32_t)));

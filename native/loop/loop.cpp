@@ -162,11 +162,11 @@ void Loop::run() {
     if (before_wait) before_wait(this, timeout, before_wait_arg);
     int n = epoll_wait(epoll_fd_, events, kBatch, timeout);
     update_time();
+    while (next_.first) posted_.push(next_.pop());
     for (int i = 0; i < n; ++i) {
       IoHandler *h = static_cast<IoHandler *>(events[i].data.ptr);
       h->ready(h, events[i].events);
     }
-    while (next_.first) posted_.push(next_.pop());
     run_queue(posted_);
     wheel_.advance(now_ms_);
     run_queue(posted_);

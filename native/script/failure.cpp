@@ -45,6 +45,15 @@ void run_debug(const Run *run, const char *format, ...) {
   if (n >= 0) log_text(log, kLogDebug, 0, ctx, {text, std::min(static_cast<size_t>(n), sizeof text - 1)});
 }
 
+void vm_debug(const char *text) {
+  const Vm *vm = vm_current;
+  if (!vm || !vm_is_debug(vm)) return;
+  if (vm->current)
+    run_debug(vm->current->run, "%s", text);
+  else
+    log_text(*vm->core->log, kLogDebug, 0, nullptr, text);
+}
+
 // --- tracebacks ------------------------------------------------------------------------------------------------------
 
 /// The frames of one coroutine as a string. The wrapper around a handler is left out: the handler is a main chunk.

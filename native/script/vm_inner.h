@@ -173,6 +173,8 @@ const Log &run_log(const Run *run, const LogContext **ctx);
 void run_timer_tail(const LogContext *ctx, std::string &out);
 /// A debug line of lua-nginx-module's; call it where vm_is_debug() only.
 void run_debug(const Run *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/// The same of what the running Lua code does; free when the level is off.
+void vm_debug(const char *text);
 inline bool vm_is_debug(const Vm *vm) { return vm->core->is_debug; }
 
 }  // namespace mw

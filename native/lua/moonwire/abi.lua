@@ -49,6 +49,18 @@ function abi.check(status)
   return nil, messages[status] or "unknown error"
 end
 
+--- Some log takes debug lines: those of lua-nginx-module are written, and what they speak of is not left out.
+abi.is_debug = C.mw_log_level() >= 8
+
+--- Writes a debug line. Where the level is off this is an empty function.
+function abi.debug(format, ...)
+  local text = format:format(...)
+  C.mw_log_write(8, text, #text)
+end
+if not abi.is_debug then
+  function abi.debug() end
+end
+
 local phase_names = {
   [C.MW_PHASE_INIT] = "init_by_lua*",
   [C.MW_PHASE_INIT_WORKER] = "init_worker_by_lua*",

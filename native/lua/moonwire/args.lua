@@ -61,6 +61,7 @@ function args.parse(src, len, max, into)
     offset = offset + tonumber(rest_ptr[0])
     if max > 0 and count == max then
       if offset < len or base[len - 1] == AMPERSAND then
+        abi.debug("lua hit query args limit %d", max)
         return result, "truncated"
       end
       break

@@ -69,6 +69,7 @@ local function cache_get(cache, first, second)
   return value
 end
 
+local is_debug = abi.is_debug
 local once_cache = new_cache(DEFAULT_ENTRIES)
 local other_cache = new_cache(OTHER_ENTRIES)
 local template_cache = new_cache(DEFAULT_ENTRIES)
@@ -141,7 +142,7 @@ function regex_cache.get(regex, options)
   else
     cache = other_cache
   end
-  if cache then
+  if cache and (parsed.is_once or not is_debug) then -- the debug log tells of every pattern that is compiled
     compiled = cache_get(cache, options, regex)
     if compiled then
       return compiled

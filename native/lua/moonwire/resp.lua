@@ -219,6 +219,7 @@ local function headers_table(fill, r, max, raw)
   end
   local truncated = max > 0 and n > max
   if truncated then
+    abi.debug("lua exceeding %s header limit %d > %d", fill == C.mw_req_headers and "request" or "response", n, max)
     n = max
   end
   local headers = {}
