@@ -108,6 +108,12 @@ class Decoder {
   bool read(const Value &v, AccessLog &out);
   bool read(const Value &v, ErrorLog &out);
   bool read(const Value &v, LocationConf &out);
+  bool read(const Value &v, UpstreamServer &out);
+  bool read(const Value &v, UpstreamGroup &out);
+  bool read(const Value &v, NamedValue &out);
+  bool read(const Value &v, Replacement &out);
+  bool read(const Value &v, CookieFlags &out);
+  bool read(const Value &v, UpstreamConf &out);
   bool read(const Value &v, Location &out);
   bool read(const Value &v, ServerName &out);
   bool read(const Value &v, ServerConf &out);
@@ -212,6 +218,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(add_headers);
   MEMBER(error_pages);
   MEMBER(internal);
+  MEMBER(upstream);
   MEMBER(access_logs);
   MEMBER(error_logs);
   MEMBER(client_max_body_size);
@@ -246,6 +253,89 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(lua_http10_buffering);
   MEMBER(lua_check_client_abort);
   MEMBER(lua_transform_underscores);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, UpstreamServer &out) {
+  MEMBER(address);
+  MEMBER(weight);
+  MEMBER(max_fails);
+  MEMBER(fail_timeout);
+  MEMBER(backup);
+  MEMBER(down);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, UpstreamGroup &out) {
+  MEMBER(name);
+  MEMBER(servers);
+  MEMBER(is_implicit);
+  MEMBER(keepalive);
+  MEMBER(keepalive_requests);
+  MEMBER(keepalive_timeout);
+  MEMBER(keepalive_time);
+  MEMBER(balancer_script);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, NamedValue &out) {
+  MEMBER(name);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Replacement &out) {
+  MEMBER(kind);
+  MEMBER(from);
+  MEMBER(to);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, CookieFlags &out) {
+  MEMBER(kind);
+  MEMBER(name);
+  MEMBER(set);
+  MEMBER(clear);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, UpstreamConf &out) {
+  MEMBER(kind);
+  MEMBER(pass);
+  MEMBER(group);
+  MEMBER(connect_timeout);
+  MEMBER(send_timeout);
+  MEMBER(read_timeout);
+  MEMBER(buffering);
+  MEMBER(request_buffering);
+  MEMBER(buffer_size);
+  MEMBER(buffers_n);
+  MEMBER(buffers_size);
+  MEMBER(busy_buffers_size);
+  MEMBER(ignore_client_abort);
+  MEMBER(intercept_errors);
+  MEMBER(next_upstream);
+  MEMBER(next_upstream_tries);
+  MEMBER(next_upstream_timeout);
+  MEMBER(bind);
+  MEMBER(http_minor);
+  MEMBER(method);
+  MEMBER(has_body);
+  MEMBER(body);
+  MEMBER(pass_request_body);
+  MEMBER(pass_request_headers);
+  MEMBER(set_headers);
+  MEMBER(hide_headers);
+  MEMBER(pass_headers);
+  MEMBER(ignore_headers);
+  MEMBER(default_redirect);
+  MEMBER(redirects);
+  MEMBER(cookie_domains);
+  MEMBER(cookie_paths);
+  MEMBER(cookie_flags);
+  MEMBER(commands);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
@@ -333,6 +423,8 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(precontent_by_lua_no_postpone);
   MEMBER(lua_strict_phases);
   MEMBER(env);
+  MEMBER(upstreams);
+  MEMBER(upstream_confs);
   MEMBER(servers);
   MEMBER(listens);
 }

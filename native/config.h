@@ -100,6 +100,87 @@ struct ErrorLog {
   LogLevel level = LogLevel::error;
 };
 
+/// One server of an upstream group, as written.
+struct UpstreamServer {
+  std::string address;  ///< "host[:port]", "[ip6]:port" or "unix:/path"
+  uint32_t weight = 1;
+  uint32_t max_fails = 1;
+  uint64_t fail_timeout = 10000;
+  bool backup = false;
+  bool down = false;
+};
+
+/// An `upstream NAME { }` block, or the group that a constant proxy_pass stands for.
+struct UpstreamGroup {
+  std::string name;
+  std::vector<UpstreamServer> servers;
+  bool is_implicit = false;
+  uint32_t keepalive = 0;  ///< idle connections kept per worker; 0 = none
+  uint32_t keepalive_requests = 1000;
+  uint64_t keepalive_timeout = 60000;
+  uint64_t keepalive_time = 3600000;
+  int32_t balancer_script = -1;  ///< index into Plan::scripts
+  SourcePos pos;
+};
+
+struct NamedValue {
+  std::string name;
+  ComplexValue value;
+};
+
+/// proxy_redirect, proxy_cookie_domain, proxy_cookie_path: what to look for and what to put in its place.
+struct Replacement {
+  enum Kind : uint8_t { text, regex, regex_icase } kind = text;
+  ComplexValue from;
+  ComplexValue to;
+};
+
+/// proxy_cookie_flags: a cookie's name (text or regex) and flags to set or clear.
+struct CookieFlags {
+  Replacement::Kind kind = Replacement::text;
+  ComplexValue name;
+  uint32_t set = 0, clear = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
+};
+
+/// What sends a location's requests to another server: proxy_pass, memc_pass, and all their settings.
+struct UpstreamConf {
+  enum Kind : uint8_t { proxy, memc } kind = proxy;
+  ComplexValue pass;           ///< as written: "http://host/uri", or a group's name or address for memc_pass
+  int32_t group = -1;          ///< index into Plan::upstreams where `pass` is constant
+  uint64_t connect_timeout = 60000, send_timeout = 60000, read_timeout = 60000;
+  bool buffering = true;
+  bool request_buffering = true;
+  uint64_t buffer_size = 4096;
+  uint32_t buffers_n = 8;
+  uint64_t buffers_size = 4096;
+  uint64_t busy_buffers_size = 0;  ///< 0 = twice buffer_size
+  bool ignore_client_abort = false;
+  bool intercept_errors = false;
+  uint32_t next_upstream = 0;  ///< bits of UpstreamFailure
+  uint32_t next_upstream_tries = 0;
+  uint64_t next_upstream_timeout = 0;
+  ComplexValue bind;  ///< local address; empty = none
+  // proxy
+  uint32_t http_minor = 0;  ///< proxy_http_version 1.N
+  ComplexValue method;      ///< empty = the request's
+  bool has_body = false;    ///< proxy_set_body
+  ComplexValue body;
+  bool pass_request_body = true;
+  bool pass_request_headers = true;
+  std::vector<NamedValue> set_headers;
+  std::vector<std::string> hide_headers;  ///< lower case, after proxy_pass_header
+  std::vector<std::string> pass_headers;
+  uint32_t ignore_headers = 0;  ///< bits of IgnoreHeader
+  bool default_redirect = true;
+  std::vector<Replacement> redirects;
+  std::vector<Replacement> cookie_domains;
+  std::vector<Replacement> cookie_paths;
+  std::vector<CookieFlags> cookie_flags;
+  // memc
+  std::vector<std::string> commands;  ///< memc_cmds_allowed; empty = all
+  SourcePos pos;
+};
+
 /// Everything a location (or a server before a location is found) decides about a request. Sizes in bytes, times in ms.
 struct LocationConf {
   std::array<int32_t, static_cast<size_t>(LuaPhase::count)> scripts;  ///< index into Plan::scripts or -1
@@ -114,6 +195,7 @@ struct LocationConf {
   std::vector<AddHeader> add_headers;
   std::vector<ErrorPage> error_pages;
   bool internal = false;
+  int32_t upstream = -1;               ///< index into Plan::upstream_confs: proxy_pass and relatives
   std::vector<AccessLog> access_logs;  ///< empty = off
   std::vector<ErrorLog> error_logs;
   uint64_t client_max_body_size = 1 << 20;  ///< 0 = unlimited
@@ -232,6 +314,8 @@ struct Plan {
   bool lua_strict_phases = false;
   bool is_cli = false;           ///< `moonwire run` and LuaVm: print goes to standard output
   std::vector<std::string> env;  ///< NAME or NAME=value
+  std::vector<UpstreamGroup> upstreams;
+  std::vector<UpstreamConf> upstream_confs;
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

@@ -153,6 +153,7 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
   shared.is_cli = plan->is_cli;
   if (!(shared.router = router_build(*plan, error))) return nullptr;
   if (!(shared.vars = variable_build(*plan, error))) return nullptr;
+  if (!(shared.peers = peers_build(*plan, error))) return nullptr;
   if (!(shared.files = log_files_open(*plan, error))) return nullptr;
   for (const ServerConf &s : plan->servers)
     if (!make_temp_dirs(s.conf, error)) return nullptr;

@@ -59,6 +59,8 @@ bool Worker::boot(std::string &error) {
   core_.router = generation_->router;
   core_.vars = generation_->vars;
   core_.files = generation_->files;
+  core_.peers = generation_->peers;
+  core_.peer_state = peers_create_state(*core_.peers);
   core_.log = &generation_->files->main;
   core_.is_debug = generation_->files->is_debug;
   core_.abi = &abi_;

@@ -11,6 +11,7 @@
 
 #include "http/core.h"
 #include "http/modules/access_log.h"
+#include "http/upstream_peers.h"
 #include "net/listener.h"
 #include "server.h"
 #include "shm/dict.h"
@@ -26,6 +27,7 @@ struct Generation {
   std::shared_ptr<const Router> router;
   std::shared_ptr<const VarTable> vars;
   std::shared_ptr<LogFiles> files;
+  std::shared_ptr<const PeerTable> peers;
   std::vector<ShmDictRef> dicts;
   bool is_cli = false;
 };

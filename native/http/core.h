@@ -20,6 +20,8 @@ struct Router;
 struct VarTable;
 struct LogFiles;
 struct LogBuffers;
+struct PeerTable;
+struct PeerState;
 
 struct HttpCore {
   Loop *loop = nullptr;
@@ -30,6 +32,8 @@ struct HttpCore {
   std::shared_ptr<const VarTable> vars;
   std::shared_ptr<const LogFiles> files;
   std::shared_ptr<LogBuffers> log_buffers;  ///< made with the first access log that has a buffer
+  std::shared_ptr<const PeerTable> peers;
+  std::shared_ptr<PeerState> peer_state;
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;     ///< main level
   bool is_debug = false;  ///< some error log of the plan takes debug lines

@@ -10,6 +10,7 @@
 #include "http/phase.h"
 #include "http/router.h"
 #include "http/target.h"
+#include "http/upstream.h"
 #include "net/listener.h"
 
 namespace mw {
@@ -51,6 +52,7 @@ static void log_tail(const LogContext *ctx, std::string &out) {
   if (r->server) out.append(", server: ").append(r->server->primary_name);
   if (!r->request_line.empty()) out.append(", request: \"").append(r->request_line).append("\"");
   if (r->parent) out.append(", subrequest: \"").append(r->uri).append("\"");
+  if (r->upstream) upstream_log_tail(r, out);
   if (Str host = request_header(r, "host"); host.data()) out.append(", host: \"").append(host).append("\"");
 }
 
@@ -93,6 +95,8 @@ static bool set_target(Request *r) {
   if (!target_normalize(path, r->conf->merge_slashes, room, parts)) return false;
   r->uri = parts.path;
   r->args = parts.args;
+  r->raw_uri = r->uri.data();
+  r->raw_args = r->args.data();
   return true;
 }
 
@@ -292,7 +296,10 @@ static void on_readable(Connection *c) {
   switch (c->state) {
     case kIdle:
     case kHead: read_requests(c); break;
-    case kRequest: body_readable(request_of(c)); break;
+    case kRequest:
+      if (c->peer_closed && request_of(c)->upstream && upstream_client_gone(request_of(c))) break;
+      body_readable(request_of(c));
+      break;
     case kLinger: linger_read(c); break;
   }
 }
@@ -351,6 +358,7 @@ void http_connection_failed(Connection *c) {
   output_drained(r);
   // As in nginx, a handler that waits runs to its end, and so do subrequests; they find the client gone when they write.
   if (r->lua || r->subs) return;
+  if (r->upstream && upstream_client_gone(r)) return;
   if (r->abi.status == 0) r->abi.status = 499;
   r->out.is_finished = true;
   request_finish(r);
@@ -391,9 +399,11 @@ void http_connection_await_discard(Connection *c) {
 
 void core_shutdown(HttpCore *core) {
   core->on_drained = nullptr;
+  core->net.is_ending = true;
   while (core->net.connections) connection_close(core->net.connections);
   while (core->requests) request_free(core->requests);
   access_log_flush(core);
+  outgoing_close_all(&core->net);
 }
 
 void http_drain(HttpCore *core) {

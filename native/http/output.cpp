@@ -91,7 +91,7 @@ static void frame_to_connection(Request *r, bool last) {
   }
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
-    if (length < 0 && last) length = static_cast<int64_t>(n);
+    if (length < 0 && last && !o.is_cut) length = static_cast<int64_t>(n);
     o.is_serialized = true;
     header_write(r, length);
   }
@@ -110,8 +110,8 @@ static void frame_to_connection(Request *r, bool last) {
   }
   if (last && !o.is_last_framed) {
     o.is_last_framed = true;
-    if (o.is_chunked && !o.is_bodiless) to.append(pool, "0\r\n\r\n");
-    if (!o.is_bodiless && r->resp.content_length >= 0 && o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
+    if (o.is_chunked && !o.is_bodiless && !o.is_cut) to.append(pool, "0\r\n\r\n");
+    if (!o.is_bodiless && !o.is_cut && r->resp.content_length >= 0 && o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
       log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is shorter than its Content-Length");
       r->keepalive = false;
     }
@@ -331,6 +331,11 @@ void output_drained(Request *r) {
 }
 
 Rc output_send_header(Request *r) { return header_start(r); }
+
+void output_cut(Request *r) {
+  r->out.is_cut = true;
+  r->keepalive = false;
+}
 
 void output_finish(Request *r) {
   Output &o = r->out;

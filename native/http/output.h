@@ -55,6 +55,8 @@ void output_drained(Request *r);
 
 /// Runs the header filters if none has run. From C++ handlers only.
 Rc output_send_header(Request *r);
+/// What follows will never come: what is there goes out, then the connection is closed without the end of the body.
+void output_cut(Request *r);
 /// Ends the response: last chunk through the filters, framing, then request_finish (phase.h) when all is handed over.
 void output_finish(Request *r);
 

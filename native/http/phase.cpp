@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 
 #include "http/body.h"
+#include "http/modules/proxy.h"
 #include "http/modules/rewrite.h"
 #include "http/modules/static.h"
 #include "http/output.h"
@@ -26,6 +27,7 @@ static Rc step_server_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::serv
 static Rc step_find_config(Request *r) {
   const Location *l = router_find_location(*r->core->router, r);
   r->location = l;
+  r->located_uri = r->uri.data();
   r->conf = l ? &l->conf : &r->server->conf;
   if (l && l->conf.internal && !r->abi.is_internal) return 404;
   uint64_t max = r->conf->client_max_body_size;
@@ -81,6 +83,7 @@ static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::preconte
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
   if (script >= 0 && lua_hook && r->location) return lua_hook->run(r, LuaPhase::content, script);
+  if (r->conf->upstream >= 0) return proxy_run(r);
   return static_run(r);
 }
 

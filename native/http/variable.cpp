@@ -14,6 +14,7 @@
 #include "http/body.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
+#include "http/upstream.h"
 
 namespace mw {
 
@@ -365,7 +366,7 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
       def = {std::string(name.substr(f.prefix.size())), -1, f.get, nullptr};
       return true;
     }
-  return false;
+  return upstream_variable_resolve(name, def);
 }
 
 std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &error) {

@@ -21,18 +21,18 @@ namespace mw {
 
 // The system calls go past libc's wrappers: those are cancellation points, which cost two atomic operations each in a
 // process with threads, and nothing here is ever cancelled.
-static ssize_t plain_recv(Connection *c, char *to, size_t n) {
+ssize_t socket_recv(int fd, char *to, size_t n) {
   ssize_t got;
-  do got = syscall(SYS_recvfrom, c->fd, to, n, 0, nullptr, nullptr);
+  do got = syscall(SYS_recvfrom, fd, to, n, 0, nullptr, nullptr);
   while (got < 0 && errno == EINTR);
   return got;
 }
 
-static ssize_t plain_send_file(Connection *c, const Block *b) {
+static ssize_t socket_send_file(int fd, const Block *b) {
   off_t at = static_cast<off_t>(b->start);
   uint64_t n = b->size() < 0x7fff0000 ? b->size() : 0x7fff0000;
   ssize_t sent;
-  do sent = sendfile(c->fd, b->fd, &at, n);
+  do sent = sendfile(fd, b->fd, &at, n);
   while (sent < 0 && errno == EINTR);
   if (sent == 0) {  // the file shrank under us: what was promised cannot be sent
     errno = EIO;
@@ -41,12 +41,14 @@ static ssize_t plain_send_file(Connection *c, const Block *b) {
   return sent;
 }
 
-static ssize_t plain_send(Connection *c, Chain &out) {
-  Block *first = out.first();
-  if (first->is_file()) return plain_send_file(c, first);
+ssize_t socket_send(int fd, const Chain &out) {
+  const Block *first = out.first();
+  while (first && first->size() == 0) first = first->next;
+  if (!first) return 0;
+  if (first->is_file()) return socket_send_file(fd, first);
   ssize_t sent;
   if (!first->next) {
-    do sent = syscall(SYS_sendto, c->fd, first->data + first->start, first->size(), MSG_NOSIGNAL, nullptr, 0);
+    do sent = syscall(SYS_sendto, fd, first->data + first->start, first->size(), MSG_NOSIGNAL, nullptr, 0);
     while (sent < 0 && errno == EINTR);
     return sent;
   }
@@ -54,22 +56,25 @@ static ssize_t plain_send(Connection *c, Chain &out) {
   iovec iov[kMaxIov];
   int n = 0;
   bool file_follows = false;
-  for (Block *b = first; b && n < kMaxIov; b = b->next) {
+  for (const Block *b = first; b && n < kMaxIov; b = b->next) {
     if (b->is_file()) {
       file_follows = true;
       break;
     }
     if (!b->size()) continue;
-    iov[n].iov_base = b->data + b->start;
+    iov[n].iov_base = const_cast<char *>(b->data) + b->start;
     iov[n++].iov_len = b->size();
   }
   msghdr msg{};
   msg.msg_iov = iov;
   msg.msg_iovlen = static_cast<size_t>(n);
-  do sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL | (file_follows ? MSG_MORE : 0));
+  do sent = sendmsg(fd, &msg, MSG_NOSIGNAL | (file_follows ? MSG_MORE : 0));
   while (sent < 0 && errno == EINTR);
   return sent;
 }
+
+static ssize_t plain_recv(Connection *c, char *to, size_t n) { return socket_recv(c->fd, to, n); }
+static ssize_t plain_send(Connection *c, Chain &out) { return socket_send(c->fd, out); }
 
 const Transport transport_plain = {plain_recv, plain_send};
 

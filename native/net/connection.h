@@ -15,6 +15,7 @@ namespace mw {
 
 struct Connection;
 struct Listener;
+struct Outgoing;
 
 /// What moves bytes: plain sockets now, TLS later, behind one table. Both return >= 0, or -1 with errno.
 struct Transport {
@@ -42,6 +43,8 @@ struct NetCore {
   size_t recv_size = kRecvSize;  ///< of recv_buf; more than the largest head
   Connection *free_connections = nullptr;
   Connection *connections = nullptr;  ///< all open ones
+  Outgoing *outgoings = nullptr;      ///< all open ones, see outgoing.h
+  bool is_ending = false;             ///< the loop runs no more: what is closed is freed at once
   uint64_t active = 0, accepted = 0;
   void *slabs = nullptr;
   ~NetCore();
@@ -86,6 +89,10 @@ struct Connection {
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };
+
+/// recv() and sendmsg()/sendfile() of a plain socket: from the front of the chain what one call takes. -1 with errno.
+ssize_t socket_recv(int fd, char *to, size_t n);
+ssize_t socket_send(int fd, const Chain &out);
 
 /// Takes an accepted descriptor. Null when it cannot be watched (the descriptor is closed then).
 Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *peer, socklen_t peer_len,

@@ -1,0 +1,330 @@
+// SPDX-License-Identifier: MIT
+// Directives of nginx's upstream and proxy modules: groups of servers, and what a location sends to them. Settings are kept
+// apart from a location's own (Level.upstream) and become one UpstreamConf where a proxy_pass stands.
+import type { Compiler, Level } from "../compile.js";
+import type { ComplexValue } from "../plan.js";
+import { everywhere, many, typed, type Spec } from "../spec.js";
+import type { Directive, Word } from "../tree.js";
+
+type Text = string | number;
+type Pairs = { readonly [name: string]: Text } | readonly (readonly [name: string, value: Text])[];
+
+const module = "proxy";
+const store = "upstream";
+const own = { module, in: everywhere, kind: "own", store } as const;
+
+const failures: Record<string, number> = {
+  error: 0x2,
+  timeout: 0x4,
+  invalid_header: 0x8,
+  http_500: 0x10,
+  http_502: 0x20,
+  http_503: 0x40,
+  http_504: 0x80,
+  http_403: 0x100,
+  http_404: 0x200,
+  http_429: 0x400,
+  updating: 0x1000,
+  non_idempotent: 0x4000,
+  off: 0x80000000,
+};
+const ignorable: Record<string, number> = {
+  "X-Accel-Redirect": 0x2,
+  "X-Accel-Expires": 0x4,
+  Expires: 0x8,
+  "Cache-Control": 0x10,
+  "Set-Cookie": 0x20,
+  "X-Accel-Limit-Rate": 0x100,
+  "X-Accel-Buffering": 0x200,
+  "X-Accel-Charset": 0x400,
+  Vary: 0x800,
+};
+
+export const proxy = {
+  upstream: {
+    module: "upstream",
+    in: ["http"],
+    kind: "block",
+    args: [1, 1],
+    repeat: true,
+    about: "a group of servers: `server ADDRESS [weight= max_fails= fail_timeout= backup down]`, `keepalive N`",
+  },
+  proxy_pass: {
+    module,
+    in: ["location"],
+    kind: "own",
+    merge: "none",
+    member: "upstream",
+    initial: -1,
+    read: readPass,
+    type: typed<string>(),
+    about: "the server that answers: `http://HOST[:PORT][/URI]`, a unix socket, or the name of an `upstream`",
+  },
+  proxy_connect_timeout: { module, in: everywhere, kind: "time", store, member: "connect_timeout", default: "60s", about: "longest wait for a connection to the server" },
+  proxy_send_timeout: { module, in: everywhere, kind: "time", store, member: "send_timeout", default: "60s", about: "longest wait between two writes to the server" },
+  proxy_read_timeout: { module, in: everywhere, kind: "time", store, member: "read_timeout", default: "60s", about: "longest wait between two reads from the server" },
+  proxy_buffering: { module, in: everywhere, kind: "flag", store, member: "buffering", default: "on", about: "the client gets the reply in buffers; off: as it comes" },
+  proxy_request_buffering: { module, in: everywhere, kind: "flag", store, member: "request_buffering", default: "on", about: "accepted: request bodies are always read whole before they are sent on" },
+  proxy_buffer_size: { module, in: everywhere, kind: "size", store, member: "buffer_size", default: "4k", about: "longest head of a reply" },
+  proxy_buffers: {
+    ...own,
+    args: [2, 2],
+    form: "words",
+    default: "8 4k",
+    read: readBuffers,
+    type: typed<string | readonly [number: number, size: number | string]>(),
+    about: "how much of a reply waits for a slow client, as number and size",
+  },
+  proxy_busy_buffers_size: { module, in: everywhere, kind: "size", store, member: "busy_buffers_size", default: "8k", about: "accepted, no effect: `proxy_buffers` bounds what waits" },
+  proxy_ignore_client_abort: { module, in: everywhere, kind: "flag", store, member: "ignore_client_abort", default: "off", about: "goes on with the server when the client has gone" },
+  proxy_intercept_errors: { module, in: everywhere, kind: "flag", store, member: "intercept_errors", default: "off", about: "`error_page` holds for the server's errors too" },
+  proxy_next_upstream: {
+    ...own,
+    args: [1, many],
+    form: "words",
+    default: "error timeout",
+    read: readNext,
+    type: typed<string | readonly string[]>(),
+    about: "failures after which the next server is tried",
+  },
+  proxy_next_upstream_tries: { module, in: everywhere, kind: "number", store, member: "next_upstream_tries", default: "0", about: "most servers tried; 0 is no limit" },
+  proxy_next_upstream_timeout: { module, in: everywhere, kind: "time", store, member: "next_upstream_timeout", default: "0", about: "time for all tries; 0 is no limit" },
+  proxy_bind: {
+    ...own,
+    args: [1, 2],
+    form: "words",
+    read: readBind,
+    type: typed<string | readonly [address: string, transparent: "transparent"]>(),
+    about: "local address of connections to the server, or `off`",
+  },
+  proxy_http_version: {
+    module,
+    in: everywhere,
+    kind: "enum",
+    values: { "1.0": 0, "1.1": 1 },
+    store,
+    member: "http_minor",
+    default: "1.0",
+    type: typed<"1.0" | "1.1">(),
+    about: "HTTP version of requests to the server",
+  },
+  proxy_method: { module, in: everywhere, kind: "complex", store, member: "method", about: "method of requests to the server, in place of the client's" },
+  proxy_set_body: {
+    ...own,
+    read: readSetBody,
+    type: typed<string>(),
+    about: "body of requests to the server, in place of the client's",
+  },
+  proxy_pass_request_body: { module, in: everywhere, kind: "flag", store, member: "pass_request_body", default: "on", about: "the client's body is sent on" },
+  proxy_pass_request_headers: { module, in: everywhere, kind: "flag", store, member: "pass_request_headers", default: "on", about: "the client's headers are sent on" },
+  proxy_set_header: {
+    ...own,
+    args: [2, 2],
+    form: "map",
+    repeat: true,
+    read: readSetHeader,
+    type: typed<Pairs>(),
+    about: "a header of requests to the server; an empty value leaves it out",
+  },
+  proxy_hide_header: { ...own, args: [1, 1], form: "list", repeat: true, read: readNames, type: typed<string | readonly string[]>(), about: "a header of replies that the client does not get" },
+  proxy_pass_header: { ...own, args: [1, 1], form: "list", repeat: true, read: readNames, type: typed<string | readonly string[]>(), about: "a header of replies that would else be hidden: Date, Server, X-Accel-..." },
+  proxy_ignore_headers: {
+    ...own,
+    args: [1, many],
+    form: "words",
+    read: readIgnore,
+    type: typed<string | readonly string[]>(),
+    about: "headers of replies that are not acted on",
+  },
+  proxy_redirect: {
+    ...own,
+    args: [1, 2],
+    form: "map",
+    repeat: true,
+    read: readRedirect,
+    type: typed<string | { readonly [from: string]: string }>(),
+    about: "changes Location and Refresh of replies: a text and what stands for it, `default` or `off`",
+  },
+  proxy_cookie_domain: { ...own, args: [1, 2], form: "map", repeat: true, read: readCookie, type: typed<string | { readonly [from: string]: string }>(), about: "changes the domain of cookies in replies" },
+  proxy_cookie_path: { ...own, args: [1, 2], form: "map", repeat: true, read: readCookie, type: typed<string | { readonly [from: string]: string }>(), about: "changes the path of cookies in replies" },
+  proxy_temp_file_write_size: ignored("size"),
+  proxy_max_temp_file_size: ignored("offset"),
+  proxy_headers_hash_max_size: ignored("number"),
+  proxy_headers_hash_bucket_size: ignored("number"),
+  proxy_socket_keepalive: ignored("flag"),
+} as const satisfies Record<string, Spec>;
+
+function ignored<K extends "flag" | "number" | "size" | "offset">(kind: K) {
+  return { module, in: everywhere, kind, store: "none", about: "accepted, no effect" } as const;
+}
+
+/** Members of UpstreamConf that no default of the table sets. */
+export const upstreamDefaults: Record<string, unknown> = {
+  bind: "",
+  method: "",
+  has_body: false,
+  body: "",
+  set_headers: [],
+  hide_headers: [],
+  pass_headers: [],
+  ignore_headers: 0,
+  default_redirect: true,
+  redirects: [],
+  cookie_domains: [],
+  cookie_paths: [],
+  cookie_flags: [],
+  commands: [],
+};
+
+// A list that replaces an inherited one.
+function push(level: Level, member: string, item: unknown): void {
+  const before = level.own.has(`upstream.${member}`) ? (level.upstream[member] as unknown[]) : [];
+  level.own.set(`upstream.${member}`, member);
+  level.upstream[member] = item === undefined ? before : [...before, item];
+}
+
+function readPass(c: Compiler, d: Directive, level: Level): void {
+  const word = d.args[0]!;
+  const pass = c.text(word.text, word);
+  if (pass === undefined) return;
+  let group = -1;
+  if (typeof pass === "string") {
+    const m = /^(https?):\/\/(unix:[^:]+|[^/?]*):?(.*)$/is.exec(pass);
+    if (!m) return c.problems.add(word, "invalid URL prefix");
+    if (m[1]!.toLowerCase() === "https") return c.problems.add(word, "https protocol requires SSL support");
+    const uri = /^http:\/\/(?:unix:[^:]+:?|[^/?]*)(.*)$/is.exec(pass)![1]!;
+    if (uri !== "" && level.isNamed)
+      return c.problems.add(
+        word,
+        '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
+      );
+    if (m[2] === "") return c.problems.add(word, `no host in upstream "${pass.slice(7)}"`);
+    group = groupOf(c, word, m[2]!);
+  }
+  addPass(c, d, level, { kind: 0, pass, group });
+}
+
+/** Makes the settings of this block, all of them, an UpstreamConf when the block has been read. */
+export function addPass(c: Compiler, d: Directive, level: Level, own: { kind: number; pass: ComplexValue; group: number }): void {
+  if (level.own.has("upstream")) return c.problems.add(d, "is duplicate");
+  level.own.set("upstream", d.name);
+  const confs = c.plan.upstream_confs;
+  const index = confs.push({}) - 1;
+  level.conf["upstream"] = index;
+  level.atEnd.push(() => {
+    confs[index] = { ...level.upstream, ...own, pos: { file: d.file, line: d.line } };
+  });
+}
+
+/** The group that a constant address means: an upstream block of that name, or one made for it. */
+export function groupOf(c: Compiler, word: Word, address: string, port = ""): number {
+  const groups = c.plan.upstreams;
+  const found = groups.findIndex((g) => g.name.toLowerCase() === address.toLowerCase());
+  if (found >= 0) return found;
+  const hasPort = address.startsWith("unix:") || /:\d+$/.test(address);
+  const server = { address: hasPort ? address : address + port, weight: 1, max_fails: 1, fail_timeout: 10_000 };
+  return (
+    groups.push({
+      ...emptyGroup(address, word),
+      servers: [{ ...server, backup: false, down: false }],
+      is_implicit: true,
+    }) - 1
+  );
+}
+
+/** An upstream group without servers. */
+export function emptyGroup(name: string, at: { file: string; line: number }) {
+  return {
+    name,
+    servers: [] as Record<string, unknown>[],
+    is_implicit: false,
+    keepalive: 0,
+    keepalive_requests: 1000,
+    keepalive_timeout: 60_000,
+    keepalive_time: 3_600_000,
+    balancer_script: -1,
+    pos: { file: at.file, line: at.line },
+  };
+}
+
+function readBuffers(c: Compiler, d: Directive, level: Level): void {
+  const [count, size] = d.args;
+  const bytes = c.size(size!);
+  if (!/^[1-9]\d{0,5}$/.test(count!.text) || !bytes) return c.problems.add(d, `"${d.name}" directive invalid value`);
+  level.upstream["buffers_n"] = Number(count!.text);
+  level.upstream["buffers_size"] = bytes;
+}
+
+function readNext(c: Compiler, d: Directive, level: Level): void {
+  let bits = 0;
+  for (const word of d.args) {
+    const bit = failures[word.text];
+    if (bit === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
+    bits = word.text === "off" ? 0 : bits | bit;
+  }
+  level.upstream["next_upstream"] = d.args.some((w) => w.text === "off") ? 0 : bits | 0x2;
+}
+
+function readBind(c: Compiler, d: Directive, level: Level): void {
+  const [address, how] = d.args;
+  if (how) return c.problems.add(how, `"${how.text}" in "proxy_bind" is not supported`);
+  const text = address!.text === "off" ? "" : c.text(address!.text, address!);
+  if (text !== undefined) level.upstream["bind"] = text;
+}
+
+function readSetBody(c: Compiler, d: Directive, level: Level): void {
+  const text = c.text(d.args[0]!.text, d.args[0]!);
+  if (text === undefined) return;
+  level.upstream["has_body"] = true;
+  level.upstream["body"] = text;
+}
+
+function readSetHeader(c: Compiler, d: Directive, level: Level): void {
+  const value = c.text(d.args[1]!.text, d.args[1]!);
+  if (value !== undefined) push(level, "set_headers", { name: d.args[0]!.text, value });
+}
+
+function readNames(_c: Compiler, d: Directive, level: Level): void {
+  push(level, d.name === "proxy_hide_header" ? "hide_headers" : "pass_headers", d.args[0]!.text.toLowerCase());
+}
+
+function readIgnore(c: Compiler, d: Directive, level: Level): void {
+  let bits = 0;
+  for (const word of d.args) {
+    const bit = Object.entries(ignorable).find(([name]) => name.toLowerCase() === word.text.toLowerCase())?.[1];
+    if (bit === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
+    bits |= bit;
+  }
+  level.upstream["ignore_headers"] = bits;
+}
+
+function readRedirect(c: Compiler, d: Directive, level: Level): void {
+  const [from, to] = d.args;
+  const isFirst = !level.own.has("upstream.redirects");
+  if (!to) {
+    if (from!.text !== "off" && from!.text !== "default" && from!.text !== "false")
+      return c.problems.add(from!, `invalid parameter "${from!.text}"`);
+    level.upstream["default_redirect"] = from!.text === "default";
+    return push(level, "redirects", undefined);
+  }
+  if (isFirst) level.upstream["default_redirect"] = false;
+  addReplacement(c, level, "redirects", from!, to);
+}
+
+function readCookie(c: Compiler, d: Directive, level: Level): void {
+  const member = d.name === "proxy_cookie_domain" ? "cookie_domains" : "cookie_paths";
+  const [from, to] = d.args;
+  if (!to) {
+    if (from!.text !== "off") return c.problems.add(from!, `invalid parameter "${from!.text}"`);
+    level.own.set(`upstream.${member}`, member);
+    level.upstream[member] = [];
+    return;
+  }
+  addReplacement(c, level, member, from!, to);
+}
+
+function addReplacement(c: Compiler, level: Level, member: string, from: Word, to: Word): void {
+  if (from.text.startsWith("~")) return c.problems.add(from, `regular expressions in "proxy_${member}" are not supported`);
+  const [a, b] = [c.text(from.text, from), c.text(to.text, to)];
+  if (a !== undefined && b !== undefined) push(level, member, { kind: 0, from: a, to: b });
+}

@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT
+// See proxy.h: where a request goes, and its bytes as they are sent there.
+#include "http/modules/proxy.h"
+
+#include <stdio.h>
+
+#include "base/urlencode.h"
+#include "http/body.h"
+#include "http/variable.h"
+
+namespace mw {
+
+// --- target ----------------------------------------------------------------------------------------------------------
+
+struct UrlParts {
+  Str authority;  ///< "host[:port]" or "unix:/path"
+  Str uri;        ///< from '/' or '?' on
+};
+
+static UrlParts split(Str rest) {
+  if (rest.starts_with("unix:")) {
+    size_t colon = rest.find(':', 5);
+    return {rest.substr(0, colon), colon == Str::npos ? Str{} : rest.substr(colon + 1)};
+  }
+  size_t end = rest.find_first_of("/?");
+  return {rest.substr(0, end), end == Str::npos ? Str{} : rest.substr(end)};
+}
+
+static Rc complain(Upstream *u, Rc status, const char *what, Str text) {
+  log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "%s \"%.*s\"", what, static_cast<int>(text.size()), text.data());
+  return status;
+}
+
+static bool has_port(Str authority) {
+  size_t bracket = authority.rfind(']');
+  return authority.find(':', bracket == Str::npos ? 0 : bracket) != Str::npos;
+}
+
+/// The group of that name: an upstream block's where no port is given, else one that a constant proxy_pass made.
+static bool find_group(Upstream *u, Str authority) {
+  const PeerTable &table = *u->r->core->peers;
+  for (size_t i = 0; i < table.groups.size(); ++i) {
+    const UpstreamGroup &conf = *table.groups[i].conf;
+    if (!str_iequal(conf.name, authority)) continue;
+    u->peer.group = &table.groups[i];
+    u->peer.group_index = static_cast<int32_t>(i);
+    return true;
+  }
+  return false;
+}
+
+static Rc find_target(Upstream *u, Str authority) {
+  if (u->conf->group >= 0) {
+    u->peer.group_index = u->conf->group;
+    u->peer.group = &u->r->core->peers->groups[static_cast<size_t>(u->conf->group)];
+    return kOk;
+  }
+  if (find_group(u, authority)) return kOk;
+  if (address_parse(authority, 80, u->peer.address)) {
+    char text[kAddressText];
+    u->peer.name = u->r->arena.dup({text, address_text(u->peer.address, text)});
+    return kOk;
+  }
+  Str host = authority.substr(0, authority.rfind(':'));
+  if (authority.empty() || authority.starts_with("unix:") || host.empty())
+    return complain(u, 500, "no host in upstream", authority);
+  log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "no resolver defined to resolve %.*s",
+            static_cast<int>(host.size()), host.data());
+  return 502;
+}
+
+static Rc target(Upstream *u) {
+  ProxyState *state = u->r->arena.make<ProxyState>();
+  u->module_state = state;
+  Str url = complex_value(u->r, u->conf->pass);
+  if (!str_istarts(url, "http://")) {
+    bool is_https = str_istarts(url, "https://");
+    return complain(u, 500, is_https ? "https protocol requires SSL support in" : "invalid URL prefix in", url);
+  }
+  u->schema = "http://";
+  UrlParts parts = split(url.substr(7));
+  state->uri = parts.uri;
+  if (!parts.uri.empty() && parts.uri[0] == '?') {
+    char *with_slash = static_cast<char *>(u->r->arena.alloc(parts.uri.size() + 1));
+    *with_slash = '/';
+    state->uri = {with_slash, static_cast<size_t>(str_put(with_slash + 1, parts.uri) - with_slash)};
+  }
+  bool is_unix = parts.authority.starts_with("unix:");
+  u->host = is_unix ? Str("localhost") : parts.authority;
+  u->port = is_unix ? Str("") : Str("80");
+  if (!is_unix && has_port(parts.authority)) {
+    u->port = parts.authority.substr(parts.authority.rfind(':') + 1);
+    if (u->port == "80") u->host = parts.authority.substr(0, parts.authority.rfind(':'));
+  }
+  return find_target(u, parts.authority);
+}
+
+// --- request line ----------------------------------------------------------------------------------------------------
+
+/// The client's own target may be passed on as it came: nothing has changed the uri or the arguments.
+static bool is_untouched(const Request *r) {
+  return !r->parent && !r->abi.is_internal && r->uri.data() == r->raw_uri && r->args.data() == r->raw_args;
+}
+
+static Str join(Request *r, Str a, Str b, Str args) {
+  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + args.size() + 1)), *at = str_put(str_put(to, a), b);
+  if (!args.empty()) {
+    *at++ = '?';
+    at = str_put(at, args);
+  }
+  return {to, static_cast<size_t>(at - to)};
+}
+
+static Str escaped(Request *r, Str s) {
+  bool is_quoted = r->abi.is_internal || r->parent || r->unparsed_uri.find('%') != Str::npos;
+  if (!is_quoted) return s;
+  size_t size = url_escaped_size(s, ESCAPE_URI);
+  if (size == s.size()) return s;
+  char *to = static_cast<char *>(r->arena.alloc(size));
+  url_escape(s, ESCAPE_URI, to);
+  return {to, size};
+}
+
+/// nginx's rules: a uri with variables is used as it is, the client's own where proxy_pass has none, else the matched prefix
+/// of the location is replaced.
+static Str request_target(Upstream *u) {
+  Request *r = u->r;
+  Str uri = static_cast<ProxyState *>(u->module_state)->uri;
+  if (!u->conf->pass.is_constant() && !uri.empty()) return uri;
+  if (uri.empty() && is_untouched(r)) {
+    Str origin = r->head.origin.empty() ? Str("/") : r->head.origin;
+    return origin[0] == '/' || origin[0] == '*' ? origin : join(r, "/", origin, {});
+  }
+  const Location *l = r->location;
+  bool is_located = l && l->match != Location::named && r->uri.data() == r->located_uri && r->uri.starts_with(l->name);
+  size_t cut = is_located && !uri.empty() ? l->name.size() : 0;
+  return join(r, is_located ? uri : Str{}, escaped(r, r->uri.substr(cut)), r->args);
+}
+
+// --- headers and body ------------------------------------------------------------------------------------------------
+
+/// What nginx sends where proxy_set_header says nothing; an empty value sends nothing.
+static constexpr Str kDefaultNames[] = {"Host", "Connection", "Content-Length", "Transfer-Encoding",
+                                        "TE",   "Keep-Alive", "Expect",         "Upgrade"};
+
+struct RequestWriter {
+  Chain &to;
+  BlockPool &pool;
+  void put(Str s) { to.append(pool, s); }
+  void field(Str name, Str value) {
+    put(name);
+    put(": ");
+    put(value);
+    put("\r\n");
+  }
+};
+
+static const NamedValue *find_set(const UpstreamConf &conf, Str name) {
+  for (const NamedValue &h : conf.set_headers)
+    if (str_iequal(h.name, name)) return &h;
+  return nullptr;
+}
+
+static bool is_replaced(const UpstreamConf &conf, Str name) {
+  for (Str other : kDefaultNames)
+    if (str_iequal(other, name)) return true;
+  return find_set(conf, name) != nullptr;
+}
+
+static Str number_text(Request *r, uint64_t n) {
+  char text[24];
+  return r->arena.dup({text, static_cast<size_t>(snprintf(text, sizeof text, "%llu", static_cast<unsigned long long>(n)))});
+}
+
+struct SentBody {
+  Str text;
+  bool in_file = false;
+  bool has_length = false;
+  uint64_t size = 0;
+};
+
+static SentBody body_of(Upstream *u) {
+  Request *r = u->r;
+  SentBody b;
+  if (u->conf->has_body) {
+    b.text = complex_value(r, u->conf->body);
+    b.size = b.text.size();
+    b.has_length = true;
+    return b;
+  }
+  const BodyState &state = r->body;
+  b.has_length = r->head.has_content_length || r->head.chunked;
+  if (state.state != BodyState::complete) return b;
+  if (state.in_file) {
+    b.in_file = true;
+    b.size = state.total;
+  } else if (body_in_memory(r, b.text)) {
+    b.size = b.text.size();
+  }
+  b.has_length |= b.size > 0;
+  return b;
+}
+
+static Str default_value(Upstream *u, Str name, const SentBody &body) {
+  if (name == "Host") return u->host;
+  if (name == "Connection") return u->conf->http_minor == 0 || !u->peer.group || !u->peer.group->conf->keepalive ? Str("close") : Str("");
+  if (name == "Content-Length" && body.has_length) return number_text(u->r, body.size);
+  return {};
+}
+
+static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
+  Request *r = u->r;
+  const UpstreamConf &conf = *u->conf;
+  for (const NamedValue &h : conf.set_headers)
+    if (Str value = complex_value(r, h.value); !value.empty()) w.field(h.name, value);
+  for (Str name : kDefaultNames) {
+    if (find_set(conf, name)) continue;
+    if (Str value = default_value(u, name, body); !value.empty()) w.field(name, value);
+  }
+  if (!conf.pass_request_headers) return;
+  for (const HttpHeader &h : r->head.headers)
+    if (!is_replaced(conf, h.name)) w.field(h.name, h.value);
+}
+
+static Rc create_request(Upstream *u) {
+  Request *r = u->r;
+  RequestWriter w{u->request, r->core->net.blocks};
+  Str method = complex_value(r, u->conf->method);
+  u->uri = request_target(u);
+  w.put(method.empty() ? r->method : method);
+  w.put(" ");
+  w.put(u->uri);
+  w.put(u->conf->http_minor ? Str(" HTTP/1.1\r\n") : Str(" HTTP/1.0\r\n"));
+  SentBody body = body_of(u);
+  u->request_length = body.size;
+  put_headers(u, w, body);
+  w.put("\r\n");
+  if (!u->conf->has_body && !u->conf->pass_request_body) return kOk;
+  if (body.in_file && body.size)
+    u->request.append_file(w.pool, r->body.fd, false, 0, body.size);
+  else
+    w.put(body.text);
+  return kOk;
+}
+
+static const UpstreamModule kModule = {target,     create_request,     proxy_parse_head, proxy_process_head,
+                                       proxy_body, proxy_end_of_stream};
+
+Rc proxy_run(Request *r) {
+  return upstream_run(r, &kModule, &r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)]);
+}
+
+}  // namespace mw

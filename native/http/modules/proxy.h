@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+// The proxy module: sends a location's requests to an HTTP server (proxy_pass and its relatives). The engine is upstream.h;
+// here are HTTP's request bytes (proxy.cpp) and its reply's head and body (proxy_reply.cpp). Worker's thread.
+#pragma once
+#include "http/chunked.h"
+#include "http/upstream.h"
+
+namespace mw {
+
+/// What the module keeps of one request; in its arena.
+struct ProxyState {
+  Str uri;                 ///< path and query of proxy_pass, empty when it has none
+  int64_t left = -1;       ///< of the reply's body; -1: until the end of the stream
+  bool is_chunked = false;
+  bool has_failed = false;
+  ChunkedDecoder decoder;
+};
+
+/// Bits of proxy_ignore_headers.
+enum IgnoreHeader : uint32_t {
+  kIgnoreRedirect = 0x2,
+  kIgnoreExpires = 0x4,
+  kIgnoreLimitRate = 0x100,
+  kIgnoreBuffering = 0x200,
+  kIgnoreCharset = 0x400
+};
+
+/// The content handler.
+Rc proxy_run(Request *r);
+
+Rc proxy_parse_head(Upstream *u);
+Rc proxy_process_head(Upstream *u);
+Rc proxy_body(Upstream *u, Str in);
+Rc proxy_end_of_stream(Upstream *u);
+
+}  // namespace mw

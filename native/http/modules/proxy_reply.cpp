@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+// See proxy.h: the reply's head, what of it the client gets, and the body's framing.
+#include <stdio.h>
+
+#include "http/modules/proxy.h"
+#include "http/reply.h"
+#include "http/variable.h"
+
+namespace mw {
+
+static ProxyState *state_of(Upstream *u) { return static_cast<ProxyState *>(u->module_state); }
+
+static Rc invalid(Upstream *u, const char *text, Str what = {}) {
+  Request *r = u->r;
+  if (what.data())
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "%s \"%.*s\"", text, static_cast<int>(what.size()), what.data());
+  else
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "%s", text);
+  return kError;
+}
+
+// --- framing by the head ---------------------------------------------------------------------------------------------
+
+/// The length of the body by its fields; every way to read it differently is refused.
+static Rc read_framing(Upstream *u, const ReplyHead &head) {
+  ProxyState *s = state_of(u);
+  bool has_length = false, closes = head.http_minor == 0;
+  s->left = -1;
+  s->is_chunked = false;
+  s->decoder = ChunkedDecoder();
+  for (const HttpHeader &h : head.headers) {
+    if (str_iequal(h.name, "content-length")) {
+      uint64_t n;
+      if (has_length) return invalid(u, "upstream sent duplicate header line:", h.value);
+      if (!str_to_u64(h.value, n) || n > INT64_MAX) return invalid(u, "upstream sent invalid \"Content-Length\" header:", h.value);
+      has_length = true;
+      s->left = static_cast<int64_t>(n);
+    } else if (str_iequal(h.name, "transfer-encoding")) {
+      if (s->is_chunked) return invalid(u, "upstream sent duplicate header line:", h.value);
+      if (!str_iequal(h.value, "chunked")) return invalid(u, "upstream sent unknown \"Transfer-Encoding\":", h.value);
+      s->is_chunked = true;
+    } else if (str_iequal(h.name, "connection")) {
+      if (str_iequal(h.value, "close")) closes = true;
+      if (str_iequal(h.value, "keep-alive")) closes = false;
+    }
+  }
+  if (s->is_chunked && has_length)
+    return invalid(u, "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
+  if (u->r->method_id == kMethodHead || head.status == 204 || head.status == 304) {
+    s->left = 0;
+    s->is_chunked = false;
+  }
+  u->is_body_done = s->left == 0;
+  u->may_keep = !closes && (s->left >= 0 || s->is_chunked);
+  return kOk;
+}
+
+Rc proxy_parse_head(Upstream *u) {
+  ReplyHead head;
+  for (;;) {
+    head.headers.use(u->r->core->head_room, kMaxHeaders);
+    ReplyResult result = reply_parse_head(head, u->head, u->head_size);
+    if (result.kind == ReplyResult::incomplete) return kAgain;
+    if (result.kind == ReplyResult::bad_status) return invalid(u, "upstream sent no valid HTTP/1.0 header");
+    if (result.kind == ReplyResult::bad_header) return invalid(u, "upstream sent invalid header:", result.line);
+    if (head.status == 101) return invalid(u, "upstream switched protocols unasked");
+    u->head_used = static_cast<uint32_t>(result.consumed);
+    if (head.status >= 200) break;
+    u->head_size -= u->head_used;  // 1xx: the reply proper is still to come
+    memmove(u->head, u->head + u->head_used, u->head_size);
+    u->head_used = 0;
+  }
+  Rc rc = read_framing(u, head);
+  if (rc != kOk) return rc;
+  u->status = head.status;
+  u->status_line = head.status_line;
+  for (const HttpHeader &h : head.headers) *u->headers.push(u->r->arena) = h;
+  return kOk;
+}
+
+// --- the client's head -----------------------------------------------------------------------------------------------
+
+static constexpr Str kHidden[] = {"date", "server", "x-pad", "x-accel-expires", "x-accel-redirect", "x-accel-limit-rate",
+                                  "x-accel-buffering", "x-accel-charset"};
+/// Of the hop between upstream and us: never passed on.
+static constexpr Str kHop[] = {"connection", "keep-alive", "transfer-encoding", "content-length", "status", "upgrade",
+                               "proxy-connection", "te", "trailer"};
+
+static bool is_listed(const std::vector<std::string> &list, Str name) {
+  for (const std::string &s : list)
+    if (str_iequal(s, name)) return true;
+  return false;
+}
+
+static bool is_hidden(const UpstreamConf &conf, Str name) {
+  for (Str s : kHop)
+    if (str_iequal(s, name)) return true;
+  if (is_listed(conf.hide_headers, name)) return true;
+  for (Str s : kHidden)
+    if (str_iequal(s, name)) return !is_listed(conf.pass_headers, name);
+  return false;
+}
+
+static Str reply_header(const Upstream *u, Str name) {
+  for (const HttpHeader &h : u->headers)
+    if (str_iequal(h.name, name)) return h.value;
+  return {};
+}
+
+static Str join(Request *r, Str a, Str b, Str c = {}) {
+  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + c.size()));
+  return {to, static_cast<size_t>(str_put(str_put(str_put(to, a), b), c) - to)};
+}
+
+/// proxy_redirect over a Location (or the URL of a Refresh). False when none applies.
+static bool rewrite_redirect(Upstream *u, Str value, size_t at, Str &out) {
+  Request *r = u->r;
+  Str before = value.substr(0, at), url = value.substr(at);
+  for (const Replacement &p : u->conf->redirects) {
+    Str from = complex_value(r, p.from);
+    if (!url.starts_with(from)) continue;
+    out = join(r, before, complex_value(r, p.to), url.substr(from.size()));
+    return true;
+  }
+  const Location *l = r->location;
+  if (!u->conf->default_redirect || !u->conf->pass.is_constant() || !l || l->match == Location::named) return false;
+  bool is_regex = l->match == Location::regex || l->match == Location::regex_icase;
+  Str to = is_regex ? Str("/") : Str(l->name);
+  Str from = u->conf->pass.constant();
+  if (state_of(u)->uri.empty()) from = join(r, from, to);
+  if (!url.starts_with(from)) return false;
+  out = join(r, before, to, url.substr(from.size()));
+  return true;
+}
+
+static void pass_location(Upstream *u, Str value) {
+  Str to;
+  bool is_rewritten = rewrite_redirect(u, value, 0, to);
+  response_set_header(u->r, "Location", is_rewritten ? to : value);
+  u->r->resp.is_location_verbatim = !is_rewritten;
+}
+
+static void pass_refresh(Upstream *u, Str value) {
+  size_t at = 0;
+  for (size_t i = 0; i + 4 <= value.size(); ++i)
+    if (str_istarts(value.substr(i), "url=")) at = i + 4;
+  Str to;
+  response_add_header(u->r, "Refresh", at && rewrite_redirect(u, value, at, to) ? to : value);
+}
+
+static void pass_header(Upstream *u, const HttpHeader &h) {
+  if (str_iequal(h.name, "location")) return pass_location(u, h.value);
+  if (str_iequal(h.name, "refresh")) return pass_refresh(u, h.value);
+  response_add_header(u->r, h.name, h.value);
+}
+
+static Rc accel_redirect(Upstream *u, Str to) {
+  Request *r = u->r;
+  static constexpr Str kKept[] = {"content-type", "set-cookie", "content-disposition", "cache-control", "expires", "accept-ranges"};
+  for (const HttpHeader &h : u->headers)
+    for (Str name : kKept)
+      if (str_iequal(h.name, name)) response_add_header(r, h.name, h.value);
+  u->redirect_uri = to;
+  if (r->method_id != kMethodHead) {
+    r->method_id = kMethodGet;
+    r->method = "GET";
+  }
+  return kDone;
+}
+
+Rc proxy_process_head(Upstream *u) {
+  Request *r = u->r;
+  const UpstreamConf &conf = *u->conf;
+  Str redirect = reply_header(u, "x-accel-redirect");
+  if (!redirect.empty() && !(conf.ignore_headers & kIgnoreRedirect)) return accel_redirect(u, redirect);
+  Str buffering = reply_header(u, "x-accel-buffering");
+  if (buffering.data() && !(conf.ignore_headers & kIgnoreBuffering)) {
+    if (str_iequal(buffering, "no")) u->is_buffered = false;
+    if (str_iequal(buffering, "yes")) u->is_buffered = true;
+  }
+  r->abi.status = r->err_status ? r->err_status : u->status;
+  r->resp.status_line = r->err_status ? Str{} : u->status_line;
+  r->err_status = 0;
+  r->resp.content_length = -1;
+  uint64_t n;
+  if (Str length = reply_header(u, "content-length"); str_to_u64(length, n) && u->status != 204)
+    r->resp.content_length = static_cast<int64_t>(n);
+  r->resp.has_content_type = true;  // none but the upstream's own
+  for (const HttpHeader &h : u->headers)
+    if (!is_hidden(conf, h.name)) pass_header(u, h);
+  return kOk;
+}
+
+// --- body ------------------------------------------------------------------------------------------------------------
+
+static Rc chunked_body(Upstream *u, Str in) {
+  ProxyState *s = state_of(u);
+  while (!in.empty()) {
+    ChunkedResult step = s->decoder.feed(in);
+    in.remove_prefix(step.consumed);
+    if (step.kind == ChunkedResult::span) upstream_emit(u, step.data);
+    if (step.kind == ChunkedResult::done) {
+      if (!in.empty()) u->may_keep = false;
+      return kDone;
+    }
+    if (step.kind == ChunkedResult::error) return invalid(u, "upstream sent invalid chunked response");
+  }
+  return kOk;
+}
+
+Rc proxy_body(Upstream *u, Str in) {
+  ProxyState *s = state_of(u);
+  if (s->is_chunked) return chunked_body(u, in);
+  if (s->left < 0) {
+    upstream_emit(u, in);
+    return kOk;
+  }
+  size_t n = in.size() < static_cast<uint64_t>(s->left) ? in.size() : static_cast<size_t>(s->left);
+  upstream_emit(u, in.substr(0, n));
+  s->left -= static_cast<int64_t>(n);
+  if (n < in.size()) {
+    u->may_keep = false;
+    log_write(u->r->log(), kLogWarn, 0, &u->r->log_ctx, "upstream sent more data than specified in \"Content-Length\" header");
+  }
+  return s->left == 0 ? kDone : kOk;
+}
+
+Rc proxy_end_of_stream(Upstream *u) {
+  const ProxyState *s = state_of(u);
+  return !s->is_chunked && s->left < 0 ? kDone : kError;
+}
+
+}  // namespace mw

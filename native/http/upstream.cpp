@@ -1,0 +1,498 @@
+// SPDX-License-Identifier: MIT
+// See upstream.h. The way of an attempt: connect -> send -> head -> body -> end; every failure before the reply's header has
+// gone out comes to next(), which tries another server or answers the request.
+#include "http/upstream.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "http/body.h"
+#include "http/phase.h"
+#include "http/variable.h"
+
+namespace mw {
+
+static constexpr size_t kReadSize = 16384;
+static constexpr int kReadsPerTurn = 16;  ///< then other connections get their turn
+
+static void connect_next(Upstream *u);
+static void next(Upstream *u, uint32_t failure);
+static void finish(Upstream *u, Rc rc);
+static void read_head(Upstream *u);
+static void read_body(Upstream *u);
+static void go_on(Upstream *u);
+
+static Loop *loop_of(const Upstream *u) { return u->r->core->loop; }
+static uint64_t seconds(const Upstream *u) { return loop_of(u)->now_ms() / 1000; }
+
+static void say(const Upstream *u, LogLevelId level, int err, const char *text) {
+  log_write(u->r->log(), level, err, &u->r->log_ctx, "%s", text);
+}
+
+// --- events ----------------------------------------------------------------------------------------------------------
+
+static Upstream *of(Outgoing *o) { return static_cast<Upstream *>(o->owner); }
+
+static void send_request(Upstream *u) {
+  Request *r = u->r;
+  r->action = "sending request to upstream";
+  u->is_request_sent = true;
+  if (!outgoing_send(u->out, u->request)) {
+    say(u, kLogError, errno, "writev() failed");
+    return next(u, kFailError);
+  }
+  if (u->out->is_blocked) return outgoing_write_timeout(u->out, u->send_timeout);
+  outgoing_write_timeout(u->out, 0);
+  if (u->is_head_done) return;
+  r->action = "reading response header from upstream";
+  outgoing_read_timeout(u->out, u->read_timeout);
+  if (u->out->may_read) read_head(u);
+}
+
+static void on_connected(Outgoing *o, int err) {
+  Upstream *u = of(o);
+  if (err) {
+    say(u, kLogError, err, "connect() failed");
+    return next(u, kFailError);
+  }
+  u->attempt().connect_ms = static_cast<int64_t>(loop_of(u)->now_ms() - u->attempt().started_ms);
+  send_request(u);
+}
+
+static void on_readable(Outgoing *o) { go_on(of(o)); }
+
+static void on_writable(Outgoing *o) {
+  Upstream *u = of(o);
+  if (!u->request.is_empty()) send_request(u);
+}
+
+static void on_timeout(Outgoing *o) {
+  Upstream *u = of(o);
+  if (!u->is_head_done) return next(u, kFailTimeout);
+  if (u->is_waiting) return;  // it is the client who keeps us waiting
+  say(u, kLogError, ETIMEDOUT, "upstream timed out");
+  finish(u, 504);
+}
+
+static const OutgoingEvents kEvents = {on_connected, on_readable, on_writable, on_timeout, on_timeout};
+
+// --- attempts --------------------------------------------------------------------------------------------------------
+
+/// Lets go of the connection: closed, whatever came of it.
+static void drop_connection(Upstream *u) {
+  if (!u->out) return;
+  u->attempt().bytes_in = u->out->bytes_in;
+  u->attempt().bytes_out = u->out->bytes_out;
+  outgoing_close(u->out);
+  u->out = nullptr;
+}
+
+static void end_attempt(Upstream *u) {
+  if (!u->attempts.size || u->attempt().total_ms >= 0) return;
+  u->attempt().total_ms = static_cast<int64_t>(loop_of(u)->now_ms() - u->attempt().started_ms);
+}
+
+static int32_t status_of(uint32_t failure) {
+  switch (failure) {
+    case kFailTimeout:
+    case kFailHttp504: return 504;
+    case kFailHttp500: return 500;
+    case kFailHttp503: return 503;
+    case kFailHttp403: return 403;
+    case kFailHttp404: return 404;
+    case kFailHttp429: return 429;
+    default: return 502;
+  }
+}
+
+static bool is_idempotent(const Request *r) {
+  return !(r->method_id & (kMethodPost | kMethodLock | kMethodPatch));
+}
+
+static void report(Upstream *u, bool failed) {
+  Request *r = u->r;
+  if (peers_report(r->core->peer_state.get(), u->peer, failed, seconds(u)))
+    say(u, kLogWarn, 0, "upstream server temporarily disabled");
+}
+
+/// This attempt failed: the next one, or the answer.
+static void next(Upstream *u, uint32_t failure) {
+  Request *r = u->r;
+  if (failure == kFailTimeout) say(u, kLogError, ETIMEDOUT, "upstream timed out");
+  if (u->peer.is_cached && failure == kFailError && !u->is_head_done) ++u->peer.tries;  // it had gone stale
+  if (failure != kFailNoLive) report(u, failure != kFailHttp403 && failure != kFailHttp404);
+  int32_t status = status_of(failure);
+  u->attempt().status = status;
+  drop_connection(u);
+  end_attempt(u);
+  uint32_t needed = failure;
+  if (u->is_request_sent && !is_idempotent(r)) needed |= kFailNonIdempotent;
+  uint64_t limit = u->conf->next_upstream_timeout;
+  bool is_late = limit && loop_of(u)->now_ms() - u->first_ms >= limit;
+  bool is_gone = r->conn->is_closed && !u->conf->ignore_client_abort;
+  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || is_late || is_gone)
+    return finish(u, is_gone ? 499 : status);
+  u->head_size = u->head_used = 0;
+  u->headers.size = 0;
+  u->request.clear(r->core->net.blocks);
+  Rc rc = u->module->create_request(u);
+  if (rc != kOk) return finish(u, rc);
+  connect_next(u);
+}
+
+static bool is_plain_refusal(int err) {
+  return err == ECONNREFUSED || err == EAGAIN || err == ECONNRESET || err == ENETDOWN || err == ENETUNREACH ||
+         err == EHOSTDOWN || err == EHOSTUNREACH;
+}
+
+static void begin_attempt(Upstream *u) {
+  UpstreamAttempt *a = u->attempts.push(u->r->arena);
+  a->is_redirected = u->attempts.size > 1 && u->first_ms == 0;
+  a->started_ms = loop_of(u)->now_ms();
+  if (u->first_ms == 0) u->first_ms = a->started_ms;
+}
+
+static void connect_next(Upstream *u) {
+  Request *r = u->r;
+  r->action = "connecting to upstream";
+  begin_attempt(u);
+  if (!peers_choose(r->core->peer_state.get(), u->peer, seconds(u))) {
+    u->attempt().peer = u->peer.group ? Str(u->peer.group->conf->name) : u->peer.name;
+    u->peer.name = u->attempt().peer;
+    say(u, kLogError, 0, "no live upstreams");
+    return next(u, kFailNoLive);
+  }
+  u->attempt().peer = u->peer.name;
+  const char *call = nullptr;
+  u->out = outgoing_open(&r->core->net, u->peer.address, u->has_local ? &u->local : nullptr, &kEvents, u, call);
+  if (!u->out) {
+    int err = errno;
+    log_write(r->log(), is_plain_refusal(err) ? kLogError : kLogCrit, err, &r->log_ctx, "%s() to %.*s failed", call,
+              static_cast<int>(u->peer.name.size()), u->peer.name.data());
+    return next(u, kFailError);
+  }
+  if (u->out->is_connecting) return outgoing_read_timeout(u->out, u->connect_timeout);
+  on_connected(u->out, 0);
+}
+
+// --- the reply's head ------------------------------------------------------------------------------------------------
+
+static uint32_t failure_of_status(int32_t status) {
+  switch (status) {
+    case 500: return kFailHttp500;
+    case 502: return kFailHttp502;
+    case 503: return kFailHttp503;
+    case 504: return kFailHttp504;
+    case 403: return kFailHttp403;
+    case 404: return kFailHttp404;
+    case 429: return kFailHttp429;
+    default: return 0;
+  }
+}
+
+/// The status asks for another server, if there is one.
+static bool wants_next(Upstream *u) {
+  uint32_t failure = failure_of_status(u->status);
+  if (!failure || !(u->conf->next_upstream & failure) || u->peer.tries <= 1) return false;
+  return is_idempotent(u->r) || (u->conf->next_upstream & kFailNonIdempotent);
+}
+
+/// proxy_intercept_errors: the location's own page stands for the upstream's.
+static bool is_intercepted(const Upstream *u) {
+  if (!u->conf->intercept_errors || u->status < 300 || u->r->is_error_page) return false;
+  for (const ErrorPage &page : u->r->conf->error_pages)
+    for (int32_t code : page.codes)
+      if (code == u->status) return true;
+  return false;
+}
+
+static void intercept(Upstream *u) {
+  Request *r = u->r;
+  if (u->status == 401)
+    for (const HttpHeader &h : u->headers)
+      if (str_iequal(h.name, "www-authenticate")) response_add_header(r, h.name, h.value);
+  finish(u, u->status);
+}
+
+/// The head is whole: to the client with it.
+static void head_done(Upstream *u) {
+  Request *r = u->r;
+  UpstreamAttempt &a = u->attempt();
+  a.status = u->status;
+  a.header_ms = static_cast<int64_t>(loop_of(u)->now_ms() - a.started_ms);
+  if (wants_next(u)) return next(u, failure_of_status(u->status));
+  if (is_intercepted(u)) return intercept(u);
+  Rc rc = u->module->process_head(u);
+  if (rc == kDone) {
+    finish(u, kDone);
+    return;
+  }
+  if (rc != kOk) return finish(u, rc);
+  u->is_head_done = true;
+  r->action = "reading upstream";
+  ++r->lua_running;  // nothing frees the request under us
+  output_send_header(r);
+  --r->lua_running;
+  if (r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
+  if (r->out.is_last_queued) return finish(u, kOk);  // a header filter answered in its place
+  if (u->is_body_done) return finish(u, kOk);
+  read_body(u);
+}
+
+static void read_head(Upstream *u) {
+  for (;;) {
+    uint32_t room = u->head_capacity - u->head_size;
+    ssize_t n = outgoing_recv(u->out, u->head + u->head_size, room);
+    if (n < 0 && errno == EAGAIN) return outgoing_read_timeout(u->out, u->read_timeout);
+    if (n < 0) {
+      say(u, kLogError, errno, "recv() failed");
+      return next(u, kFailError);
+    }
+    if (n == 0) {
+      say(u, kLogError, 0, "upstream prematurely closed connection");
+      return next(u, kFailError);
+    }
+    u->head_size += static_cast<uint32_t>(n);
+    Rc rc = u->module->parse_head(u);
+    if (rc == kOk) return head_done(u);
+    if (rc == kAgain && u->head_size == u->head_capacity) {
+      say(u, kLogError, 0, "upstream sent too big header");
+      rc = kError;
+    }
+    if (rc != kAgain) return next(u, kFailInvalidHeader);
+    if (!u->out->may_read) return outgoing_read_timeout(u->out, u->read_timeout);
+  }
+}
+
+// --- the body --------------------------------------------------------------------------------------------------------
+
+void upstream_emit(Upstream *u, Str data) {
+  if (data.empty()) return;
+  Request *r = u->r;
+  u->attempt().body_bytes += data.size();
+  if (r->out.is_last_queued) return;  // a body filter ended it
+  ++r->lua_running;
+  if (output_is_direct(r)) {
+    output_append(r, data);
+  } else {
+    output_queue(r, data, !u->is_buffered, false);
+    output_pump(r);
+  }
+  --r->lua_running;
+}
+
+/// Gives the client what is there: unbuffered at once, else when a buffer's worth has come.
+static void flush(Upstream *u) {
+  Request *r = u->r;
+  if (!output_is_direct(r) || r->conn->is_closed) return;
+  if (u->is_buffered && r->out.body.bytes() < u->conf->buffers_size) return;
+  ++r->lua_running;
+  output_flush(r, true);
+  --r->lua_running;
+}
+
+/// The client has not taken enough of what it was given.
+static bool is_backed_up(const Upstream *u) {
+  const Request *r = u->r;
+  if (r->conn->is_closed) return false;
+  uint64_t limit = u->is_buffered ? u->conf->buffers_n * u->conf->buffers_size : u->conf->buffer_size;
+  return r->out.first || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
+}
+
+static void on_task(Task *t) {
+  Upstream *u = reinterpret_cast<Upstream *>(reinterpret_cast<char *>(t) - offsetof(Upstream, task));
+  if (u->is_ended) return;
+  go_on(u);
+}
+
+static void post(Upstream *u) {
+  u->task.run = on_task;
+  loop_of(u)->post(&u->task);
+}
+
+/// The output chain is on the stack below: later in the turn.
+static void on_output(OutWaiter *w, Rc) {
+  Upstream *u = reinterpret_cast<Upstream *>(reinterpret_cast<char *>(w) - offsetof(Upstream, waiter));
+  u->is_waiting = false;
+  post(u);
+}
+
+static void wait_for_client(Upstream *u) {
+  u->is_waiting = true;
+  u->waiter.done = on_output;
+  output_wait(u->r, &u->waiter, true);
+}
+
+/// The body's next bytes. True to go on reading; else the upstream may be over.
+static bool take_body(Upstream *u, Str in) {
+  Request *r = u->r;
+  Rc rc = u->module->body(u, in);
+  if (r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499), false;
+  if (rc == kError) return finish(u, 502), false;
+  if (rc == kDone) u->is_body_done = true;
+  if (u->is_body_done || r->out.is_last_queued) return finish(u, kOk), false;
+  return true;
+}
+
+static void end_of_stream(Upstream *u) {
+  if (u->module->end_of_stream(u) == kDone) return finish(u, kOk);
+  say(u, kLogError, 0, "upstream prematurely closed connection");
+  finish(u, 502);
+}
+
+static void read_body(Upstream *u) {
+  if (u->head_used < u->head_size) {  // what came with the head
+    Str rest = u->head_text().substr(u->head_used);
+    u->head_used = u->head_size;
+    if (!take_body(u, rest)) return;
+  }
+  char buf[kReadSize];
+  for (int i = 0; i < kReadsPerTurn; ++i) {
+    flush(u);
+    if (u->r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
+    if (is_backed_up(u)) {
+      outgoing_read_timeout(u->out, 0);
+      return wait_for_client(u);
+    }
+    if (!u->out->may_read) return outgoing_read_timeout(u->out, u->read_timeout);
+    ssize_t n = outgoing_recv(u->out, buf, sizeof buf);
+    if (n < 0 && errno == EAGAIN) return outgoing_read_timeout(u->out, u->read_timeout);
+    if (n < 0) {
+      say(u, kLogError, errno, "recv() failed");
+      return finish(u, 502);
+    }
+    if (n == 0) return end_of_stream(u);
+    if (!take_body(u, {buf, static_cast<size_t>(n)})) return;
+  }
+  post(u);
+}
+
+/// Something happened: goes on where it stood.
+static void go_on(Upstream *u) {
+  if (u->is_ended) return;
+  if (u->is_head_done && u->r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
+  if (!u->out || u->out->is_connecting || u->is_waiting) return;
+  if (!u->is_head_done) return read_head(u);
+  read_body(u);
+}
+
+// --- the end ---------------------------------------------------------------------------------------------------------
+
+/// Lets go of everything but what variables and logs tell of it.
+static void settle(Upstream *u) {
+  if (u->is_ended) return;
+  u->is_ended = true;
+  Request *r = u->r;
+  if (u->out && !u->out->is_connecting) report(u, false);
+  drop_connection(u);
+  end_attempt(u);
+  u->request.clear(r->core->net.blocks);
+  if (u->is_waiting) output_unwait(r, &u->waiter);
+  loop_of(u)->unpost(&u->task);
+}
+
+/// The last act: `rc` is kOk (the body is complete), kDone (to redirect_uri), or a status. The request may be gone afterwards.
+static void finish(Upstream *u, Rc rc) {
+  if (u->is_ended) return;
+  Request *r = u->r;
+  settle(u);
+  r->action = nullptr;
+  if (rc == kDone) {
+    Str uri = u->redirect_uri;
+    if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
+    size_t mark = uri.find('?');
+    return http_internal_redirect(r, uri.substr(0, mark), mark == Str::npos ? Str{} : uri.substr(mark + 1));
+  }
+  if (!u->is_head_done || rc == 499) return http_finalize(r, rc);
+  if (rc != kOk) {
+    r->is_truncated = true;
+    output_cut(r);
+  }
+  if (rc == kOk && !r->parent && r->resp.content_length < 0 && !r->out.is_serialized && output_is_direct(r))
+    output_flush(r, false);  // the upstream named no length, nor do we
+  http_finalize(r, kOk);
+}
+
+static void on_free(void *arg) { settle(static_cast<Upstream *>(arg)); }
+
+bool upstream_client_gone(Request *r) {
+  Upstream *u = r->upstream;
+  if (u->is_ended) return false;
+  if (u->conf->ignore_client_abort) return true;
+  if (!r->conn->is_closed) {  // half of it: as nginx does, the other half is not waited for
+    if (r->body.state == BodyState::reading) return true;
+    say(u, kLogInfo, 0,
+        "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too");
+    finish(u, 499);
+    return true;
+  }
+  settle(u);
+  return false;
+}
+
+// --- the beginning ---------------------------------------------------------------------------------------------------
+
+static Rc set_local(Upstream *u) {
+  if (u->conf->bind.parts.empty()) return kOk;
+  Str text = complex_value(u->r, u->conf->bind);
+  if (text.empty()) return kOk;
+  if (address_parse(text, 0, u->local)) {
+    u->has_local = true;
+    return kOk;
+  }
+  log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "invalid local address \"%.*s\"", static_cast<int>(text.size()),
+            text.data());
+  return kOk;
+}
+
+static uint32_t tries_of(const Upstream *u) {
+  uint32_t tries = u->peer.group ? static_cast<uint32_t>(u->peer.group->peers.size()) : 1;
+  uint32_t limit = u->conf->next_upstream_tries;
+  return limit && tries > limit ? limit : tries;
+}
+
+static void begin(Upstream *u) {
+  Request *r = u->r;
+  Rc rc = u->module->target(u);
+  if (rc == kOk) rc = u->module->create_request(u);
+  if (rc == kOk) rc = set_local(u);
+  if (rc != kOk) return finish(u, rc);
+  u->peer.tries = tries_of(u);
+  if (u->peer.group && u->peer.group->peers.size() > 64) u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
+  if (r->conn->peer_closed && !r->parent && !u->conf->ignore_client_abort && upstream_client_gone(r)) return;
+  connect_next(u);
+}
+
+static void on_body(Request *, Rc rc, void *arg) {
+  Upstream *u = static_cast<Upstream *>(arg);
+  if (rc != kOk) return finish(u, rc);
+  begin(u);
+}
+
+Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf) {
+  Upstream *u = r->arena.make<Upstream>();
+  if (r->upstream) u->attempts = r->upstream->attempts;
+  r->upstream = u;
+  request_on_free(r, on_free, u);
+  u->r = r;
+  u->module = module;
+  u->conf = conf;
+  u->connect_timeout = conf->connect_timeout;
+  u->send_timeout = conf->send_timeout;
+  u->read_timeout = conf->read_timeout;
+  u->is_buffered = conf->buffering;
+  u->head_capacity = static_cast<uint32_t>(conf->buffer_size);
+  u->head = static_cast<char *>(r->arena.alloc(u->head_capacity));
+  if (r->body.state == BodyState::unread && body_is_announced(r)) {
+    Rc rc = body_read(r, on_body, u);
+    if (rc == kAgain) return kAgain;
+    if (rc != kOk) {
+      finish(u, rc);
+      return kAgain;
+    }
+  }
+  begin(u);
+  return kAgain;
+}
+
+}  // namespace mw

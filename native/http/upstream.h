@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT
+// The engine that every upstream module shares: reads the client's body, connects (trying the next server as configured),
+// sends the request, has the module parse the reply's head, and streams the body through the output filters no faster than the
+// client takes it. Works for main requests and subrequests alike. An Upstream lives in its request's arena; the connection it
+// uses is closed, or given back to its pool, when it ends or its request is freed. Worker's thread.
+#pragma once
+#include "http/output.h"
+#include "http/request.h"
+#include "http/upstream_peers.h"
+#include "net/outgoing.h"
+
+namespace mw {
+
+struct Upstream;
+
+/// Why an attempt failed; bits of proxy_next_upstream.
+enum UpstreamFailure : uint32_t {
+  kFailError = 0x2,
+  kFailTimeout = 0x4,
+  kFailInvalidHeader = 0x8,
+  kFailHttp500 = 0x10,
+  kFailHttp502 = 0x20,
+  kFailHttp503 = 0x40,
+  kFailHttp504 = 0x80,
+  kFailHttp403 = 0x100,
+  kFailHttp404 = 0x200,
+  kFailHttp429 = 0x400,
+  kFailNonIdempotent = 0x4000,
+  kFailNoLive = 0x40000000
+};
+
+/// What differs between protocols.
+struct UpstreamModule {
+  /// The group or address to go to, and the texts of u->schema and u->uri. kOk or a status.
+  Rc (*target)(Upstream *u);
+  /// Fills u->request; called again for the next server. kOk or a status.
+  Rc (*create_request)(Upstream *u);
+  /// Reads the head from u->head_text(). kOk (u->head_used says where the body begins; status and headers of the reply are
+  /// in r->resp, or as process_headers puts them there), kAgain, or kError: invalid, logged.
+  Rc (*parse_head)(Upstream *u);
+  /// The head is good and will be used: puts its headers into the response. kOk, kDone when the request went elsewhere
+  /// (`redirect` is set), or a status.
+  Rc (*process_head)(Upstream *u);
+  /// Body bytes: upstream_emit() what belongs to the client. kOk when more is to come, kDone at the end, kError: invalid, logged.
+  Rc (*body)(Upstream *u, Str in);
+  /// The stream has ended. kDone when this ends the body truthfully, kError when it is cut.
+  Rc (*end_of_stream)(Upstream *u);
+};
+
+/// One attempt, for $upstream_addr and relatives.
+struct UpstreamAttempt {
+  Str peer;
+  int32_t status = 0;
+  uint64_t started_ms = 0;
+  int64_t connect_ms = -1, header_ms = -1, total_ms = -1;
+  uint64_t body_bytes = 0, bytes_in = 0, bytes_out = 0;
+  bool is_redirected = false;  ///< the first of another upstream: separated by ':'
+};
+
+struct Upstream {
+  Request *r = nullptr;
+  const UpstreamModule *module = nullptr;
+  const UpstreamConf *conf = nullptr;
+  PeerChoice peer;
+  Outgoing *out = nullptr;
+  Str schema;       ///< "http://"
+  Str host, port;   ///< $proxy_host, $proxy_port
+  Str uri;          ///< for the log
+  Chain request;    ///< bytes still to be sent
+  uint64_t request_length = 0;  ///< of the body that is sent
+  char *head = nullptr;
+  uint32_t head_size = 0, head_capacity = 0, head_used = 0;
+  int32_t status = 0;
+  Str status_line;
+  ArenaVec<HttpHeader> headers;  ///< of the reply, as sent
+  ArenaVec<UpstreamAttempt> attempts;
+  void *module_state = nullptr;
+  uint64_t first_ms = 0;  ///< of the first attempt
+  uint64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
+  OutWaiter waiter;
+  Task task;
+  PeerAddress local;
+  Str redirect_uri;
+  bool has_local = false;
+  bool is_request_sent = false;   ///< something of it may have reached a server
+  bool is_head_done = false;
+  bool is_waiting = false;        ///< for the client to take output
+  bool is_buffered = true;
+  bool is_ended = false;
+  bool is_body_done = false;
+  bool may_keep = false;          ///< the connection may serve another request
+  bool had_client_close = false;
+
+  UpstreamAttempt &attempt() { return attempts.data[attempts.size - 1]; }
+  Str head_text() const { return {head, head_size}; }
+};
+
+/// The content handler of a location with `conf`: kAgain, always; the request is finalized from here.
+Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf);
+/// Body bytes for the client.
+void upstream_emit(Upstream *u, Str data);
+/// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.
+bool upstream_client_gone(Request *r);
+/// ", upstream: "..."" for the log, or nothing.
+void upstream_log_tail(const Request *r, std::string &out);
+/// Resolves $upstream_* and $proxy_*.
+struct VarDef;
+bool upstream_variable_resolve(Str name, VarDef &def);
+
+}  // namespace mw

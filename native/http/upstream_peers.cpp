@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+// See upstream_peers.h.
+#include "http/upstream_peers.h"
+
+namespace mw {
+
+struct PeerTurn {
+  int64_t current = 0, effective = 0;
+  uint32_t fails = 0;
+  uint64_t accessed_s = 0, checked_s = 0;
+};
+
+struct GroupState {
+  std::vector<PeerTurn> turns;
+};
+
+struct PeerState {
+  std::vector<GroupState> groups;
+};
+
+// --- the table -------------------------------------------------------------------------------------------------------
+
+static std::string place(const SourcePos &pos) {
+  return pos.file.empty() ? std::string() : " in " + pos.file + ":" + std::to_string(pos.line);
+}
+
+static bool add_server(PeerGroup &group, const UpstreamServer &server, std::string &error) {
+  PeerAddress literal;
+  std::vector<PeerAddress> found;
+  if (address_parse(server.address, 80, literal)) {
+    found.push_back(literal);
+  } else {
+    size_t colon = server.address.rfind(':');
+    std::string host = server.address.substr(0, colon);
+    uint64_t port = 80;
+    bool is_good = colon == std::string::npos || str_to_u64(Str(server.address).substr(colon + 1), port);
+    if (!is_good || port == 0 || port > 65535) {
+      error = "invalid port in upstream \"" + server.address + "\"" + place(group.conf->pos);
+      return false;
+    }
+    if (host.starts_with("unix:") || host.starts_with("[") || !address_resolve(host, static_cast<uint16_t>(port), found)) {
+      error = "host not found in upstream \"" + server.address + "\"" + place(group.conf->pos);
+      return false;
+    }
+  }
+  for (const PeerAddress &a : found) {
+    char text[kAddressText];
+    group.peers.push_back({a, std::string(text, address_text(a, text)), &server});
+  }
+  return true;
+}
+
+std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &error) {
+  auto table = std::make_shared<PeerTable>();
+  for (const UpstreamGroup &conf : plan.upstreams) {
+    PeerGroup &group = table->groups.emplace_back();
+    group.conf = &conf;
+    for (bool backup : {false, true}) {
+      for (const UpstreamServer &s : conf.servers)
+        if (s.backup == backup && !add_server(group, s, error)) return nullptr;
+      if (!backup) group.primaries = static_cast<uint32_t>(group.peers.size());
+    }
+  }
+  return table;
+}
+
+std::shared_ptr<PeerState> peers_create_state(const PeerTable &table) {
+  auto state = std::make_shared<PeerState>();
+  for (const PeerGroup &group : table.groups) {
+    GroupState &g = state->groups.emplace_back();
+    g.turns.resize(group.peers.size());
+    for (size_t i = 0; i < group.peers.size(); ++i) g.turns[i].effective = group.peers[i].server->weight;
+  }
+  return state;
+}
+
+// --- the turn --------------------------------------------------------------------------------------------------------
+
+static bool was_tried(const PeerChoice &c, uint32_t i) {
+  return i < 64 ? (c.tried_bits >> i) & 1 : c.tried && c.tried[i];
+}
+static void mark_tried(PeerChoice &c, uint32_t i) {
+  if (i < 64)
+    c.tried_bits |= uint64_t{1} << i;
+  else if (c.tried)
+    c.tried[i] = 1;
+}
+
+/// The best of peers [from, to) that may be asked now, or -1.
+static int32_t choose_among(GroupState &g, PeerChoice &c, uint32_t from, uint32_t to, uint64_t now_s) {
+  int32_t best = -1;
+  int64_t total = 0;
+  for (uint32_t i = from; i < to; ++i) {
+    const UpstreamServer &s = *c.group->peers[i].server;
+    PeerTurn &t = g.turns[i];
+    if (was_tried(c, i) || s.down) continue;
+    if (s.max_fails && t.fails >= s.max_fails && now_s - t.checked_s <= s.fail_timeout / 1000) continue;
+    t.current += t.effective;
+    total += t.effective;
+    if (t.effective < s.weight) ++t.effective;
+    if (best < 0 || t.current > g.turns[static_cast<size_t>(best)].current) best = static_cast<int32_t>(i);
+  }
+  if (best < 0) return best;
+  PeerTurn &t = g.turns[static_cast<size_t>(best)];
+  t.current -= total;
+  if (now_s - t.checked_s > c.group->peers[static_cast<size_t>(best)].server->fail_timeout / 1000) t.checked_s = now_s;
+  return best;
+}
+
+bool peers_choose(PeerState *state, PeerChoice &c, uint64_t now_s) {
+  c.is_cached = false;
+  if (!c.group) return c.address.len != 0;
+  uint32_t n = static_cast<uint32_t>(c.group->peers.size());
+  if (n == 1) {
+    c.index = c.group->peers[0].server->down ? -1 : 0;
+  } else {
+    GroupState &g = state->groups[static_cast<size_t>(c.group_index)];
+    c.index = choose_among(g, c, 0, c.group->primaries, now_s);
+    if (c.index < 0) c.index = choose_among(g, c, c.group->primaries, n, now_s);
+    if (c.index >= 0) mark_tried(c, static_cast<uint32_t>(c.index));
+  }
+  if (c.index < 0) return false;
+  const GroupPeer &peer = c.group->peers[static_cast<size_t>(c.index)];
+  c.address = peer.address;
+  c.name = peer.name;
+  return true;
+}
+
+bool peers_report(PeerState *state, PeerChoice &c, bool failed, uint64_t now_s) {
+  if (c.tries > 0) --c.tries;
+  if (!c.group || c.index < 0) return false;
+  if (c.group->peers.size() == 1) {  // as in nginx a lone server is never given up, nor asked twice
+    c.tries = 0;
+    return false;
+  }
+  const UpstreamServer &s = *c.group->peers[static_cast<size_t>(c.index)].server;
+  PeerTurn &t = state->groups[static_cast<size_t>(c.group_index)].turns[static_cast<size_t>(c.index)];
+  if (!failed) {
+    if (t.accessed_s < t.checked_s) t.fails = 0;
+    return false;
+  }
+  ++t.fails;
+  t.accessed_s = t.checked_s = now_s;
+  if (s.max_fails == 0) return false;
+  t.effective -= s.weight / s.max_fails;
+  if (t.effective < 0) t.effective = 0;
+  return t.fails == s.max_fails;
+}
+
+}  // namespace mw

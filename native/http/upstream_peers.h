@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Upstream groups and the choice among their servers: nginx's smooth weighted round robin, with failures counted per worker.
+// The table of a plan is built on the control thread (names are looked up there) and shared; PeerState is a worker's own.
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "net/outgoing.h"
+
+namespace mw {
+
+/// One address of a group.
+struct GroupPeer {
+  PeerAddress address;
+  std::string name;  ///< "127.0.0.1:8080", as logs name it
+  const UpstreamServer *server = nullptr;
+};
+
+struct PeerGroup {
+  const UpstreamGroup *conf = nullptr;
+  std::vector<GroupPeer> peers;   ///< those in turn, then the backups
+  uint32_t primaries = 0;         ///< how many are no backups
+};
+
+struct PeerTable {
+  std::vector<PeerGroup> groups;  ///< by index of Plan::upstreams
+};
+
+/// Looks up every server of every group. Null with `error` (nginx's wording, with file:line) when a name is unknown.
+std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &error);
+
+/// What a worker remembers of groups: weights, failures, idle connections.
+struct PeerState;
+std::shared_ptr<PeerState> peers_create_state(const PeerTable &table);
+
+/// A request's way through the servers of a group, or its one fixed address.
+struct PeerChoice {
+  const PeerGroup *group = nullptr;  ///< null: a fixed address
+  int32_t group_index = -1;
+  int32_t index = -1;                ///< of the peer in use, or -1
+  uint32_t tries = 1;                ///< attempts left, this one included
+  uint64_t tried_bits = 0;           ///< of the first 64 peers
+  uint8_t *tried = nullptr;          ///< in the request's arena where there are more
+  PeerAddress address;
+  Str name;                          ///< of the chosen one
+  bool is_cached = false;            ///< the connection came from the pool
+};
+
+/// The next server. False when none is left: "no live upstreams".
+bool peers_choose(PeerState *state, PeerChoice &choice, uint64_t now_s);
+/// The attempt on it ended. True when this failure took it out of the turn for a while (to be logged).
+bool peers_report(PeerState *state, PeerChoice &choice, bool failed, uint64_t now_s);
+
+}  // namespace mw

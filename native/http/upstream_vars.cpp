@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT
+// Variables that upstream modules have: what the request met on its way ($upstream_addr ...), and the proxy's own.
+#include <stdio.h>
+
+#include "http/upstream.h"
+#include "http/variable.h"
+
+namespace mw {
+
+/// One value for each attempt: ", " between servers, " : " where an internal redirect led to another upstream.
+template <class Put>
+static bool each_attempt(Request *r, Str &out, Put put) {
+  if (!r->upstream || r->upstream->attempts.size == 0) return false;
+  std::string text;
+  for (const UpstreamAttempt &a : r->upstream->attempts) {
+    if (!text.empty()) text += a.is_redirected ? " : " : ", ";
+    put(a, text);
+  }
+  out = r->arena.dup(text);
+  return true;
+}
+
+static void put_time(std::string &to, int64_t ms) {
+  char text[32];
+  if (ms < 0) {
+    to += '-';
+    return;
+  }
+  snprintf(text, sizeof text, "%lld.%03lld", static_cast<long long>(ms / 1000), static_cast<long long>(ms % 1000));
+  to += text;
+}
+
+static bool get_addr(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { to += a.peer; });
+}
+static bool get_status(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) {
+    to += a.status ? std::to_string(a.status) : std::string("-");
+  });
+}
+static bool get_response_time(Request *r, const VarDef &, Str &out) {
+  uint64_t now = r->core->loop->now_ms();
+  return each_attempt(r, out, [now](const UpstreamAttempt &a, std::string &to) {
+    put_time(to, a.total_ms >= 0 ? a.total_ms : static_cast<int64_t>(now - a.started_ms));
+  });
+}
+static bool get_connect_time(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { put_time(to, a.connect_ms); });
+}
+static bool get_header_time(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { put_time(to, a.header_ms); });
+}
+static bool get_response_length(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { to += std::to_string(a.body_bytes); });
+}
+static bool get_bytes_received(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { to += std::to_string(a.bytes_in); });
+}
+static bool get_bytes_sent(Request *r, const VarDef &, Str &out) {
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { to += std::to_string(a.bytes_out); });
+}
+static bool get_cache_status(Request *, const VarDef &, Str &) { return false; }
+
+static bool get_proxy_host(Request *r, const VarDef &, Str &out) {
+  return r->upstream ? (out = r->upstream->host, out.data() != nullptr) : false;
+}
+static bool get_proxy_port(Request *r, const VarDef &, Str &out) {
+  return r->upstream ? (out = r->upstream->port, out.data() != nullptr) : false;
+}
+static bool get_body_length(Request *r, const VarDef &, Str &out) {
+  if (!r->upstream) return false;
+  out = r->arena.dup(std::to_string(r->upstream->request_length));
+  return true;
+}
+static bool get_forwarded_for(Request *r, const VarDef &, Str &out) {
+  std::string text;
+  for (const HttpHeader &h : r->head.headers)
+    if (str_iequal(h.name, "x-forwarded-for")) text.append(text.empty() ? "" : ", ").append(h.value);
+  char addr[64];
+  text.append(text.empty() ? "" : ", ").append(addr, connection_peer_text(r->conn, addr));
+  out = r->arena.dup(text);
+  return true;
+}
+
+/// A reply's header by name, '-' standing for '_'.
+static bool get_upstream_http(Request *r, const VarDef &def, Str &out) {
+  if (!r->upstream) return false;
+  std::string all;
+  bool is_found = false;
+  for (const HttpHeader &h : r->upstream->headers) {
+    if (h.name.size() != def.name.size()) continue;
+    bool same = true;
+    for (size_t i = 0; same && i < h.name.size(); ++i) {
+      unsigned char c = str_lower(static_cast<unsigned char>(h.name[i]));
+      same = (c == '-' ? '_' : c) == static_cast<unsigned char>(def.name[i]);
+    }
+    if (!same) continue;
+    all.append(is_found ? ", " : "").append(h.value);
+    is_found = true;
+  }
+  if (is_found) out = all.empty() ? Str("") : r->arena.dup(all);
+  return is_found;
+}
+
+static bool get_upstream_cookie(Request *r, const VarDef &def, Str &out) {
+  if (!r->upstream) return false;
+  for (const HttpHeader &h : r->upstream->headers) {
+    if (!str_iequal(h.name, "set-cookie")) continue;
+    Str pair = h.value.substr(0, h.value.find(';'));
+    size_t eq = pair.find('=');
+    if (eq != Str::npos && str_iequal(pair.substr(0, eq), def.name)) return out = pair.substr(eq + 1), true;
+  }
+  return false;
+}
+
+struct Named {
+  Str name;
+  bool (*get)(Request *, const VarDef &, Str &);
+};
+static constexpr Named kNames[] = {
+    {"upstream_addr", get_addr},
+    {"upstream_status", get_status},
+    {"upstream_response_time", get_response_time},
+    {"upstream_connect_time", get_connect_time},
+    {"upstream_header_time", get_header_time},
+    {"upstream_response_length", get_response_length},
+    {"upstream_bytes_received", get_bytes_received},
+    {"upstream_bytes_sent", get_bytes_sent},
+    {"upstream_cache_status", get_cache_status},
+    {"proxy_host", get_proxy_host},
+    {"proxy_port", get_proxy_port},
+    {"proxy_add_x_forwarded_for", get_forwarded_for},
+    {"proxy_internal_body_length", get_body_length},
+};
+static constexpr Named kPrefixes[] = {{"upstream_http_", get_upstream_http}, {"upstream_cookie_", get_upstream_cookie}};
+
+bool upstream_variable_resolve(Str name, VarDef &def) {
+  for (const Named &n : kNames)
+    if (n.name == name) {
+      def = {std::string(name), -1, n.get, nullptr};
+      return true;
+    }
+  for (const Named &n : kPrefixes)
+    if (name.size() > n.name.size() && name.starts_with(n.name)) {
+      def = {std::string(name.substr(n.name.size())), -1, n.get, nullptr};
+      return true;
+    }
+  return false;
+}
+
+void upstream_log_tail(const Request *r, std::string &out) {
+  const Upstream *u = r->upstream;
+  if (!u || u->peer.name.empty()) return;
+  out.append(", upstream: \"").append(u->schema).append(u->peer.name);
+  if (u->peer.name.starts_with("unix:") && !u->uri.empty()) out += ':';
+  out.append(u->uri).append("\"");
+}
+
+}  // namespace mw
