@@ -145,8 +145,8 @@ struct CookieFlags {
 /// What sends a location's requests to another server: proxy_pass, memc_pass, and all their settings.
 struct UpstreamConf {
   enum Kind : uint8_t { proxy, memc } kind = proxy;
-  ComplexValue pass;           ///< as written: "http://host/uri", or a group's name or address for memc_pass
-  int32_t group = -1;          ///< index into Plan::upstreams where `pass` is constant
+  ComplexValue pass;   ///< as written: "http://host/uri", or a group's name or address for memc_pass
+  int32_t group = -1;  ///< index into Plan::upstreams where `pass` is constant
   uint64_t connect_timeout = 60000, send_timeout = 60000, read_timeout = 60000;
   bool buffering = true;
   bool request_buffering = true;

@@ -2,6 +2,7 @@
 // The tree of directives into the plan: checks every directive against the table in nginx's order, applies its inheritance,
 // and notes every mistake.
 import { tmpdir } from "node:os";
+import { upstreamDefaults } from "./directives/proxy.js";
 import { directives, scriptOf, specOf } from "./directives/index.js";
 import { plainAccessLog } from "./directives/log.js";
 import { workerCount } from "./directives/main.js";
@@ -10,7 +11,8 @@ import { readLocations } from "./locations.js";
 import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
 import { readScript, type Chunk } from "./script.js";
 import { arityOf, storeOf, type Context, type Spec } from "./spec.js";
-import type { Directive, Place, Problems } from "./tree.js";
+import type { Directive, Place, Problems, Word } from "./tree.js";
+import { readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
 import { parseSize, parseText, parseTime } from "./words.js";
 
@@ -30,6 +32,10 @@ export interface Level {
   readonly conf: LocationConf;
   /** Members of ServerConf that http may set. */
   readonly server: Record<string, unknown>;
+  /** Members of UpstreamConf, for the proxy_pass that may stand in this block. */
+  readonly upstream: Record<string, unknown>;
+  /** Done when the block has been read. */
+  readonly atEnd: (() => void)[];
   /** Lists begun in this block, and the directive that began them: an inherited list is replaced, not extended. */
   readonly own: Map<string, string>;
 }
@@ -86,6 +92,8 @@ export class Compiler {
       shared_dicts: [],
       error_logs: [],
       env: [],
+      upstreams: [],
+      upstream_confs: [],
       servers: [],
       listens: [],
     };
@@ -130,13 +138,22 @@ export class Compiler {
       }
       this.#directive(d, name, spec!, level);
     }
+    for (const done of level.atEnd) done();
   }
 
   /** A block inside a block: takes what its directives pass on. */
   inner(level: Level, context: Context, isNamed = false): Level {
     const conf: LocationConf = { ...level.conf, ...notInherited(), scripts: [...level.conf.scripts] };
     conf.scripts[phases.indexOf("content")] = -1;
-    return { context, isNamed, conf, server: { ...level.server }, own: new Map() };
+    return {
+      context,
+      isNamed,
+      conf,
+      server: { ...level.server },
+      upstream: { ...level.upstream },
+      atEnd: [],
+      own: new Map(),
+    };
   }
 
   /** Adds to a list of LocationConf that replaces an inherited one; without an item only begins it. */
@@ -149,6 +166,13 @@ export class Compiler {
   /** A file name as configured, below the prefix where it is relative. */
   path(name: string): string {
     return name.startsWith("/") ? name : this.plan.prefix + name;
+  }
+
+  /** The bytes that a word means; undefined, with the mistake noted, where it means none. */
+  size(word: Word): number | undefined {
+    const bytes = parseSize(word.text);
+    if (bytes === undefined) this.problems.add(word, `invalid value "${word.text}"`);
+    return bytes;
   }
 
   /** The index of a variable that a text uses. */
@@ -196,6 +220,8 @@ export class Compiler {
       isNamed: false,
       conf: { scripts: phases.map(() => -1), ...notInherited(), types: 0 },
       server: {},
+      upstream: { ...upstreamDefaults },
+      atEnd: [],
       own: new Map(),
     };
     for (const [name, spec] of Object.entries<Spec>(directives)) {
@@ -255,6 +281,7 @@ export class Compiler {
     const store = storeOf(spec);
     if (store === "location") level.conf[member] = v;
     else if (store === "server") level.server[member] = v;
+    else if (store === "upstream") level.upstream[member] = v;
     else if (store === "control") this.control[member] = v;
     else if (store === "plan") this.plan[member] = v;
   }
@@ -272,6 +299,7 @@ export class Compiler {
     if (d.name === "types") return this.#types(d, level);
     if (d.name === "location") return; // read after the other directives of the block around it
     if (d.name === "server") return this.#server(d, level);
+    if (d.name === "upstream") return readUpstream(this, d);
     this.block(d.block!, this.inner(level, d.name as Context));
   }
 
@@ -359,7 +387,7 @@ const ownValues = Object.entries<Spec>(directives).filter(([, s]) => s.merge ===
 // Formats are named before they are used, wherever they stand; servers see all that http says.
 function inOrder(block: Directive[], context: Context): Directive[] {
   if (context === "http") {
-    const rank = (d: Directive) => (d.name === "log_format" ? 0 : d.name === "server" ? 2 : 1);
+    const rank = (d: Directive) => (d.name === "log_format" || d.name === "upstream" ? 0 : d.name === "server" ? 2 : 1);
     return block.toSorted((a, b) => rank(a) - rank(b));
   }
   return block;

@@ -3,6 +3,7 @@
 // out from the directive table.
 import type { DirectiveName, DirectiveTable } from "./directives/index.js";
 import type { Context, Typed } from "./spec.js";
+import type { UpstreamBlock } from "./upstream.js";
 
 // A brand and not the class alone: a configuration may have been written with another copy of this package.
 const brand = Symbol.for("moonwire.lua");
@@ -74,6 +75,7 @@ interface BlockTypes {
   server: readonly Block<"server">[] | Block<"server">;
   location: { readonly [match: string]: Block<"location"> };
   types: { readonly [mime: string]: Words };
+  upstream: { readonly [name: string]: UpstreamBlock };
 }
 
 type EnumOf<V> = (keyof V & string) | ("on" extends keyof V ? true : never) | ("off" extends keyof V ? false : never);

@@ -91,6 +91,7 @@ class Reader {
         return { ...at, name, args: [], block: this.block(item, at) };
       });
     }
+    if (name === "upstream") return this.#upstreams(value, place);
     if (name !== "location" && name !== "types") return [{ ...place, name, args: [], block: this.block(value, place) }];
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
@@ -104,6 +105,25 @@ class Reader {
       return { ...at, name, args, block: this.block(item, at) };
     });
     return name === "types" ? [{ ...place, name, args: [], block: entries }] : entries;
+  }
+
+  #upstreams(value: unknown, place: Place): Directive[] {
+    if (!isObject(value)) {
+      this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
+      return [];
+    }
+    return Object.entries(value).map(([key, item]): Directive => {
+      const at = { ...place, ...this.#finder.find(key), path: `${place.path}[${JSON.stringify(key)}]` };
+      if (!isObject(item)) this.#problems.add(at, `expected an object, not ${nameOf(item)}`);
+      const block = Object.entries(isObject(item) ? item : {}).flatMap(([property, v]): Directive[] => {
+        const name = property.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
+        const inside = { ...at, path: `${at.path}.${property}` };
+        if (name.endsWith("_by_lua")) return this.#script(name, v, inside);
+        const lists = name === "server" && Array.isArray(v) ? (v as unknown[]) : [v];
+        return lists.map((words) => ({ ...inside, name, args: this.#words(words, inside, true) }));
+      });
+      return { ...at, name: "upstream", args: [word(key, at)], block };
+    });
   }
 
   // The words of each directive that a value stands for.

@@ -69,6 +69,10 @@ export interface Plan {
   shared_dicts: { name: string; size: number }[];
   error_logs: ErrorLog[];
   env: string[];
+  /** Members of UpstreamGroup of config.h. */
+  upstreams: { [member: string]: unknown; name: string; servers: Record<string, unknown>[] }[];
+  /** Members of UpstreamConf. */
+  upstream_confs: Record<string, unknown>[];
   servers: ServerConf[];
   listens: Listen[];
 }

@@ -32,8 +32,8 @@ export type Form = "one" | "words" | "list" | "map";
 /** How an inner block stands to an outer one: takes its value, takes its list unless it begins its own, or takes nothing. */
 export type Merge = "inherit" | "replace" | "none";
 
-/** The struct of native/config.h that holds it; `control` stays in TypeScript, `none` has no effect here. */
-export type Store = "plan" | "control" | "server" | "location" | "none";
+/** The struct of native/config.h that holds it (UpstreamConf: `upstream`); `control` stays in TypeScript, `none` has no effect here. */
+export type Store = "plan" | "control" | "server" | "location" | "upstream" | "none";
 
 /** Carries the TypeScript type of a directive's value; never read. */
 export interface Typed<T> {

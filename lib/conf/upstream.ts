@@ -87,7 +87,8 @@ function readParam(server: Record<string, unknown>, word: Word): boolean {
 function readNumber(c: Compiler, d: Directive, group: Group, member: "keepalive" | "keepalive_requests"): void {
   const n = d.args[0]?.text ?? "";
   if (d.args.length !== 1) return c.problems.add(d, `invalid number of arguments in "${d.name}" directive`);
-  if (!/^\d{1,9}$/.test(n) || n === "0") return c.problems.add(d.args[0]!, `invalid value "${n}" in "${d.name}" directive`);
+  if (!/^\d{1,9}$/.test(n) || n === "0")
+    return c.problems.add(d.args[0]!, `invalid value "${n}" in "${d.name}" directive`);
   group[member] = Number(n);
 }
 

@@ -7,11 +7,20 @@ export const builtin: ReadonlySet<string> = new Set(
     "server_protocol remote_addr remote_port binary_remote_addr server_addr server_port connection connection_requests " +
     "document_root realpath_root request_filename status body_bytes_sent bytes_sent request_time request_length " +
     "request_completion request_body request_body_file request_id content_length content_type limit_rate remote_user " +
-    "nginx_version pid msec time_local time_iso8601"
+    "nginx_version pid msec time_local time_iso8601 upstream_addr upstream_status upstream_response_time " +
+    "upstream_connect_time upstream_header_time upstream_response_length upstream_bytes_received upstream_bytes_sent " +
+    "upstream_cache_status proxy_host proxy_port proxy_add_x_forwarded_for proxy_internal_body_length"
   ).split(" "),
 );
 /** Beginnings of names that stand for whatever follows. */
-export const families: readonly string[] = ["arg_", "http_", "cookie_", "sent_http_"];
+export const families: readonly string[] = [
+  "arg_",
+  "http_",
+  "cookie_",
+  "sent_http_",
+  "upstream_http_",
+  "upstream_cookie_",
+];
 
 /** True for a variable that exists without a `set`. */
 export function isBuiltinVariable(name: string): boolean {

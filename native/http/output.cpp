@@ -111,7 +111,8 @@ static void frame_to_connection(Request *r, bool last) {
   if (last && !o.is_last_framed) {
     o.is_last_framed = true;
     if (o.is_chunked && !o.is_bodiless && !o.is_cut) to.append(pool, "0\r\n\r\n");
-    if (!o.is_bodiless && !o.is_cut && r->resp.content_length >= 0 && o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
+    if (!o.is_bodiless && !o.is_cut && r->resp.content_length >= 0 &&
+        o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
       log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is shorter than its Content-Length");
       r->keepalive = false;
     }

@@ -101,7 +101,7 @@ struct Output {
   bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
   bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
   Sink sink = Sink::connection;
-  bool is_cut = false;  ///< see output_cut()
+  bool is_cut = false;       ///< see output_cut()
   bool is_finished = false;  ///< the request's end was started
   bool is_bodiless = false;  ///< HEAD, 204, 304, 1xx
   uint64_t body_bytes = 0;   ///< body bytes framed so far
@@ -199,7 +199,7 @@ struct Request {
   Response resp;
   Output out;
   BodyState body;
-  Upstream *upstream = nullptr;  ///< the latest, see upstream.h
+  Upstream *upstream = nullptr;                        ///< the latest, see upstream.h
   const char *raw_uri = nullptr, *raw_args = nullptr;  ///< where uri and args lie while they are the client's own
   const char *located_uri = nullptr;                   ///< where uri lay when the location was found
   Task pump_task;

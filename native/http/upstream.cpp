@@ -105,9 +105,7 @@ static int32_t status_of(uint32_t failure) {
   }
 }
 
-static bool is_idempotent(const Request *r) {
-  return !(r->method_id & (kMethodPost | kMethodLock | kMethodPatch));
-}
+static bool is_idempotent(const Request *r) { return !(r->method_id & (kMethodPost | kMethodLock | kMethodPatch)); }
 
 static void report(Upstream *u, bool failed) {
   Request *r = u->r;
@@ -458,7 +456,8 @@ static void begin(Upstream *u) {
   if (rc == kOk) rc = set_local(u);
   if (rc != kOk) return finish(u, rc);
   u->peer.tries = tries_of(u);
-  if (u->peer.group && u->peer.group->peers.size() > 64) u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
+  if (u->peer.group && u->peer.group->peers.size() > 64)
+    u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
   if (r->conn->peer_closed && !r->parent && !u->conf->ignore_client_abort && upstream_client_gone(r)) return;
   connect_next(u);
 }

@@ -63,10 +63,10 @@ struct Upstream {
   const UpstreamConf *conf = nullptr;
   PeerChoice peer;
   Outgoing *out = nullptr;
-  Str schema;       ///< "http://"
-  Str host, port;   ///< $proxy_host, $proxy_port
-  Str uri;          ///< for the log
-  Chain request;    ///< bytes still to be sent
+  Str schema;                   ///< "http://"
+  Str host, port;               ///< $proxy_host, $proxy_port
+  Str uri;                      ///< for the log
+  Chain request;                ///< bytes still to be sent
   uint64_t request_length = 0;  ///< of the body that is sent
   char *head = nullptr;
   uint32_t head_size = 0, head_capacity = 0, head_used = 0;
@@ -82,13 +82,13 @@ struct Upstream {
   PeerAddress local;
   Str redirect_uri;
   bool has_local = false;
-  bool is_request_sent = false;   ///< something of it may have reached a server
+  bool is_request_sent = false;  ///< something of it may have reached a server
   bool is_head_done = false;
-  bool is_waiting = false;        ///< for the client to take output
+  bool is_waiting = false;  ///< for the client to take output
   bool is_buffered = true;
   bool is_ended = false;
   bool is_body_done = false;
-  bool may_keep = false;          ///< the connection may serve another request
+  bool may_keep = false;  ///< the connection may serve another request
   bool had_client_close = false;
 
   UpstreamAttempt &attempt() { return attempts.data[attempts.size - 1]; }

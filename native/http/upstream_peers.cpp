@@ -38,7 +38,8 @@ static bool add_server(PeerGroup &group, const UpstreamServer &server, std::stri
       error = "invalid port in upstream \"" + server.address + "\"" + place(group.conf->pos);
       return false;
     }
-    if (host.starts_with("unix:") || host.starts_with("[") || !address_resolve(host, static_cast<uint16_t>(port), found)) {
+    if (host.starts_with("unix:") || host.starts_with("[") ||
+        !address_resolve(host, static_cast<uint16_t>(port), found)) {
       error = "host not found in upstream \"" + server.address + "\"" + place(group.conf->pos);
       return false;
     }

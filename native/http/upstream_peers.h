@@ -20,8 +20,8 @@ struct GroupPeer {
 
 struct PeerGroup {
   const UpstreamGroup *conf = nullptr;
-  std::vector<GroupPeer> peers;   ///< those in turn, then the backups
-  uint32_t primaries = 0;         ///< how many are no backups
+  std::vector<GroupPeer> peers;  ///< those in turn, then the backups
+  uint32_t primaries = 0;        ///< how many are no backups
 };
 
 struct PeerTable {
@@ -39,13 +39,13 @@ std::shared_ptr<PeerState> peers_create_state(const PeerTable &table);
 struct PeerChoice {
   const PeerGroup *group = nullptr;  ///< null: a fixed address
   int32_t group_index = -1;
-  int32_t index = -1;                ///< of the peer in use, or -1
-  uint32_t tries = 1;                ///< attempts left, this one included
-  uint64_t tried_bits = 0;           ///< of the first 64 peers
-  uint8_t *tried = nullptr;          ///< in the request's arena where there are more
+  int32_t index = -1;        ///< of the peer in use, or -1
+  uint32_t tries = 1;        ///< attempts left, this one included
+  uint64_t tried_bits = 0;   ///< of the first 64 peers
+  uint8_t *tried = nullptr;  ///< in the request's arena where there are more
   PeerAddress address;
-  Str name;                          ///< of the chosen one
-  bool is_cached = false;            ///< the connection came from the pool
+  Str name;                ///< of the chosen one
+  bool is_cached = false;  ///< the connection came from the pool
 };
 
 /// The next server. False when none is left: "no live upstreams".

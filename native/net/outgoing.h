@@ -41,12 +41,12 @@ struct Outgoing {
   uint64_t opened_ms = 0;                               ///< monotonic
   uint64_t bytes_in = 0, bytes_out = 0;
   int fd = -1;
-  uint32_t uses = 0;           ///< exchanges before this one
+  uint32_t uses = 0;  ///< exchanges before this one
   bool is_connecting = false;
   bool is_closed = false;
-  bool may_read = false;       ///< the kernel may have input: recv has not said EAGAIN since the last event
-  bool peer_closed = false;    ///< the peer's end of stream, or an error, was announced
-  bool is_blocked = false;     ///< a send could not take all: writable() will be called
+  bool may_read = false;     ///< the kernel may have input: recv has not said EAGAIN since the last event
+  bool peer_closed = false;  ///< the peer's end of stream, or an error, was announced
+  bool is_blocked = false;   ///< a send could not take all: writable() will be called
   PeerAddress peer;
 };
 

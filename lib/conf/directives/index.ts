@@ -8,9 +8,10 @@ import { limits } from "./limits.js";
 import { log } from "./log.js";
 import { lua } from "./lua.js";
 import { main } from "./main.js";
+import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
 
-export const directives = { ...main, ...http, ...limits, ...responses, ...log, ...lua, ...accepted };
+export const directives = { ...main, ...http, ...limits, ...responses, ...log, ...proxy, ...lua, ...accepted };
 
 export type DirectiveTable = typeof directives;
 export type DirectiveName = keyof DirectiveTable;

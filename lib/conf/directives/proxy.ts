@@ -60,12 +60,60 @@ export const proxy = {
     type: typed<string>(),
     about: "the server that answers: `http://HOST[:PORT][/URI]`, a unix socket, or the name of an `upstream`",
   },
-  proxy_connect_timeout: { module, in: everywhere, kind: "time", store, member: "connect_timeout", default: "60s", about: "longest wait for a connection to the server" },
-  proxy_send_timeout: { module, in: everywhere, kind: "time", store, member: "send_timeout", default: "60s", about: "longest wait between two writes to the server" },
-  proxy_read_timeout: { module, in: everywhere, kind: "time", store, member: "read_timeout", default: "60s", about: "longest wait between two reads from the server" },
-  proxy_buffering: { module, in: everywhere, kind: "flag", store, member: "buffering", default: "on", about: "the client gets the reply in buffers; off: as it comes" },
-  proxy_request_buffering: { module, in: everywhere, kind: "flag", store, member: "request_buffering", default: "on", about: "accepted: request bodies are always read whole before they are sent on" },
-  proxy_buffer_size: { module, in: everywhere, kind: "size", store, member: "buffer_size", default: "4k", about: "longest head of a reply" },
+  proxy_connect_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    store,
+    member: "connect_timeout",
+    default: "60s",
+    about: "longest wait for a connection to the server",
+  },
+  proxy_send_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    store,
+    member: "send_timeout",
+    default: "60s",
+    about: "longest wait between two writes to the server",
+  },
+  proxy_read_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    store,
+    member: "read_timeout",
+    default: "60s",
+    about: "longest wait between two reads from the server",
+  },
+  proxy_buffering: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "buffering",
+    default: "on",
+    about: "the client gets the reply in buffers; off: as it comes",
+  },
+  proxy_request_buffering: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "request_buffering",
+    default: "on",
+    about: "accepted: request bodies are always read whole before they are sent on",
+  },
+  proxy_buffer_size: {
+    module,
+    in: everywhere,
+    kind: "size",
+    store,
+    member: "buffer_size",
+    default: "4k",
+    about: "longest head of a reply",
+  },
   proxy_buffers: {
     ...own,
     args: [2, 2],
@@ -75,9 +123,33 @@ export const proxy = {
     type: typed<string | readonly [number: number, size: number | string]>(),
     about: "how much of a reply waits for a slow client, as number and size",
   },
-  proxy_busy_buffers_size: { module, in: everywhere, kind: "size", store, member: "busy_buffers_size", default: "8k", about: "accepted, no effect: `proxy_buffers` bounds what waits" },
-  proxy_ignore_client_abort: { module, in: everywhere, kind: "flag", store, member: "ignore_client_abort", default: "off", about: "goes on with the server when the client has gone" },
-  proxy_intercept_errors: { module, in: everywhere, kind: "flag", store, member: "intercept_errors", default: "off", about: "`error_page` holds for the server's errors too" },
+  proxy_busy_buffers_size: {
+    module,
+    in: everywhere,
+    kind: "size",
+    store,
+    member: "busy_buffers_size",
+    default: "8k",
+    about: "accepted, no effect: `proxy_buffers` bounds what waits",
+  },
+  proxy_ignore_client_abort: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "ignore_client_abort",
+    default: "off",
+    about: "goes on with the server when the client has gone",
+  },
+  proxy_intercept_errors: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "intercept_errors",
+    default: "off",
+    about: "`error_page` holds for the server's errors too",
+  },
   proxy_next_upstream: {
     ...own,
     args: [1, many],
@@ -87,8 +159,24 @@ export const proxy = {
     type: typed<string | readonly string[]>(),
     about: "failures after which the next server is tried",
   },
-  proxy_next_upstream_tries: { module, in: everywhere, kind: "number", store, member: "next_upstream_tries", default: "0", about: "most servers tried; 0 is no limit" },
-  proxy_next_upstream_timeout: { module, in: everywhere, kind: "time", store, member: "next_upstream_timeout", default: "0", about: "time for all tries; 0 is no limit" },
+  proxy_next_upstream_tries: {
+    module,
+    in: everywhere,
+    kind: "number",
+    store,
+    member: "next_upstream_tries",
+    default: "0",
+    about: "most servers tried; 0 is no limit",
+  },
+  proxy_next_upstream_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    store,
+    member: "next_upstream_timeout",
+    default: "0",
+    about: "time for all tries; 0 is no limit",
+  },
   proxy_bind: {
     ...own,
     args: [1, 2],
@@ -108,15 +196,38 @@ export const proxy = {
     type: typed<"1.0" | "1.1">(),
     about: "HTTP version of requests to the server",
   },
-  proxy_method: { module, in: everywhere, kind: "complex", store, member: "method", about: "method of requests to the server, in place of the client's" },
+  proxy_method: {
+    module,
+    in: everywhere,
+    kind: "complex",
+    store,
+    member: "method",
+    about: "method of requests to the server, in place of the client's",
+  },
   proxy_set_body: {
     ...own,
     read: readSetBody,
     type: typed<string>(),
     about: "body of requests to the server, in place of the client's",
   },
-  proxy_pass_request_body: { module, in: everywhere, kind: "flag", store, member: "pass_request_body", default: "on", about: "the client's body is sent on" },
-  proxy_pass_request_headers: { module, in: everywhere, kind: "flag", store, member: "pass_request_headers", default: "on", about: "the client's headers are sent on" },
+  proxy_pass_request_body: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "pass_request_body",
+    default: "on",
+    about: "the client's body is sent on",
+  },
+  proxy_pass_request_headers: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "pass_request_headers",
+    default: "on",
+    about: "the client's headers are sent on",
+  },
   proxy_set_header: {
     ...own,
     args: [2, 2],
@@ -126,8 +237,24 @@ export const proxy = {
     type: typed<Pairs>(),
     about: "a header of requests to the server; an empty value leaves it out",
   },
-  proxy_hide_header: { ...own, args: [1, 1], form: "list", repeat: true, read: readNames, type: typed<string | readonly string[]>(), about: "a header of replies that the client does not get" },
-  proxy_pass_header: { ...own, args: [1, 1], form: "list", repeat: true, read: readNames, type: typed<string | readonly string[]>(), about: "a header of replies that would else be hidden: Date, Server, X-Accel-..." },
+  proxy_hide_header: {
+    ...own,
+    args: [1, 1],
+    form: "list",
+    repeat: true,
+    read: readNames,
+    type: typed<string | readonly string[]>(),
+    about: "a header of replies that the client does not get",
+  },
+  proxy_pass_header: {
+    ...own,
+    args: [1, 1],
+    form: "list",
+    repeat: true,
+    read: readNames,
+    type: typed<string | readonly string[]>(),
+    about: "a header of replies that would else be hidden: Date, Server, X-Accel-...",
+  },
   proxy_ignore_headers: {
     ...own,
     args: [1, many],
@@ -145,8 +272,24 @@ export const proxy = {
     type: typed<string | { readonly [from: string]: string }>(),
     about: "changes Location and Refresh of replies: a text and what stands for it, `default` or `off`",
   },
-  proxy_cookie_domain: { ...own, args: [1, 2], form: "map", repeat: true, read: readCookie, type: typed<string | { readonly [from: string]: string }>(), about: "changes the domain of cookies in replies" },
-  proxy_cookie_path: { ...own, args: [1, 2], form: "map", repeat: true, read: readCookie, type: typed<string | { readonly [from: string]: string }>(), about: "changes the path of cookies in replies" },
+  proxy_cookie_domain: {
+    ...own,
+    args: [1, 2],
+    form: "map",
+    repeat: true,
+    read: readCookie,
+    type: typed<string | { readonly [from: string]: string }>(),
+    about: "changes the domain of cookies in replies",
+  },
+  proxy_cookie_path: {
+    ...own,
+    args: [1, 2],
+    form: "map",
+    repeat: true,
+    read: readCookie,
+    type: typed<string | { readonly [from: string]: string }>(),
+    about: "changes the path of cookies in replies",
+  },
   proxy_temp_file_write_size: ignored("size"),
   proxy_max_temp_file_size: ignored("offset"),
   proxy_headers_hash_max_size: ignored("number"),
@@ -205,7 +348,12 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
 }
 
 /** Makes the settings of this block, all of them, an UpstreamConf when the block has been read. */
-export function addPass(c: Compiler, d: Directive, level: Level, own: { kind: number; pass: ComplexValue; group: number }): void {
+export function addPass(
+  c: Compiler,
+  d: Directive,
+  level: Level,
+  own: { kind: number; pass: ComplexValue; group: number },
+): void {
   if (level.own.has("upstream")) return c.problems.add(d, "is duplicate");
   level.own.set("upstream", d.name);
   const confs = c.plan.upstream_confs;
@@ -324,7 +472,8 @@ function readCookie(c: Compiler, d: Directive, level: Level): void {
 }
 
 function addReplacement(c: Compiler, level: Level, member: string, from: Word, to: Word): void {
-  if (from.text.startsWith("~")) return c.problems.add(from, `regular expressions in "proxy_${member}" are not supported`);
+  if (from.text.startsWith("~"))
+    return c.problems.add(from, `regular expressions in "proxy_${member}" are not supported`);
   const [a, b] = [c.text(from.text, from), c.text(to.text, to)];
   if (a !== undefined && b !== undefined) push(level, member, { kind: 0, from: a, to: b });
 }

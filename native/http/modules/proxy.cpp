@@ -103,7 +103,8 @@ static bool is_untouched(const Request *r) {
 }
 
 static Str join(Request *r, Str a, Str b, Str args) {
-  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + args.size() + 1)), *at = str_put(str_put(to, a), b);
+  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + args.size() + 1)),
+       *at = str_put(str_put(to, a), b);
   if (!args.empty()) {
     *at++ = '?';
     at = str_put(at, args);
@@ -169,7 +170,8 @@ static bool is_replaced(const UpstreamConf &conf, Str name) {
 
 static Str number_text(Request *r, uint64_t n) {
   char text[24];
-  return r->arena.dup({text, static_cast<size_t>(snprintf(text, sizeof text, "%llu", static_cast<unsigned long long>(n)))});
+  return r->arena.dup(
+      {text, static_cast<size_t>(snprintf(text, sizeof text, "%llu", static_cast<unsigned long long>(n)))});
 }
 
 struct SentBody {
@@ -203,7 +205,8 @@ static SentBody body_of(Upstream *u) {
 
 static Str default_value(Upstream *u, Str name, const SentBody &body) {
   if (name == "Host") return u->host;
-  if (name == "Connection") return u->conf->http_minor == 0 || !u->peer.group || !u->peer.group->conf->keepalive ? Str("close") : Str("");
+  if (name == "Connection")
+    return u->conf->http_minor == 0 || !u->peer.group || !u->peer.group->conf->keepalive ? Str("close") : Str("");
   if (name == "Content-Length" && body.has_length) return number_text(u->r, body.size);
   return {};
 }

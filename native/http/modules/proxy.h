@@ -9,8 +9,8 @@ namespace mw {
 
 /// What the module keeps of one request; in its arena.
 struct ProxyState {
-  Str uri;                 ///< path and query of proxy_pass, empty when it has none
-  int64_t left = -1;       ///< of the reply's body; -1: until the end of the stream
+  Str uri;            ///< path and query of proxy_pass, empty when it has none
+  int64_t left = -1;  ///< of the reply's body; -1: until the end of the stream
   bool is_chunked = false;
   bool has_failed = false;
   ChunkedDecoder decoder;

@@ -32,7 +32,8 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
     if (str_iequal(h.name, "content-length")) {
       uint64_t n;
       if (has_length) return invalid(u, "upstream sent duplicate header line:", h.value);
-      if (!str_to_u64(h.value, n) || n > INT64_MAX) return invalid(u, "upstream sent invalid \"Content-Length\" header:", h.value);
+      if (!str_to_u64(h.value, n) || n > INT64_MAX)
+        return invalid(u, "upstream sent invalid \"Content-Length\" header:", h.value);
       has_length = true;
       s->left = static_cast<int64_t>(n);
     } else if (str_iequal(h.name, "transfer-encoding")) {
@@ -80,11 +81,18 @@ Rc proxy_parse_head(Upstream *u) {
 
 // --- the client's head -----------------------------------------------------------------------------------------------
 
-static constexpr Str kHidden[] = {"date", "server", "x-pad", "x-accel-expires", "x-accel-redirect", "x-accel-limit-rate",
-                                  "x-accel-buffering", "x-accel-charset"};
+static constexpr Str kHidden[] = {"date",
+                                  "server",
+                                  "x-pad",
+                                  "x-accel-expires",
+                                  "x-accel-redirect",
+                                  "x-accel-limit-rate",
+                                  "x-accel-buffering",
+                                  "x-accel-charset"};
 /// Of the hop between upstream and us: never passed on.
-static constexpr Str kHop[] = {"connection", "keep-alive", "transfer-encoding", "content-length", "status", "upgrade",
-                               "proxy-connection", "te", "trailer"};
+static constexpr Str kHop[] = {"connection",       "keep-alive", "transfer-encoding",
+                               "content-length",   "status",     "upgrade",
+                               "proxy-connection", "te",         "trailer"};
 
 static bool is_listed(const std::vector<std::string> &list, Str name) {
   for (const std::string &s : list)
@@ -156,7 +164,8 @@ static void pass_header(Upstream *u, const HttpHeader &h) {
 
 static Rc accel_redirect(Upstream *u, Str to) {
   Request *r = u->r;
-  static constexpr Str kKept[] = {"content-type", "set-cookie", "content-disposition", "cache-control", "expires", "accept-ranges"};
+  static constexpr Str kKept[] = {"content-type",  "set-cookie", "content-disposition",
+                                  "cache-control", "expires",    "accept-ranges"};
   for (const HttpHeader &h : u->headers)
     for (Str name : kKept)
       if (str_iequal(h.name, name)) response_add_header(r, h.name, h.value);
@@ -220,7 +229,8 @@ Rc proxy_body(Upstream *u, Str in) {
   s->left -= static_cast<int64_t>(n);
   if (n < in.size()) {
     u->may_keep = false;
-    log_write(u->r->log(), kLogWarn, 0, &u->r->log_ctx, "upstream sent more data than specified in \"Content-Length\" header");
+    log_write(u->r->log(), kLogWarn, 0, &u->r->log_ctx,
+              "upstream sent more data than specified in \"Content-Length\" header");
   }
   return s->left == 0 ? kDone : kOk;
 }

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+// Upstream servers and clients that misbehave: what the client gets, and what the error log says.
+import test from "ava";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { startMoonwire, splitResponse, waitFor } from "../helpers/index.js";
+import { answering, httpServer, rawServer } from "../helpers/upstream.js";
+
+const head = (path = "/") => `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`;
+const behind = async (t, serve, { location = "", ...rest } = {}) => {
+  const port = await rawServer(t, serve);
+  return startMoonwire(t, { server: `location / { ${location} proxy_pass http://127.0.0.1:${port}; }`, ...rest });
+};
+
+test("nobody listens", async (t) => {
+  const s = await startMoonwire(t, { server: "location / { proxy_pass http://127.0.0.1:1; }" });
+  const res = await s.get("/x?y");
+  t.is(res.status, 502);
+  t.regex(res.body, /<h1>502 Bad Gateway<\/h1>/);
+  t.regex(
+    s.log(),
+    /\[error\].*connect\(\) failed \(111: Connection refused\) while connecting to upstream, client: 127.0.0.1, server: .*, request: "GET \/x\?y HTTP\/1.1", upstream: "http:\/\/127.0.0.1:1\/x\?y", host: "/,
+  );
+});
+
+const malformed = {
+  "no status line": [
+    "garbage\r\n\r\n",
+    /upstream sent no valid HTTP\/1.0 header while reading response header from upstream/,
+  ],
+  "another version": ["HTTP/2.0 200 OK\r\n\r\n", /no valid HTTP\/1.0 header/],
+  "a bad field": ["HTTP/1.1 200 OK\r\nbad header: x\r\n\r\n", /upstream sent invalid header: "bad header: x"/],
+  "two lengths": [
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+    /upstream sent duplicate header line/,
+  ],
+  "a bad length": ["HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", /upstream sent invalid "Content-Length" header/],
+  "a huge length": ["HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", /invalid "Content-Length"/],
+  "length and chunks": [
+    "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    /"Content-Length" and "Transfer-Encoding" headers at the same time/,
+  ],
+  "another coding": ["HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", /unknown "Transfer-Encoding": "gzip"/],
+  "a large head": [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(5000)}\r\n\r\n`, /upstream sent too big header/],
+  nothing: ["", /upstream prematurely closed connection while reading response header from upstream/],
+  "half a head": ["HTTP/1.1 200 OK\r\nX: 1", /upstream prematurely closed connection while reading response header/],
+  "another protocol": ["HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", /upstream switched protocols unasked/],
+};
+for (const [what, [bytes, line]] of Object.entries(malformed))
+  test(`502: ${what}`, async (t) => {
+    const s = await behind(t, answering(bytes));
+    t.is((await s.get("/")).status, 502);
+    t.regex(s.log(), line);
+  });
+
+test("a reset before the head, and in the body", async (t) => {
+  const s = await behind(t, (socket, text) => {
+    if (text.includes("GET /body")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    setTimeout(() => socket.resetAndDestroy(), 50);
+  });
+  t.is((await s.get("/head")).status, 502);
+  t.regex(s.log(), /recv\(\) failed \(104: Connection reset by peer\) while reading response header from upstream/);
+  const cut = splitResponse(await s.raw(head("/body")));
+  t.like(cut, { status: 200, body: "abc" });
+  t.regex(s.log(), /recv\(\) failed \(104: Connection reset by peer\) while reading upstream/);
+});
+
+const cuts = {
+  "a length": ["Content-Length: 10\r\n\r\nabc", "abc"],
+  chunks: ["Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "3\r\nabc\r\n"],
+  "a bad chunk": ["Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz\r\n", "3\r\nabc\r\n"],
+};
+for (const [what, [bytes, body]] of Object.entries(cuts))
+  test(`a body cut short, told by ${what}: the client sees that it is not whole`, async (t) => {
+    const s = await behind(t, answering(`HTTP/1.1 200 OK\r\n${bytes}`));
+    const res = splitResponse(await s.raw(head().replace("Connection: close\r\n", "")));
+    t.is(res.status, 200);
+    t.is(res.body, body);
+    t.regex(
+      s.log(),
+      /upstream prematurely closed connection while reading upstream|upstream sent invalid chunked response/,
+    );
+    await t.throwsAsync(s.get("/"), { message: "aborted" });
+  });
+
+test("a reply that comes byte by byte", async (t) => {
+  const bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\n";
+  const s = await behind(t, async (socket) => {
+    socket.setNoDelay(true);
+    for (const c of bytes) {
+      socket.write(c);
+      await sleep(1);
+    }
+    socket.end();
+  });
+  const res = await s.get("/");
+  t.like(res, { status: 200, body: "hello" });
+  t.is(res.headers["x-a"], "b");
+});
+
+test("timeouts: before the head 504, in the body a cut", async (t) => {
+  const s = await behind(
+    t,
+    (socket, text) => {
+      if (text.includes("GET /body")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+    },
+    { location: "proxy_read_timeout 100ms;" },
+  );
+  const res = await s.get("/head");
+  t.is(res.status, 504);
+  t.regex(res.body, /504 Gateway Time-out/);
+  t.regex(
+    s.log(),
+    /upstream timed out \(110: Connection timed out\) while reading response header from upstream, client: /,
+  );
+  t.like(splitResponse(await s.raw(head("/body"))), { status: 200, body: "abc" });
+  t.regex(s.log(), /upstream timed out \(110: Connection timed out\) while reading upstream, client: /);
+});
+
+test("the next server is tried where it may be", async (t) => {
+  let calls = 0;
+  const bad = await httpServer(t, (req, res) => {
+    calls++;
+    if (req.url === "/503") res.writeHead(503).end("busy");
+    else req.socket.destroy();
+  });
+  const good = await httpServer(t, (_, res) => res.end("good"));
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 127.0.0.1:${bad} max_fails=0 weight=100; server 127.0.0.1:${good} max_fails=0; }`,
+    server: `location / { proxy_pass http://u; } location /503 { proxy_next_upstream error http_503; proxy_pass http://u; }
+      location /once { proxy_next_upstream_tries 1; proxy_pass http://u; } location /off { proxy_next_upstream off; proxy_pass http://u; }`,
+  });
+  t.is((await s.get("/get")).body, "good");
+  t.is((await s.get("/post", { method: "POST", body: "x" })).status, 502, "a POST may have been acted on");
+  t.is((await s.get("/503")).body, "good");
+  t.is((await s.get("/once")).status, 502);
+  t.is((await s.get("/off")).status, 502);
+  t.is(calls, 5);
+});
+
+test("error pages: of the gateway, and of the upstream's errors", async (t) => {
+  const port = await httpServer(t, (_, res) => res.writeHead(404).end("theirs"));
+  const s = await startMoonwire(t, {
+    server: `error_page 404 502 /page; location /page { return 200 "ours $status"; } location /dead { proxy_pass http://127.0.0.1:1; }
+      location /in { proxy_intercept_errors on; proxy_pass http://127.0.0.1:${port}; } location / { proxy_pass http://127.0.0.1:${port}; }
+      location /back { error_page 502 = @good; proxy_pass http://127.0.0.1:1; }
+      location @good { add_header X-Addr $upstream_addr; proxy_intercept_errors off; proxy_pass http://127.0.0.1:${port}; }`,
+  });
+  t.like(await s.get("/dead"), { status: 502 });
+  t.regex((await s.get("/dead")).body, /ours/);
+  t.regex((await s.get("/in")).body, /ours/);
+  t.like(await s.get("/"), { status: 404, body: "theirs" });
+  t.like(await s.get("/back"), { status: 404, body: "theirs" });
+});
+
+test("a slow client holds the upstream back; memory stays small", async (t) => {
+  let sent = 0;
+  const s = await behind(t, (socket) => {
+    socket.write("HTTP/1.0 200 OK\r\n\r\n");
+    const part = Buffer.alloc(65536);
+    const more = () => {
+      while (sent < 200e6) {
+        sent += part.length;
+        if (!socket.write(part)) return socket.once("drain", more);
+      }
+      socket.end();
+    };
+    more();
+  });
+  const client = connect(s.port, "127.0.0.1");
+  client.on("error", () => {});
+  client.write(head());
+  await sleep(300);
+  client.pause();
+  await sleep(500);
+  const stopped = sent;
+  await sleep(300);
+  t.true(sent - stopped < 1e6, "the upstream waits");
+  t.true(sent < 60e6);
+  client.destroy();
+  t.is((await s.get("/")).status, 200);
+});
+
+test("the client goes: the upstream connection is closed too, unless that is to be ignored", async (t) => {
+  const ends = [];
+  const serve = (socket, text) => {
+    const path = text.split(" ")[1];
+    socket.on("close", () => ends.push(path));
+    if (path === "/ignored") setTimeout(() => socket.end("HTTP/1.0 200 OK\r\n\r\nok"), 300);
+  };
+  const port = await rawServer(t, serve);
+  const s = await startMoonwire(t, {
+    http: "log_format f '$request_uri $status $upstream_status';",
+    server: `access_log logs/access.log f; location / { proxy_pass http://127.0.0.1:${port}; } location /ignored { proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:${port}; }`,
+  });
+  for (const [path, leave] of [
+    ["/destroyed", "resetAndDestroy"],
+    ["/closed", "end"],
+    ["/ignored", "destroy"],
+  ]) {
+    const client = connect(s.port, "127.0.0.1");
+    client.on("error", () => {});
+    client.write(head(path));
+    await sleep(100);
+    client[leave]();
+  }
+  await waitFor(() => ends.length === 3);
+  t.deepEqual(ends, ["/destroyed", "/closed", "/ignored"]);
+  await waitFor(() => /\/ignored 200 200/.test(s.log("logs/access.log")));
+  t.regex(s.log("logs/access.log"), /\/destroyed 499 -\n\/closed 499 -\n/);
+  t.regex(
+    s.log(),
+    /epoll_wait\(\) reported that client prematurely closed connection, so upstream connection is closed too while reading response header from upstream, client: /,
+  );
+});
+
+test("a location's settings are checked", async (t) => {
+  const refused = async (server, message, http = "") =>
+    t.regex((await t.throwsAsync(startMoonwire(t, { server, http }))).message, message);
+  await refused("location / { proxy_pass ftp://x; }", /invalid URL prefix/);
+  await refused("location / { proxy_pass https://x; }", /https protocol requires SSL support/);
+  await refused(
+    "location / { proxy_pass http://no.such.host.invalid; }",
+    /host not found in upstream "no.such.host.invalid"/,
+  );
+  await refused("location / { proxy_cache x; proxy_pass http://127.0.0.1; }", /unknown directive "proxy_cache"/);
+  await refused("", /no servers are inside upstream/, "upstream u { }");
+  await refused("", /"ip_hash" in "upstream" is not supported/, "upstream u { ip_hash; server 127.0.0.1; }");
+});
+
+test("a proxied name that is only known at the request needs a resolver", async (t) => {
+  const s = await startMoonwire(t, { server: "location / { set $h no.such.host; proxy_pass http://$h/; }" });
+  t.is((await s.get("/")).status, 502);
+  t.regex(s.log(), /no resolver defined to resolve no.such.host/);
+});
