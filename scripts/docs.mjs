@@ -53,6 +53,8 @@ const modules = {
   rewrite: "Rewrite",
   headers: "Headers",
   log: "Access log",
+  upstream: "Upstreams",
+  proxy: "Proxy",
   lua: "Lua",
   moonwire: "Moonwire's own",
 };
