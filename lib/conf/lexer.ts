@@ -143,7 +143,8 @@ export class Lexer {
       const equals = level.exec(text)![0];
       if (text[bracket + 1 + equals.length] === "[") {
         const close = text.indexOf(`]${equals}]`, bracket + 2 + equals.length);
-        if (close < 0) return `Lua code block missing the closing long bracket "]${equals}]"`;
+        if (close < 0)
+          return `Lua code block missing the closing long bracket "]${equals}]", the inlined Lua code may be too long`;
         this.#advance(close + equals.length + 2 - this.#at);
         return undefined;
       }

@@ -122,7 +122,7 @@ static bool settle(Request *r, Rc rc) {
       http_finalize(r, 404);
       return false;
     }
-    if (r->step >= kStepRewriteLua && r->abi.header_sent && r->out.is_last_queued) {  // ngx.eof() in an early phase
+    if (r->abi.header_sent) {  // an early handler has answered: later phases could only answer again
       http_finalize(r, kOk);
       return false;
     }

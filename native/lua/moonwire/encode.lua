@@ -47,9 +47,9 @@ local function escape_uri(s, kind)
   if kind == nil then
     kind = COMPONENT
   elseif type(kind) ~= "number" then
-    error('"type" is not a number', 3)
+    error('"type" is not a number', 0) -- no position, as in resty.core
   elseif kind < 0 or kind > MAIL_AUTH then
-    error('"type" ' .. kind .. " out of range", 3)
+    error('"type" ' .. kind .. " out of range", 0)
   end
   local len = #s
   local n = C.mw_escape_uri(s, len, kind, W.buf, W.buf_size)
