@@ -103,6 +103,9 @@ class Decoder {
   bool read(const Value &v, Script &out);
   bool read(const Value &v, RewriteOp &out);
   bool read(const Value &v, AddHeader &out);
+  bool read(const Value &v, EchoCommand &out);
+  bool read(const Value &v, MoreHeaders &out);
+  bool read(const Value &v, MoreHeaders::Field &out);
   bool read(const Value &v, ErrorPage &out);
   bool read(const Value &v, TryFiles &out);
   bool read(const Value &v, AccessLog &out);
@@ -174,6 +177,30 @@ bool Decoder::read(const Value &v, AddHeader &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, EchoCommand &out) {
+  MEMBER(op);
+  MEMBER(has_newline);
+  MEMBER(args);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MoreHeaders::Field &out) {
+  MEMBER(name);
+  MEMBER(value);
+  MEMBER(is_clear);
+  MEMBER(is_prefix);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MoreHeaders &out) {
+  MEMBER(fields);
+  MEMBER(types);
+  MEMBER(statuses);
+  MEMBER(is_append);
+  MEMBER(is_replace);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, ErrorPage &out) {
   MEMBER(codes);
   MEMBER(response);
@@ -216,6 +243,14 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(default_type);
   MEMBER(types);
   MEMBER(add_headers);
+  MEMBER(echo);
+  MEMBER(echo_status);
+  MEMBER(echo_before_body);
+  MEMBER(echo_after_body);
+  MEMBER(more_headers);
+  MEMBER(more_input_headers);
+  if (!out.more_headers.empty()) out.filters |= kFilterHeadersMore;
+  if (!out.echo_before_body.empty() || !out.echo_after_body.empty()) out.filters |= kFilterEcho;
   MEMBER(error_pages);
   MEMBER(internal);
   MEMBER(upstream);

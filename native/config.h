@@ -73,6 +73,46 @@ struct AddHeader {
   ComplexValue value;
   bool always = false;
 };
+/// A command of the echo module's content handler, or of its body filter, in order.
+struct EchoCommand {
+  enum Op : uint8_t {
+    echo,
+    duplicate,
+    flush,
+    sleep,
+    blocking_sleep,
+    reset_timer,
+    read_request_body,
+    request_body,
+    location,
+    location_async,
+    subrequest,
+    subrequest_async,
+    foreach_split,
+    end,
+    exec,
+    abort_parent
+  } op = echo;
+  bool has_newline = true;  ///< echo without -n
+  std::vector<ComplexValue> args;
+};
+/// more_set_headers and relatives: one directive.
+struct MoreHeaders {
+  struct Field {
+    std::string name;
+    ComplexValue value;
+    bool is_clear = false;
+    bool is_prefix = false;  ///< "X-*": all names that begin so
+  };
+  std::vector<Field> fields;
+  std::vector<std::string> types;  ///< -t: only for these content types
+  std::vector<int32_t> statuses;   ///< -s
+  bool is_append = false;          ///< -a
+  bool is_replace = false;         ///< -r: only where the request has the header
+};
+/// Output filters of modules, as bits of LocationConf::filters.
+enum FilterBit : uint32_t { kFilterHeadersMore = 1, kFilterEcho = 2 };
+
 /// error_page CODES... [=[RESPONSE]] URI. `response` is -1 when no "=" was given, 0 for a bare "=".
 struct ErrorPage {
   std::vector<int32_t> codes;
@@ -193,6 +233,12 @@ struct LocationConf {
   std::string default_type = "text/plain";
   int32_t types = -1;  ///< index into Plan::types
   std::vector<AddHeader> add_headers;
+  std::vector<EchoCommand> echo;  ///< empty: no echo handler
+  int32_t echo_status = 200;
+  std::vector<EchoCommand> echo_before_body, echo_after_body;
+  std::vector<MoreHeaders> more_headers;        ///< of the response
+  std::vector<MoreHeaders> more_input_headers;  ///< of the request
+  uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the above
   std::vector<ErrorPage> error_pages;
   bool internal = false;
   int32_t upstream = -1;               ///< index into Plan::upstream_confs: proxy_pass and relatives

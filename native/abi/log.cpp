@@ -8,6 +8,7 @@ using namespace mw;
 extern "C" MW_EXPORT
 int32_t mw_log_level(void) {
   const LogContext *ctx = nullptr;
+  if (!vm_current) return kLogError;  // a Lua state of its own, without a worker
   return vm_current->current ? run_log(vm_current->current->run, &ctx).level : vm_current->core->log->level;
 }
 

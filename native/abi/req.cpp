@@ -76,29 +76,7 @@ void mw_req_clear_header(mw_req_t *req, const char *name, size_t name_len) {
 extern "C" MW_EXPORT
 int32_t mw_req_set_header(mw_req_t *req, const char *name, size_t name_len, const char *value, size_t value_len,
                           int32_t append) {
-  Request *r = of(req);
-  HeaderList &list = r->head.headers;
-  Str key = r->arena.dup({name, name_len}), text = r->arena.dup({value, value_len});
-  if (str_iequal(key, "host") && !append) {
-    size_t colon = text.find(':');
-    r->host = text.substr(0, colon);
-  }
-  if (!append)
-    for (uint32_t i = 0; i < list.size(); ++i)
-      if (str_iequal(list[i].name, key)) {
-        list[i].value = text;
-        for (uint32_t j = i + 1; j < list.size();) {
-          if (str_iequal(list[j].name, key))
-            list.erase(j);
-          else
-            ++j;
-        }
-        return MW_OK;
-      }
-  if (list.push(key, text)) return MW_OK;
-  uint32_t capacity = list.capacity() * 2 + 8;
-  list.move_to(static_cast<HttpHeader *>(r->arena.alloc(sizeof(HttpHeader) * capacity)), capacity);
-  list.push(key, text);
+  request_set_header(of(req), {name, name_len}, {value, value_len}, append != 0);
   return MW_OK;
 }
 

@@ -5,6 +5,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <utility>
 
 #include "base/str.h"
 
@@ -72,6 +73,11 @@ class Chain {
   /// Drops the first `n` bytes and the blocks they empty.
   void consume(BlockPool &pool, uint64_t n);
   void clear(BlockPool &pool);
+  void swap(Chain &other) {
+    std::swap(first_, other.first_);
+    std::swap(last_, other.last_);
+    std::swap(bytes_, other.bytes_);
+  }
 
  private:
   void append_slow(BlockPool &pool, Str s);

@@ -20,6 +20,7 @@ static void rewind(Request *r) {
   if (lua_hook) lua_hook->release(r, LuaRelease::all);
   r->abi.is_internal = 1;
   r->has_exec = false;
+  r->handler_state = nullptr;
   r->uri_changed = false;
   r->try_files_done = 0;
 }

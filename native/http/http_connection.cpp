@@ -353,7 +353,7 @@ void http_connection_failed(Connection *c) {
     r->is_detached = true;
     connection_ref(c);
   }
-  if (r->lua_running) return;  // on the stack: its end comes here again
+  if (r->running) return;  // on the stack: its end comes here again
   if (r->body.state == BodyState::reading) return body_aborted(r);
   output_drained(r);
   // As in nginx, a handler that waits runs to its end, and so do subrequests; they find the client gone when they write.
@@ -401,7 +401,7 @@ void core_shutdown(HttpCore *core) {
   core->on_drained = nullptr;
   core->net.is_ending = true;
   while (core->net.connections) connection_close(core->net.connections);
-  while (core->requests) request_free(core->requests);
+  while (core->requests) request_free(core->requests->main);
   access_log_flush(core);
   outgoing_close_all(&core->net);
 }

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "http/body.h"
+#include "http/filter.h"
 #include "http/lua_hook.h"
 #include "http/phase.h"
 #include "http/subrequest.h"
@@ -36,6 +37,7 @@ static void header_through(Request *r) {
   int32_t status = r->abi.status;
   if (r->out.sink != Sink::memory) http_add_headers(r);  // nor do they show in nginx's captures
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
+  if (r->conf->filters) filter_header(r);
 }
 
 /// The Lua header filter answered with a status (ngx.exit) or an error. A status replaces the response; an error breaks it.
@@ -131,6 +133,7 @@ static void connection_flush(Request *r) {
 }
 
 static void frame(Request *r, bool last) {
+  if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
   if (r->out.is_diverted)
     subrequest_pass(r, last);
   else
@@ -139,21 +142,25 @@ static void frame(Request *r, bool last) {
 
 bool output_is_sent(const Request *r) { return r->out.is_diverted || r->conn->out.is_empty(); }
 
-void output_take(Request *main, Chain &from) {
+void output_take(Request *root, Chain &from) {
   if (from.is_empty()) return;
-  header_start(main);
-  main->out.body.take(main->core->net.blocks, from);
-  if (main->out.header_state == kHeaderThrough && main->out.body.bytes() > kFrameAbove) output_flush_main(main);
+  header_start(root);
+  root->out.ready.take(root->core->net.blocks, from);
+  if (!root->parent && root->out.header_state == kHeaderThrough && root->out.ready.bytes() > kFrameAbove)
+    output_flush_main(root);
 }
 
-void output_end_diverted(Request *main) {
-  main->out.is_last_diverted = false;
-  if (!main->out.is_last_framed) frame(main, true);
-  if (main->out.is_finished) request_finish(main);
+void output_end_diverted(Request *root) {
+  root->out.is_last_diverted = false;
+  if (!root->out.is_last_framed) frame(root, true);
+  if (root->out.is_finished) request_finish(root);
 }
 
 void output_flush_main(Request *main) {
-  if (!main->out.body.is_empty() || !main->out.is_serialized) frame_to_connection(main, false);
+  Output &o = main->out;
+  o.body.swap(o.ready);
+  if (!o.body.is_empty() || !o.is_serialized) frame_to_connection(main, false);
+  o.body.swap(o.ready);
   connection_flush(main);
 }
 
@@ -161,9 +168,11 @@ void output_flush(Request *r, bool send) {
   if (!r->out.body.is_empty() || !r->out.is_serialized) frame(r, false);
   if (!send) return;
   if (!r->out.is_diverted) return connection_flush(r);
-  if (r->out.sink == Sink::parent && r->main->active == r && r->main->out.header_state == kHeaderThrough)
-    output_flush_main(r->main);
+  Request *root = r->out_root;
+  if (r != root && !root->parent && root->active == r && root->out.header_state == kHeaderThrough)
+    output_flush_main(root);
 }
+
 // --- body ------------------------------------------------------------------------------------------------------------
 
 void output_append(Request *r, Str data) {
@@ -182,7 +191,7 @@ void output_advance(Request *r, size_t n) {
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
 }
 
-/// The file's bytes, for a subrequest: its output may wait, or be wanted in memory. Takes the descriptor.
+/// The file's bytes, for a filter or a subrequest: its output may wait, or be wanted in memory. Takes the descriptor.
 static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
   while (start < end) {
     size_t want = end - start < BlockPool::kData ? static_cast<size_t>(end - start) : BlockPool::kData;
@@ -200,7 +209,7 @@ static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
 }
 
 void output_append_file(Request *r, int fd, uint64_t start, uint64_t end) {
-  if (r->out.is_diverted) return append_file_read(r, fd, start, end);
+  if (r->out.is_diverted || r->out.filters) return append_file_read(r, fd, start, end);
   r->out.body.append_file(r->core->net.blocks, fd, true, start, end);
 }
 

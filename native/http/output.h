@@ -31,10 +31,10 @@ void output_flush(Request *r, bool send);
 
 /// False while the socket has not taken all output. A subrequest has no socket to wait for.
 bool output_is_sent(const Request *r);
-/// From subrequest.h: bytes of a main response whose turn has come; the end of one that waited for its subrequests; what
-/// it has, to the socket.
-void output_take(Request *main, Chain &from);
-void output_end_diverted(Request *main);
+/// From subrequest.h: bytes of a response whose turn has come; the end of one that waited for its subrequests; what a main
+/// one has, to the socket.
+void output_take(Request *root, Chain &from);
+void output_end_diverted(Request *root);
 void output_flush_main(Request *main);
 
 /// Flush and end from a handler, in the direct way.

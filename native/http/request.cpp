@@ -39,7 +39,7 @@ Request *request_create(HttpCore *core, Connection *conn) {
   r->conn = conn;
   r->plan = core->p;
   r->main = r;
-  r->vars_owner = r;
+  r->vars_owner = r->out_root = r;
   r->list_next = core->requests;
   if (core->requests) core->requests->list_prev = r;
   core->requests = r;
@@ -62,6 +62,7 @@ void request_free(Request *r) {
   if (lua_hook) lua_hook->release(r, LuaRelease::all);
   body_release(r);
   r->out.body.clear(core->net.blocks);
+  r->out.ready.clear(core->net.blocks);
   if (r->pump_task.is_queued) core->loop->unpost(&r->pump_task);
   if (r->list_prev)
     r->list_prev->list_next = r->list_next;
@@ -96,6 +97,28 @@ Str request_header(const Request *r, Str name) {
   for (const HttpHeader &h : r->head.headers)
     if (str_iequal(h.name, name)) return h.value.data() ? h.value : Str("");
   return {};
+}
+
+void request_set_header(Request *r, Str name, Str value, bool append) {
+  HeaderList &list = r->head.headers;
+  Str key = r->arena.dup(name), text = r->arena.dup(value);
+  if (str_iequal(key, "host") && !append) r->host = text.substr(0, text.find(':'));
+  if (!append)
+    for (uint32_t i = 0; i < list.size(); ++i)
+      if (str_iequal(list[i].name, key)) {
+        list[i].value = text;
+        for (uint32_t j = i + 1; j < list.size();) {
+          if (str_iequal(list[j].name, key))
+            list.erase(j);
+          else
+            ++j;
+        }
+        return;
+      }
+  if (list.push(key, text)) return;
+  uint32_t capacity = list.capacity() * 2 + 8;
+  list.move_to(static_cast<HttpHeader *>(r->arena.alloc(sizeof(HttpHeader) * capacity)), capacity);
+  list.push(key, text);
 }
 
 // --- response headers ------------------------------------------------------------------------------------------------

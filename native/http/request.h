@@ -87,7 +87,8 @@ struct OutWaiter {
 };
 
 struct Output {
-  Chain body;  ///< past the filters, not framed yet
+  Chain body;   ///< past the filters, not framed yet
+  Chain ready;  ///< of a root that inline subrequests write for: what goes before `body`
   OutChunk *first = nullptr, *last = nullptr;
   OutWaiter *waiters = nullptr;
   Str filter_data;             ///< ngx.arg[1] of the running body filter
@@ -98,8 +99,10 @@ struct Output {
   bool is_chunked = false;
   bool is_last_queued = false;  ///< no more output may come
   bool is_last_framed = false;
+  bool has_echo_before = false;   ///< echo_before_body is still to be put out
   bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
   bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
+  uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
   Sink sink = Sink::connection;
   bool is_cut = false;       ///< see output_cut()
   bool is_finished = false;  ///< the request's end was started
@@ -138,9 +141,9 @@ struct VarSlot {
 };
 
 struct Request {
-  mw_req_t abi{};            ///< first: Lua holds a pointer to it
-  void *lua = nullptr;       ///< script's: parked handlers, null when there are none
-  uint32_t lua_running = 0;  ///< how many of its handlers are on the stack now
+  mw_req_t abi{};        ///< first: Lua holds a pointer to it
+  void *lua = nullptr;   ///< script's: parked handlers, null when there are none
+  uint32_t running = 0;  ///< how many of its handlers, Lua's and ours, are on the stack now
   HttpCore *core = nullptr;
   Connection *conn = nullptr;
   const Plan *plan = nullptr;
@@ -150,14 +153,16 @@ struct Request {
   Request *main = nullptr;  ///< itself unless a subrequest
   Request *parent = nullptr;
   Request *vars_owner = nullptr;  ///< whose user variables these are: itself unless shared
-  // Of a main request: its live subrequests, and which one's output goes out now (itself: null).
-  Request *subs = nullptr;
-  Request *active = nullptr;
+  Request *subs = nullptr;        ///< of a main request: its live subrequests
+  Request *out_root = nullptr;    ///< whose output its own is part of: itself but for inline subrequests
+  Request *active = nullptr;      ///< of a root: the inline subrequest whose output goes out now; null = its own
   Request *sub_next = nullptr, *sub_prev = nullptr;  ///< in main->subs
   Postponed *postponed = nullptr, *postponed_last = nullptr;
+  void *handler_state = nullptr;  ///< of the content handler that runs
   void (*sub_done)(Request *sub, void *arg) = nullptr;
   void *sub_done_arg = nullptr;
   uint32_t children = 0;      ///< live subrequests whose parent this is
+  uint32_t echo_incr = 0;     ///< $echo_incr of a main request
   uint8_t depth = 0;          ///< of nesting; 0 = main
   bool is_ended = false;      ///< a subrequest whose output and log phase are over
   bool is_truncated = false;  ///< its output ended before its time
@@ -185,7 +190,6 @@ struct Request {
   bool is_logging = false;
   bool is_aborted = false;  ///< the client is gone
   bool expects_continue = false;
-  bool in_engine = false;        ///< http_run_phases is on the stack
   const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
   int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
@@ -220,6 +224,9 @@ void request_free(Request *r);
 void request_set_status(Request *r, int32_t status);
 /// Value of a request header by name, without case; null data when absent.
 Str request_header(const Request *r, Str name);
+
+/// Sets a request header (in the place of all of that name), or adds one. Both texts are copied.
+void request_set_header(Request *r, Str name, Str value, bool append);
 
 /// Response headers. Names as given go out; comparison is without case. `value` is copied.
 void response_set_header(Request *r, Str name, Str value);

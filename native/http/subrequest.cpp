@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // See subrequest.h. Order of inline output is nginx's: each request holds a list of what comes behind its subrequests, and one
-// request of the tree, main->active, writes; when it has ended the next in the tree does.
+// request of the tree, root->active, writes; when it has ended the next in the tree does. The root of such a tree is a main
+// request or a captured subrequest.
 #include "http/subrequest.h"
 
 #include "http/body.h"
+#include "http/filter.h"
 #include "http/modules/access_log.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -12,7 +14,7 @@ namespace mw {
 
 static constexpr uint8_t kMaxDepth = 50;  ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
 
-static Request *active_of(Request *main) { return main->active ? main->active : main; }
+static Request *active_of(Request *root) { return root->active ? root->active : root; }
 
 // --- making one ------------------------------------------------------------------------------------------------------
 
@@ -42,6 +44,33 @@ static void append_postponed(Request *r, Postponed *p) {
   r->postponed_last = p;
 }
 
+/// Keeps what `r` has written until its turn comes.
+static void hold(Request *r) {
+  if (r->out.body.is_empty()) return;
+  Postponed *p = r->postponed_last;
+  if (!p || p->sub) {
+    p = r->arena.make<Postponed>();
+    append_postponed(r, p);
+  }
+  p->data.take(r->core->net.blocks, r->out.body);
+}
+
+/// What `parent` has written stands before what its new subrequest will write.
+static void give_turn(Request *parent, Request *sub) {
+  Request *root = parent->out_root;
+  parent->out.is_diverted = true;
+  if (parent->out.filters) filter_body(parent, false);
+  if (active_of(root) == parent && !parent->postponed) {
+    output_take(root, parent->out.body);
+    root->active = sub;
+    return;
+  }
+  hold(parent);
+  Postponed *p = parent->arena.make<Postponed>();
+  p->sub = sub;
+  append_postponed(parent, p);
+}
+
 Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
   Request *main = parent->main;
   if (parent->depth >= kMaxDepth) {
@@ -67,15 +96,11 @@ Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
   sub->body.state = BodyState::complete;
   sub->out.sink = sink;
   sub->out.is_diverted = true;
+  sub->out_root = sink == Sink::parent ? parent->out_root : sub;
   sub->sub_next = main->subs;
   if (main->subs) main->subs->sub_prev = sub;
   main->subs = sub;
-  if (sink == Sink::parent) {
-    Postponed *p = parent->arena.make<Postponed>();
-    p->sub = sub;
-    append_postponed(parent, p);
-    parent->out.is_diverted = true;
-  }
+  if (sink == Sink::parent) give_turn(parent, sub);
   return sub;
 }
 
@@ -118,6 +143,12 @@ void subrequest_set_body_data(Request *sub, Str data) {
   set_length(sub, data.size());
 }
 
+bool subrequest_set_body_file(Request *sub, Str path) {
+  if (!body_replace_file(sub, path, false)) return false;
+  set_length(sub, sub->body.total);
+  return true;
+}
+
 static VarSlot *vars_of(Request *r) {
   if (!r->vars) r->vars = r->arena.make_array<VarSlot>(r->plan->variables.size());
   return r->vars;
@@ -145,14 +176,14 @@ void subrequest_start(Request *sub, void (*done)(Request *, void *), void *arg) 
 // --- its end ---------------------------------------------------------------------------------------------------------
 
 void subrequest_free(Request *sub) {
-  Request *main = sub->main;
+  Request *main = sub->main, *root = sub->out_root;
   for (Request *child = main->subs, *next; sub->children && child; child = next) {
     next = child->sub_next;
     if (child->parent != sub) continue;
     subrequest_free(child);  // takes its own children out of the list: begin anew
     next = main->subs;
   }
-  if (main->active == sub) main->active = sub->parent == main ? nullptr : sub->parent;
+  if (root->active == sub) root->active = sub->parent == root ? nullptr : sub->parent;
   if (sub->sub_prev)
     sub->sub_prev->sub_next = sub->sub_next;
   else
@@ -179,28 +210,30 @@ Str subrequest_output(Request *sub) {
 }
 
 /// Writes out what has its turn, until a request that still runs has it.
-static void advance(Request *main) {
+static void advance(Request *root) {
   for (;;) {
-    Request *turn = active_of(main);
+    Request *turn = active_of(root);
     if (Postponed *p = turn->postponed) {
       turn->postponed = p->next;
       if (!p->next) turn->postponed_last = nullptr;
-      output_take(main, p->data);
-      if (p->sub) main->active = p->sub;
+      output_take(root, p->data);
+      if (p->sub) root->active = p->sub;
       continue;
     }
-    if (turn == main) break;
+    if (turn == root) break;
     if (!turn->is_ended) return;
     Request *parent = turn->parent;
     subrequest_free(turn);
-    main->active = parent == main ? nullptr : parent;
+    root->active = parent == root ? nullptr : parent;
   }
-  main->out.is_diverted = false;
-  if (main->out.is_last_diverted) output_end_diverted(main);
+  root->out.is_diverted = root->out.sink != Sink::connection;
+  root->out.ready.swap(root->out.body);
+  root->out.body.take(root->core->net.blocks, root->out.ready);
+  if (root->out.is_last_diverted) output_end_diverted(root);
 }
 
 static void complete(Request *sub) {
-  Request *main = sub->main;
+  Request *root = sub->out_root;
   bool is_inline = sub->out.sink == Sink::parent;
   sub->is_ended = true;
   if (auto done = sub->sub_done) {
@@ -209,7 +242,7 @@ static void complete(Request *sub) {
   } else if (!is_inline) {
     return subrequest_free(sub);
   }
-  if (is_inline && active_of(main) == sub) advance(main);
+  if (is_inline && active_of(root) == sub) advance(root);
 }
 
 void subrequest_log_done(Request *sub) {
@@ -229,33 +262,20 @@ void subrequest_finish(Request *sub) {
 
 // --- its output ------------------------------------------------------------------------------------------------------
 
-/// Keeps what `r` has written until its turn comes.
-static void hold(Request *r) {
-  if (r->out.body.is_empty()) return;
-  Postponed *p = r->postponed_last;
-  if (!p || p->sub) {
-    p = r->arena.make<Postponed>();
-    append_postponed(r, p);
-  }
-  p->data.take(r->core->net.blocks, r->out.body);
-}
-
 void subrequest_pass(Request *r, bool last) {
   Output &o = r->out;
-  o.is_serialized = true;
   if (o.is_bodiless) o.body.clear(r->core->net.blocks);
-  if (o.sink == Sink::connection) {
+  if (o.sink == Sink::parent) {
+    if (r->postponed || active_of(r->out_root) != r)
+      hold(r);
+    else
+      output_take(r->out_root, o.body);
+  } else if (r->postponed || r->active) {
     hold(r);
-    o.is_serialized = false;  // its header is still to come
     o.is_last_diverted |= last;
     return;
   }
-  if (o.sink == Sink::parent) {
-    if (r->postponed || active_of(r->main) != r)
-      hold(r);
-    else
-      output_take(r->main, o.body);
-  }
+  o.is_serialized = true;
   o.is_last_framed |= last;
 }
 

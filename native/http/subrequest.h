@@ -25,6 +25,8 @@ void subrequest_set_method(Request *sub, uint32_t method_id);
 void subrequest_set_body(Request *sub, SubBody body);
 /// Gives it a body of its own (copied).
 void subrequest_set_body_data(Request *sub, Str data);
+/// Gives it the file at `path` as body. False with errno when it cannot be opened.
+bool subrequest_set_body_file(Request *sub, Str path);
 /// User variables of the parent: the same ones, or a copy.
 void subrequest_share_vars(Request *sub);
 void subrequest_copy_vars(Request *sub);

@@ -11,7 +11,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/urlencode.h"
 #include "http/body.h"
+#include "http/modules/echo.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
 #include "http/upstream.h"
@@ -193,6 +195,24 @@ static bool get_time_iso8601(Request *r, const VarDef &, Str &out) { return out 
 static bool get_limit_rate(Request *, const VarDef &, Str &out) { return out = "0", true; }
 static bool get_remote_user(Request *, const VarDef &, Str &) { return false; }
 
+static bool get_echo_client_headers(Request *r, const VarDef &, Str &out) { return out = r->main->raw_head, true; }
+static bool get_echo_client_method(Request *r, const VarDef &, Str &out) { return out = r->main->head.method, true; }
+static bool get_echo_method(Request *r, const VarDef &, Str &out) { return out = r->method, true; }
+static bool get_echo_request_body(Request *r, const VarDef &, Str &out) { return out = echo_body_text(r), true; }
+static bool get_echo_uri(Request *r, const VarDef &, Str &out) {
+  char *to = static_cast<char *>(r->arena.alloc(url_escaped_size(r->uri, ESCAPE_URI) + r->args.size() + 1));
+  char *at = url_escape(r->uri, ESCAPE_URI, to);
+  if (!r->args.empty()) at = str_put(str_put(at, "?"), r->args);
+  return out = {to, static_cast<size_t>(at - to)}, true;
+}
+static bool get_echo_response_status(Request *r, const VarDef &, Str &out) {
+  if (r->abi.status == 0) return false;
+  return out = format_text(r, "%d", r->abi.status), true;
+}
+static bool get_echo_incr(Request *r, const VarDef &, Str &out) {
+  return out = format_text(r, "%u", ++r->main->echo_incr), true;
+}
+
 struct Builtin {
   Str name;
   Get get;
@@ -215,6 +235,16 @@ static constexpr Builtin kBuiltins[] = {
     {"server_protocol", get_protocol, nullptr},
     {"remote_addr", get_remote_addr, nullptr},
     {"remote_port", get_remote_port, nullptr},
+    {"echo_it", echo_var_it, nullptr},
+    {"echo_timer_elapsed", echo_var_timer_elapsed, nullptr},
+    {"echo_client_request_headers", get_echo_client_headers, nullptr},
+    {"echo_client_request_method", get_echo_client_method, nullptr},
+    {"echo_request_method", get_echo_method, nullptr},
+    {"echo_request_uri", get_echo_uri, nullptr},
+    {"echo_cacheable_request_uri", get_echo_uri, nullptr},
+    {"echo_request_body", get_echo_request_body, nullptr},
+    {"echo_response_status", get_echo_response_status, nullptr},
+    {"echo_incr", get_echo_incr, nullptr},
     {"binary_remote_addr", get_binary_remote_addr, nullptr},
     {"server_addr", get_server_addr, nullptr},
     {"server_port", get_server_port, nullptr},

@@ -467,9 +467,9 @@ void sched_resume(LightThread *t, int nargs) {
   t->has_yielded = false;
   t->nargs = 0;
   Shown before = show(vm, t);
-  if (r) ++r->lua_running;
+  if (r) ++r->running;
   int status = lua_resume(t->co, nargs);
-  if (r) --r->lua_running;
+  if (r) --r->running;
   unshow(vm, before);
   if (status == LUA_YIELD)
     on_yield(t);

@@ -3,6 +3,8 @@
 // and the documents come from it; there is no second list.
 import type { Spec } from "../spec.js";
 import { accepted } from "./accepted.js";
+import { echo } from "./echo.js";
+import { headersMore } from "./headers-more.js";
 import { http } from "./http.js";
 import { limits } from "./limits.js";
 import { log } from "./log.js";
@@ -11,7 +13,18 @@ import { main } from "./main.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
 
-export const directives = { ...main, ...http, ...limits, ...responses, ...log, ...proxy, ...lua, ...accepted };
+export const directives = {
+  ...main,
+  ...http,
+  ...limits,
+  ...responses,
+  ...log,
+  ...echo,
+  ...headersMore,
+  ...proxy,
+  ...lua,
+  ...accepted,
+};
 
 export type DirectiveTable = typeof directives;
 export type DirectiveName = keyof DirectiveTable;

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// See filter.h.
+#include "http/filter.h"
+
+#include "http/modules/echo_filter.h"
+#include "http/modules/headers_more.h"
+
+namespace mw {
+
+struct FilterRow {
+  FilterBit bit;
+  void (*header)(Request *);
+  void (*body)(Request *, Chain &, bool last);  ///< null: headers only
+};
+
+/// In the order in which they run.
+static constexpr FilterRow kFilters[] = {
+    {kFilterHeadersMore, headers_more_filter, nullptr},
+    {kFilterEcho, echo_filter_header, echo_filter_body},
+};
+
+void filter_header(Request *r) {
+  for (const FilterRow &f : kFilters)
+    if (r->conf->filters & f.bit) f.header(r);
+}
+
+void filter_body(Request *r, bool last) {
+  for (const FilterRow &f : kFilters)
+    if (r->out.filters & f.bit) f.body(r, r->out.body, last);
+}
+
+}  // namespace mw

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Output filters of modules, between the Lua filters and the framing. Which of them a location needs is decided when the plan
+// is decoded (LocationConf::filters); a response without any passes by one test.
+#pragma once
+#include "http/request.h"
+
+namespace mw {
+
+/// Runs the header filters of r's location. One that wants the body too sets its bit in r->out.filters.
+void filter_header(Request *r);
+/// Runs the body filters over r->out.body, in order; `last`: nothing follows.
+void filter_body(Request *r, bool last);
+
+}  // namespace mw
