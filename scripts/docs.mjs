@@ -55,6 +55,8 @@ const modules = {
   log: "Access log",
   upstream: "Upstreams",
   proxy: "Proxy",
+  echo: "Echo",
+  "headers-more": "Headers more",
   lua: "Lua",
   moonwire: "Moonwire's own",
 };

@@ -164,15 +164,13 @@ test("what the control plane uses itself", async (t) => {
 test("every default in the table is one that its own directive takes", async (t) => {
   for (const [name, spec] of Object.entries(directives)) {
     if (!spec.default || spec.store === "none") continue;
-    const inside = { main: `${name} ${spec.default};`, events: "", http: `${name} ${spec.default};` };
-    const where = spec.in.includes("main") ? "main" : spec.in.includes("events") ? "events" : "http";
-    const said =
-      where === "main"
-        ? `${inside.main} events { } http { server { } }`
-        : where === "events"
-          ? `events { ${name} ${spec.default}; } http { server { } }`
-          : `events { } http { ${inside.http} server { } }`;
-    const plain = await load(t, "events { } http { server { } }", {}, { defaults: "nginx" });
+    const where = ["main", "events", "http", "server", "location"].find((context) => spec.in.includes(context));
+    const at = (context, text) => (context === where ? text : "");
+    const conf = (text) =>
+      `${at("main", text)} events { ${at("events", text)} } http { ${at("http", text)}
+         server { ${at("server", text)} location / { ${at("location", text)} } } }`;
+    const said = conf(`${name} ${spec.default};`);
+    const plain = await load(t, conf(""), {}, { defaults: "nginx" });
     const same = await load(t, said, {}, { defaults: "nginx" });
     t.deepEqual(same.problems, [], name);
     const text = ({ plan, prefix }) =>
