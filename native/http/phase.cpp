@@ -6,12 +6,9 @@
 #include <arpa/inet.h>
 
 #include "http/body.h"
-<<<<<<< HEAD
-#include "http/modules/proxy.h"
-=======
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
->>>>>>> cc9c1c5 (echo and headers_more modules, a filter table for modules, inline subrequests in nginx's order)
+#include "http/modules/proxy.h"
 #include "http/modules/rewrite.h"
 #include "http/modules/static.h"
 #include "http/output.h"
@@ -90,11 +87,8 @@ static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::preconte
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
   if (script >= 0 && lua_hook && r->location) return lua_hook->run(r, LuaPhase::content, script);
-<<<<<<< HEAD
   if (r->conf->upstream >= 0) return proxy_run(r);
-=======
   if (!r->conf->echo.empty()) return echo_run(r);
->>>>>>> cc9c1c5 (echo and headers_more modules, a filter table for modules, inline subrequests in nginx's order)
   return static_run(r);
 }
 

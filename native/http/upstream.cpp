@@ -228,9 +228,9 @@ static void head_done(Upstream *u) {
   if (rc != kOk) return finish(u, rc);
   u->is_head_done = true;
   r->action = "reading upstream";
-  ++r->lua_running;  // nothing frees the request under us
+  ++r->running;  // nothing frees the request under us
   output_send_header(r);
-  --r->lua_running;
+  --r->running;
   if (r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
   if (r->out.is_last_queued) return finish(u, kOk);  // a header filter answered in its place
   if (u->is_body_done) return finish(u, kOk);
@@ -269,14 +269,14 @@ void upstream_emit(Upstream *u, Str data) {
   Request *r = u->r;
   u->attempt().body_bytes += data.size();
   if (r->out.is_last_queued) return;  // a body filter ended it
-  ++r->lua_running;
+  ++r->running;
   if (output_is_direct(r)) {
     output_append(r, data);
   } else {
     output_queue(r, data, !u->is_buffered, false);
     output_pump(r);
   }
-  --r->lua_running;
+  --r->running;
 }
 
 /// Gives the client what is there: unbuffered at once, else when a buffer's worth has come.
@@ -284,9 +284,9 @@ static void flush(Upstream *u) {
   Request *r = u->r;
   if (!output_is_direct(r) || r->conn->is_closed) return;
   if (u->is_buffered && r->out.body.bytes() < u->conf->buffers_size) return;
-  ++r->lua_running;
+  ++r->running;
   output_flush(r, true);
-  --r->lua_running;
+  --r->running;
 }
 
 /// The client has not taken enough of what it was given.
