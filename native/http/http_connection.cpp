@@ -234,10 +234,13 @@ static void send_batch(Connection *c) {
 
 static void close_or_linger(Connection *c);
 static void read_requests(Connection *c);
+static bool check_client_abort(Request *r);
 
 static void resume_reading(Task *t) {
   Connection *c = reinterpret_cast<Connection *>(reinterpret_cast<char *>(t) - offsetof(Connection, resume_task));
-  if (!c->is_closed && c->state <= kHead) read_requests(c);
+  if (c->is_closed) return;
+  if (c->state <= kHead) read_requests(c);
+  if (c->state == kRequest && c->peer_closed) check_client_abort(request_of(c));
 }
 
 static void post_resume(Connection *c) {
@@ -292,11 +295,27 @@ static void linger_read(Connection *c) {
   if (n == 0 || (n < 0 && errno != EAGAIN)) shut(c);
 }
 
+/// lua_check_client_abort: a handler whose client has gone is ended, or told through ngx.on_abort. True when the request may
+/// be over.
+static bool check_client_abort(Request *r) {
+  if (!r->conf->lua_check_client_abort || !r->lua || !lua_hook || r->has_lost_client || r->is_logging) return false;
+  if (r->body.state == BodyState::reading || r->lua_running) return false;
+  r->has_lost_client = true;
+  log_write(r->log(), kLogInfo, 0, &r->log_ctx, "epoll_wait() reported that client prematurely closed connection");
+  if (!lua_hook->client_gone(r)) http_finalize(r, 499);
+  return true;
+}
+
+void http_connection_recheck(Connection *c) {
+  if (c->peer_closed) post_resume(c);
+}
+
 static void on_readable(Connection *c) {
   switch (c->state) {
     case kIdle:
     case kHead: read_requests(c); break;
     case kRequest:
+      if (c->peer_closed && check_client_abort(request_of(c))) break;
       if (c->peer_closed && request_of(c)->upstream && upstream_client_gone(request_of(c))) break;
       body_readable(request_of(c));
       break;

@@ -24,6 +24,8 @@ struct LuaHook {
   Rc (*run)(Request *r, LuaPhase phase, int32_t script);
   /// Kills light threads of the request and cancels what they wait for.
   void (*release)(Request *r, LuaRelease what);
+  /// The client of `r` has gone: the callback of ngx.on_abort is to be run. False when there is none.
+  bool (*client_gone)(Request *r);
 };
 extern thread_local const LuaHook *lua_hook;
 

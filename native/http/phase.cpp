@@ -20,7 +20,9 @@ namespace mw {
 static Rc run_lua(Request *r, LuaPhase phase) {
   int32_t script = r->conf->scripts[static_cast<size_t>(phase)];
   if (script < 0 || !lua_hook) return kDeclined;
-  return lua_hook->run(r, phase, script);
+  Rc rc = lua_hook->run(r, phase, script);
+  if (rc == kAgain && r->conf->lua_check_client_abort && !r->parent) http_connection_recheck(r->conn);
+  return rc;
 }
 
 static Rc step_server_rewrite(Request *r) { return rewrite_run(r, r->server->conf.rewrite); }
@@ -86,7 +88,7 @@ static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::preconte
 
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
-  if (script >= 0 && lua_hook && r->location) return lua_hook->run(r, LuaPhase::content, script);
+  if (script >= 0 && lua_hook && r->location) return run_lua(r, LuaPhase::content);
   if (r->conf->upstream >= 0) return proxy_run(r);
   if (!r->conf->echo.empty()) return echo_run(r);
   return static_run(r);

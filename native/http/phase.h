@@ -61,6 +61,8 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
 /// The response is out but the request body is still arriving: sends what there is, and calls request_finish() again when the
 /// body has been thrown away, or has had lingering_time.
 void http_connection_await_discard(Connection *c);
+/// lua_check_client_abort: a handler waits now; if its client has gone already, it is told later in this turn.
+void http_connection_recheck(Connection *c);
 /// Stops keep-alive: idle connections close now, others after their request.
 void http_drain(HttpCore *core);
 

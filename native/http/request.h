@@ -185,8 +185,9 @@ struct Request {
   uint8_t uri_changes = 11;
   bool uri_changed = false;
   bool keepalive = false;
-  bool is_error_page = false;  ///< an error_page redirect is being served
-  bool is_detached = false;    ///< holds a reference to its connection, which it outlives
+  bool is_error_page = false;    ///< an error_page redirect is being served
+  bool has_lost_client = false;  ///< lua_check_client_abort has seen the client go
+  bool is_detached = false;      ///< holds a reference to its connection, which it outlives
   bool is_logging = false;
   bool is_aborted = false;  ///< the client is gone
   bool expects_continue = false;

@@ -56,7 +56,16 @@ static void hook_release(Request *r, LuaRelease what) {
   r->abi.ctx_ref = 0;
 }
 
+static bool hook_client_gone(Request *r) {
+  for (Run *run = static_cast<Run *>(r->lua); run; run = run->next)
+    if (run->on_abort) {
+      sched_start_on_abort(run);
+      return true;
+    }
+  return false;
+}
+
 extern const LuaHook script_hook;
-const LuaHook script_hook = {hook_run, hook_release};
+const LuaHook script_hook = {hook_run, hook_release, hook_client_gone};
 
 }  // namespace mw

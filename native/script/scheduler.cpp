@@ -305,6 +305,21 @@ void sched_park_for_spawn(LightThread *child) {
 
 void sched_start_later(LightThread *t, int nargs) { make_ready(t, nargs, Where::soon); }
 
+LightThread *sched_new_on_abort(lua_State *parent) {
+  Run *run = vm_current->current->run;
+  LightThread *t = sched_thread_new(run->vm, run, false);
+  t->parent = parent;
+  --run->live;
+  return run->on_abort = t;
+}
+
+void sched_start_on_abort(Run *run) {
+  LightThread *t = run->on_abort;
+  run->on_abort = nullptr;
+  ++run->live;
+  make_ready(t, 0, Where::loop);
+}
+
 void sched_wake(Waiter *w, int32_t result) {
   LightThread *t = w->thread;
   w->thread = nullptr;

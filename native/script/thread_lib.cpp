@@ -131,10 +131,25 @@ static int thread_self(lua_State *L) {
   return 2;
 }
 
+/// on_abort(f) -> 1 | nil, why. f runs as a light thread of the handler when the client goes before it has ended.
+static int thread_on_abort(lua_State *L) {
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  const LightThread *t = vm_current->current;
+  if (!t || !t->run->r) return luaL_error(L, "no request found");
+  if (!t->run->r->conf->lua_check_client_abort) return refuse(L, "lua_check_client_abort is off");
+  if (t->run->on_abort || t->run->r->has_lost_client) return refuse(L, "duplicate call");
+  lua_State *co = sched_new_on_abort(L)->co;
+  lua_settop(L, 1);
+  lua_xmove(L, co, 1);
+  lua_pushinteger(L, 1);
+  return 1;
+}
+
 int thread_lib_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"spawn", thread_spawn},       {"wait", thread_wait}, {"kill", thread_kill}, {"state_of", thread_state_of},
-      {"is_alive", thread_is_alive}, {"self", thread_self}, {nullptr, nullptr}};
+  static const luaL_Reg functions[] = {{"spawn", thread_spawn},       {"wait", thread_wait},
+                                       {"kill", thread_kill},         {"state_of", thread_state_of},
+                                       {"is_alive", thread_is_alive}, {"self", thread_self},
+                                       {"on_abort", thread_on_abort}, {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
   return 1;

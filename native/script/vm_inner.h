@@ -66,7 +66,8 @@ struct Run {
   Vm *vm = nullptr;
   LightThread *threads = nullptr;
   LightThread *entry = nullptr;
-  int32_t live = 0;  ///< threads that are not zombies
+  LightThread *on_abort = nullptr;  ///< of ngx.on_abort, until the client goes; it does not count as live before
+  int32_t live = 0;                 ///< threads that are not zombies
   uint32_t phase = 0;
   LuaPhase lua_phase{};
   bool has_exited = false;
@@ -139,6 +140,10 @@ uint64_t sched_park_for_threads();
 void sched_park_for_spawn(LightThread *child);
 /// Queues a new light thread to be started with the `nargs` values on its stack.
 void sched_start_later(LightThread *t, int nargs);
+/// The running light thread's run gets the callback of ngx.on_abort; its function is to be moved to the coroutine.
+LightThread *sched_new_on_abort(lua_State *parent);
+/// The client has gone: queues the callback.
+void sched_start_on_abort(Run *run);
 /// Ends a thread that is not running: cancels its wait. It becomes a zombie without results, or is freed.
 void sched_kill(LightThread *t);
 /// Pushes `status, values...` of a zombie onto `to`; returns how many, and frees the zombie.

@@ -382,6 +382,13 @@ export const groups = {
       beyond: ["init_worker", "log", "exit_worker"],
     },
   ],
+  "A client that goes": [
+    {
+      name: "ngx.on_abort",
+      call: `local ok, err = ngx.on_abort(function() end) assert(not ok and err == "lua_check_client_abort is off")`,
+      where: ["rewrite", "access", "content"],
+    },
+  ],
   Semaphores: [
     { name: "semaphore.new", call: `assert(require("ngx.semaphore").new(1))` },
     { name: "sem:post", call: `local s = require("ngx.semaphore").new() assert(s:post(2) and s:count() == 2)` },
@@ -469,7 +476,6 @@ export const missing = {
   Sockets: {
     fields: ["ngx.socket.tcp", "ngx.socket.udp", "ngx.socket.stream", "ngx.socket.connect", "ngx.req.socket"],
   },
-  "A client that goes": { fields: ["ngx.on_abort"] },
   "Worker threads": { fields: ["ngx.run_worker_thread"] },
   "Set-misc of other modules": { fields: ["ndk.set_var"] },
   TLS: {

@@ -3,11 +3,27 @@
 local abi = require "moonwire.abi"
 
 local C, W, await = abi.C, abi.W, abi.await
+local bit = require "bit"
+
+local band = bit.band
+local MAY_NOTICE = bit.bor(C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_CONTENT)
 local tonumber, type, error, select, floor = tonumber, type, error, select, math.floor
 
 return function(ngx, host)
   local lib = host.thread
+  local on_abort = lib.on_abort
   ngx.thread = { spawn = lib.spawn, wait = lib.wait, kill = lib.kill }
+
+  --- Calls `f` when the client closes the connection while the handler runs (lua_check_client_abort on).
+  function ngx.on_abort(f)
+    if band(W.phase, MAY_NOTICE) == 0 then
+      if W.phase == C.MW_PHASE_INIT then
+        abi.refuse_no_request()
+      end
+      abi.refuse_phase()
+    end
+    return on_abort(f)
+  end
 
   --- Parks for `seconds` (resolution 1 ms); 0 lets everything else that is ready run first.
   function ngx.sleep(...)
