@@ -299,7 +299,7 @@ static void linger_read(Connection *c) {
 /// be over.
 static bool check_client_abort(Request *r) {
   if (!r->conf->lua_check_client_abort || !r->lua || !lua_hook || r->has_lost_client || r->is_logging) return false;
-  if (r->body.state == BodyState::reading || r->lua_running) return false;
+  if (r->body.state == BodyState::reading || r->running) return false;
   r->has_lost_client = true;
   log_write(r->log(), kLogInfo, 0, &r->log_ctx, "epoll_wait() reported that client prematurely closed connection");
   if (!lua_hook->client_gone(r)) http_finalize(r, 499);
