@@ -370,6 +370,7 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(cookie_paths);
   MEMBER(cookie_flags);
   MEMBER(commands);
+  MEMBER(memc_vars);
   MEMBER(pos);
   return v.tag == Value::table;
 }

@@ -218,6 +218,7 @@ struct UpstreamConf {
   std::vector<CookieFlags> cookie_flags;
   // memc
   std::vector<std::string> commands;  ///< memc_cmds_allowed; empty = all
+  std::array<int32_t, 5> memc_vars{-1, -1, -1, -1, -1};  ///< $memc_cmd key value exptime flags
   SourcePos pos;
 };
 

@@ -57,6 +57,7 @@ const modules = {
   proxy: "Proxy",
   echo: "Echo",
   "headers-more": "Headers more",
+  memc: "Memcached",
   lua: "Lua",
   moonwire: "Moonwire's own",
 };

@@ -8,6 +8,7 @@
 #include "http/body.h"
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
+#include "http/modules/memc.h"
 #include "http/modules/proxy.h"
 #include "http/modules/rewrite.h"
 #include "http/modules/static.h"
@@ -86,10 +87,15 @@ static Rc step_access_lua(Request *r) { return r->parent ? static_cast<Rc>(kDecl
 static Rc step_try_files(Request *r) { return try_files_run(r); }
 static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::precontent); }
 
+static Rc upstream_content(Request *r) {
+  bool is_memc = r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)].kind == UpstreamConf::memc;
+  return is_memc ? memc_run(r) : proxy_run(r);
+}
+
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
   if (script >= 0 && lua_hook && r->location) return run_lua(r, LuaPhase::content);
-  if (r->conf->upstream >= 0) return proxy_run(r);
+  if (r->conf->upstream >= 0) return upstream_content(r);
   if (!r->conf->echo.empty()) return echo_run(r);
   return static_run(r);
 }

@@ -428,6 +428,42 @@ bool upstream_client_gone(Request *r) {
   return false;
 }
 
+/// The group of that name: an upstream block's, or one that a constant address made.
+static bool find_group(Upstream *u, Str authority) {
+  const PeerTable &table = *u->r->core->peers;
+  for (size_t i = 0; i < table.groups.size(); ++i) {
+    if (!str_iequal(table.groups[i].conf->name, authority)) continue;
+    u->peer.group = &table.groups[i];
+    u->peer.group_index = static_cast<int32_t>(i);
+    return true;
+  }
+  return false;
+}
+
+Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port) {
+  Request *r = u->r;
+  if (u->conf->group >= 0) {
+    u->peer.group_index = u->conf->group;
+    u->peer.group = &r->core->peers->groups[static_cast<size_t>(u->conf->group)];
+    return kOk;
+  }
+  if (find_group(u, authority)) return kOk;
+  if (address_parse(authority, default_port, u->peer.address)) {
+    char text[kAddressText];
+    u->peer.name = r->arena.dup({text, address_text(u->peer.address, text)});
+    return kOk;
+  }
+  Str host = authority.substr(0, authority.rfind(':'));
+  if (host.empty() || authority.starts_with("unix:")) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "no host in upstream \"%.*s\"", static_cast<int>(authority.size()),
+              authority.data());
+    return 500;
+  }
+  log_write(r->log(), kLogError, 0, &r->log_ctx, "no resolver defined to resolve %.*s", static_cast<int>(host.size()),
+            host.data());
+  return 502;
+}
+
 // --- the beginning ---------------------------------------------------------------------------------------------------
 
 static Rc set_local(Upstream *u) {

@@ -97,6 +97,9 @@ struct Upstream {
 
 /// The content handler of a location with `conf`: kAgain, always; the request is finalized from here.
 Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf);
+/// Sets where to go: the conf's constant group, a group by name, or a literal address ("host[:port]", "unix:/path"). kOk or a
+/// status, logged.
+Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port);
 /// Body bytes for the client.
 void upstream_emit(Upstream *u, Str data);
 /// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.

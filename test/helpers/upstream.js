@@ -3,7 +3,7 @@
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:net";
 
-const listening = (t, server, path) =>
+export const listening = (t, server, path) =>
   new Promise((resolve) => {
     const sockets = new Set();
     server.on("connection", (s) => {

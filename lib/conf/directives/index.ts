@@ -10,6 +10,7 @@ import { limits } from "./limits.js";
 import { log } from "./log.js";
 import { lua } from "./lua.js";
 import { main } from "./main.js";
+import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
 
@@ -22,6 +23,7 @@ export const directives = {
   ...echo,
   ...headersMore,
   ...proxy,
+  ...memc,
   ...lua,
   ...accepted,
 };

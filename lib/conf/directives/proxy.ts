@@ -2,7 +2,6 @@
 // Directives of nginx's upstream and proxy modules: groups of servers, and what a location sends to them. Settings are kept
 // apart from a location's own (Level.upstream) and become one UpstreamConf where a proxy_pass stands.
 import type { Compiler, Level } from "../compile.js";
-import type { ComplexValue } from "../plan.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
 
@@ -26,7 +25,7 @@ const failures: Record<string, number> = {
   http_429: 0x400,
   updating: 0x1000,
   non_idempotent: 0x4000,
-  off: 0x80000000,
+  off: 0,
 };
 const ignorable: Record<string, number> = {
   "X-Accel-Redirect": 0x2,
@@ -317,6 +316,7 @@ export const upstreamDefaults: Record<string, unknown> = {
   cookie_paths: [],
   cookie_flags: [],
   commands: [],
+  memc_vars: [-1, -1, -1, -1, -1],
 };
 
 // A list that replaces an inherited one.
@@ -352,15 +352,16 @@ export function addPass(
   c: Compiler,
   d: Directive,
   level: Level,
-  own: { kind: number; pass: ComplexValue; group: number },
+  own: Record<string, unknown>,
+  more: () => Record<string, unknown> = () => ({}),
 ): void {
-  if (level.own.has("upstream")) return c.problems.add(d, "is duplicate");
+  if (level.own.has("upstream")) return c.problems.add(d, `"${d.name}" directive is duplicate`);
   level.own.set("upstream", d.name);
   const confs = c.plan.upstream_confs;
   const index = confs.push({}) - 1;
   level.conf["upstream"] = index;
   level.atEnd.push(() => {
-    confs[index] = { ...level.upstream, ...own, pos: { file: d.file, line: d.line } };
+    confs[index] = { ...level.upstream, ...more(), ...own, pos: { file: d.file, line: d.line } };
   });
 }
 
@@ -404,13 +405,19 @@ function readBuffers(c: Compiler, d: Directive, level: Level): void {
 }
 
 function readNext(c: Compiler, d: Directive, level: Level): void {
+  const bits = readFailures(c, d);
+  if (bits !== undefined) level.upstream["next_upstream"] = bits;
+}
+
+/** The bits of failures after which the next server is tried. */
+export function readFailures(c: Compiler, d: Directive): number | undefined {
   let bits = 0;
   for (const word of d.args) {
     const bit = failures[word.text];
-    if (bit === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
-    bits = word.text === "off" ? 0 : bits | bit;
+    if (bit === undefined) return void c.problems.add(word, `invalid value "${word.text}"`);
+    bits |= bit;
   }
-  level.upstream["next_upstream"] = d.args.some((w) => w.text === "off") ? 0 : bits | 0x2;
+  return d.args.some((w) => w.text === "off") ? 0 : bits;
 }
 
 function readBind(c: Compiler, d: Directive, level: Level): void {

@@ -36,39 +36,6 @@ static bool has_port(Str authority) {
   return authority.find(':', bracket == Str::npos ? 0 : bracket) != Str::npos;
 }
 
-/// The group of that name: an upstream block's where no port is given, else one that a constant proxy_pass made.
-static bool find_group(Upstream *u, Str authority) {
-  const PeerTable &table = *u->r->core->peers;
-  for (size_t i = 0; i < table.groups.size(); ++i) {
-    const UpstreamGroup &conf = *table.groups[i].conf;
-    if (!str_iequal(conf.name, authority)) continue;
-    u->peer.group = &table.groups[i];
-    u->peer.group_index = static_cast<int32_t>(i);
-    return true;
-  }
-  return false;
-}
-
-static Rc find_target(Upstream *u, Str authority) {
-  if (u->conf->group >= 0) {
-    u->peer.group_index = u->conf->group;
-    u->peer.group = &u->r->core->peers->groups[static_cast<size_t>(u->conf->group)];
-    return kOk;
-  }
-  if (find_group(u, authority)) return kOk;
-  if (address_parse(authority, 80, u->peer.address)) {
-    char text[kAddressText];
-    u->peer.name = u->r->arena.dup({text, address_text(u->peer.address, text)});
-    return kOk;
-  }
-  Str host = authority.substr(0, authority.rfind(':'));
-  if (authority.empty() || authority.starts_with("unix:") || host.empty())
-    return complain(u, 500, "no host in upstream", authority);
-  log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "no resolver defined to resolve %.*s",
-            static_cast<int>(host.size()), host.data());
-  return 502;
-}
-
 static Rc target(Upstream *u) {
   ProxyState *state = u->r->arena.make<ProxyState>();
   u->module_state = state;
@@ -92,7 +59,7 @@ static Rc target(Upstream *u) {
     u->port = parts.authority.substr(parts.authority.rfind(':') + 1);
     if (u->port == "80") u->host = parts.authority.substr(0, parts.authority.rfind(':'));
   }
-  return find_target(u, parts.authority);
+  return upstream_find_target(u, parts.authority, 80);
 }
 
 // --- request line ----------------------------------------------------------------------------------------------------

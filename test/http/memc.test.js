@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT
+// memc_pass against a real memcached (Debian: memcached), and against servers that answer wrongly.
+import test from "ava";
+import { spawn } from "node:child_process";
+import { freePort, startMoonwire, waitFor } from "../helpers/index.js";
+import { connect } from "node:net";
+import { listening } from "../helpers/upstream.js";
+import { createServer } from "node:net";
+
+const isUp = (port) =>
+  new Promise((resolve) => {
+    const probe = connect(port, "127.0.0.1", () => resolve(true));
+    probe.on("error", () => resolve(false)).on("connect", () => probe.destroy());
+  });
+
+const location = (
+  port,
+  more = "",
+) => `location /memc { set $memc_cmd $arg_cmd; set $memc_key $arg_key; set $memc_value $arg_value;
+  set $memc_exptime $arg_time; ${more} memc_pass 127.0.0.1:${port}; }`;
+
+/** Answers each line that is no data with the next of the texts. */
+const scripted = (t, ...replies) =>
+  listening(
+    t,
+    createServer((socket) => {
+      socket.on("error", () => {});
+      socket.on("data", () => {
+        const text = replies.shift() ?? "";
+        if (text.endsWith("!")) socket.end(text.slice(0, -1));
+        else socket.write(text);
+      });
+    }),
+  );
+
+test("commands to a real server", async (t) => {
+  const port = await freePort();
+  const server = spawn("memcached", ["-l", "127.0.0.1", "-p", String(port), "-u", "nobody", "-U", "0"]);
+  t.teardown(() => server.kill());
+  let found = true;
+  server.on("error", () => (found = false));
+  await waitFor(async () => !found || (await isUp(port)));
+  if (!found) return t.log("no memcached here");
+  const s = await startMoonwire(t, { server: location(port) });
+  const say = async (query, options) => {
+    const { status, body } = await s.get(`/memc?${query}`, options);
+    return status === 404 ? 404 : `${status} ${body}`;
+  };
+  t.is(await say("key=a"), 404);
+  t.is(await say("cmd=set&key=a&value=hello"), "201 STORED\r\n");
+  t.is(await say("key=a"), "200 hello");
+  t.is((await s.get("/memc?key=a")).headers["content-length"], "5");
+  t.is(await say("cmd=add&key=a&value=x"), "200 NOT_STORED\r\n");
+  t.is(await say("key=b%20c", { method: "PUT", body: "from\r\nEND\r\nthe body" }), "201 STORED\r\n");
+  t.is(await say("key=b%20c"), "200 from\r\nEND\r\nthe body");
+  const big = "y".repeat(200_000);
+  t.is(await say("key=big", { method: "PUT", body: big }), "201 STORED\r\n");
+  t.is(await say("key=big"), `200 ${big}`);
+  t.is(await say("cmd=append&key=a&value=X"), "201 STORED\r\n");
+  t.is(await say("cmd=prepend&key=a&value=X"), "201 STORED\r\n");
+  t.is(await say("cmd=replace&key=none&value=X"), "200 NOT_STORED\r\n");
+  t.is(await say("key=a"), "200 XhelloX");
+  t.is(await say("key=a", { method: "DELETE" }), "200 DELETED\r\n");
+  t.is(await say("cmd=delete&key=a"), 404);
+  t.is(await say("cmd=set&key=n&value=10"), "201 STORED\r\n");
+  t.is(await say("cmd=incr&key=n&value=5"), "200 15\r\n");
+  t.is(await say("cmd=decr&key=n&value=3"), "200 12\r\n");
+  t.is(await say("cmd=set&key=t&value=1&time=-1"), "400 " + (await s.get("/memc?cmd=set&key=t&value=1&time=-1")).body);
+  t.regex(await say("cmd=version"), /^200 VERSION 1/);
+  t.regex(await say("cmd=stats"), /^200 STAT pid \d+\r\n[^]*END\r\n$/);
+  t.is(await say("cmd=flush_all"), "200 OK\r\n");
+  t.is(await say("key=n"), 404);
+});
+
+test("what cannot be a command is refused", async (t) => {
+  const s = await startMoonwire(t, { server: location(1, "memc_cmds_allowed get set;") });
+  t.is((await s.get("/memc?cmd=add&key=a")).status, 403);
+  t.is((await s.get("/memc?cmd=fly&key=a")).status, 400);
+  t.is((await s.get("/memc?cmd=get")).status, 400);
+  t.is((await s.get("/memc?key=a", { method: "OPTIONS" })).status, 400);
+  t.is((await s.get("/memc?key=a")).status, 502);
+  t.regex(s.log(), /the "\$memc_key" variable is not set/);
+  t.regex(
+    s.log(),
+    /connect\(\) failed \(111: Connection refused\) while connecting to upstream, .*upstream: "memcached:\/\/127.0.0.1:1"/,
+  );
+});
+
+test("wrong replies", async (t) => {
+  const wrong = {
+    "garbage\r\n": 502,
+    "VALUE b 0 1\r\nx\r\nEND\r\n": 502,
+    "VALUE a 0 x\r\n": 502,
+    "ERROR\r\n": 502,
+    "SERVER_ERROR x\r\n": 502,
+    "!": 502,
+  };
+  for (const [reply, status] of Object.entries(wrong)) {
+    const s = await startMoonwire(t, { server: location(await scripted(t, reply)) });
+    t.is((await s.get("/memc?key=a")).status, status, reply);
+  }
+  for (const reply of ["VALUE a 0 5\r\nhel!", "VALUE a 0 2\r\nokNOT THE END"]) {
+    const s = await startMoonwire(t, { server: location(await scripted(t, reply)) });
+    const text = String(await s.raw("GET /memc?key=a HTTP/1.1\r\nHost: h\r\n\r\n"));
+    t.regex(s.log(), /prematurely closed connection|invalid trailer/, text);
+  }
+});
