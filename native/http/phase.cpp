@@ -29,11 +29,22 @@ static Rc run_lua(Request *r, LuaPhase phase) {
 static Rc step_server_rewrite(Request *r) { return rewrite_run(r, r->server->conf.rewrite); }
 static Rc step_server_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::server_rewrite); }
 
+/// nginx's redirect from "/dir" to a proxied "/dir/".
+static Rc add_slash(Request *r, const Location *l) {
+  std::string to(l->name);
+  if (!r->args.empty()) to.append("?").append(r->args);
+  http_redirect(r, to, 301);
+  return 301;
+}
+
 static Rc step_find_config(Request *r) {
   const Location *l = router_find_location(*r->core->router, r);
   r->location = l;
   r->located_uri = r->uri.data();
   r->conf = l ? &l->conf : &r->server->conf;
+  if (l && l->conf.upstream >= 0 && l->name.size() == r->uri.size() + 1 && l->match != Location::exact &&
+      l->name.starts_with(r->uri))
+    return add_slash(r, l);
   if (l && l->conf.internal && !r->abi.is_internal) return 404;
   uint64_t max = r->conf->client_max_body_size;
   if (max && r->head.has_content_length && r->head.content_length > max && r->body.state == BodyState::unread) {

@@ -52,6 +52,7 @@ struct RegexEntry {
 
 struct Level {
   NameMap<const Location *> exact;
+  NameMap<const Location *> slashless;  ///< "/dir" for a prefix "/dir/" that is proxied: to be redirected there
   std::vector<PrefixEntry> prefixes;  ///< sorted by name
   std::vector<RegexEntry> regexes;
   std::unordered_map<const Location *, std::unique_ptr<Level>> nested;
@@ -108,7 +109,11 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
     switch (l.match) {
       case Location::exact: level.exact.emplace(l.name, &l); break;
       case Location::prefix:
-      case Location::prefix_no_regex: level.prefixes.push_back({&l}); break;
+      case Location::prefix_no_regex:
+        level.prefixes.push_back({&l});
+        if (l.conf.upstream >= 0 && l.name.size() > 1 && l.name.back() == '/')
+          level.slashless.emplace(Str(l.name).substr(0, l.name.size() - 1), &l);
+        break;
       case Location::regex:
       case Location::regex_icase: {
         Regex *re = compile(l.name, l.match == Location::regex_icase, l.pos, error);
@@ -225,6 +230,11 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
       return it->second;
     }
   const Location *best = longest_prefix(level, r->uri);
+  if (!level.slashless.empty() && (!best || best->name.size() != r->uri.size()))
+    if (auto it = level.slashless.find(r->uri); it != level.slashless.end()) {
+      stop = true;
+      return it->second;
+    }
   bool no_regex = best && best->match == Location::prefix_no_regex;
   if (best && !level.nested.empty())
     if (auto it = level.nested.find(best); it != level.nested.end())

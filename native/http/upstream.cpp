@@ -78,12 +78,12 @@ static const OutgoingEvents kEvents = {on_connected, on_readable, on_writable, o
 
 // --- attempts --------------------------------------------------------------------------------------------------------
 
-/// Lets go of the connection: closed, whatever came of it.
-static void drop_connection(Upstream *u) {
+/// Lets go of the connection: closed, or kept for another request.
+static void drop_connection(Upstream *u, bool may_keep) {
   if (!u->out) return;
-  u->attempt().bytes_in = u->out->bytes_in;
-  u->attempt().bytes_out = u->out->bytes_out;
-  outgoing_close(u->out);
+  u->attempt().bytes_in = u->out->bytes_in - u->bytes_in_before;
+  u->attempt().bytes_out = u->out->bytes_out - u->bytes_out_before;
+  if (!may_keep || !peers_keep(u->r->core->peer_state.get(), u->peer, u->out)) outgoing_close(u->out);
   u->out = nullptr;
 }
 
@@ -117,11 +117,11 @@ static void report(Upstream *u, bool failed) {
 static void next(Upstream *u, uint32_t failure) {
   Request *r = u->r;
   if (failure == kFailTimeout) say(u, kLogError, ETIMEDOUT, "upstream timed out");
-  if (u->peer.is_cached && failure == kFailError && !u->is_head_done) ++u->peer.tries;  // it had gone stale
   if (failure != kFailNoLive) report(u, failure != kFailHttp403 && failure != kFailHttp404);
+  if (u->peer.is_cached && failure == kFailError) ++u->peer.tries;  // it had gone stale
   int32_t status = status_of(failure);
   u->attempt().status = status;
-  drop_connection(u);
+  drop_connection(u, false);
   end_attempt(u);
   uint32_t needed = failure;
   if (u->is_request_sent && !is_idempotent(r)) needed |= kFailNonIdempotent;
@@ -161,6 +161,14 @@ static void connect_next(Upstream *u) {
     return next(u, kFailNoLive);
   }
   u->attempt().peer = u->peer.name;
+  u->bytes_in_before = u->bytes_out_before = 0;
+  if ((u->out = peers_take_idle(r->core->peer_state.get(), u->peer))) {
+    u->out->events = &kEvents;
+    u->out->owner = u;
+    u->bytes_in_before = u->out->bytes_in;
+    u->bytes_out_before = u->out->bytes_out;
+    return on_connected(u->out, 0);
+  }
   const char *call = nullptr;
   u->out = outgoing_open(&r->core->net, u->peer.address, u->has_local ? &u->local : nullptr, &kEvents, u, call);
   if (!u->out) {
@@ -377,12 +385,12 @@ static void go_on(Upstream *u) {
 // --- the end ---------------------------------------------------------------------------------------------------------
 
 /// Lets go of everything but what variables and logs tell of it.
-static void settle(Upstream *u) {
+static void settle(Upstream *u, bool is_whole) {
   if (u->is_ended) return;
   u->is_ended = true;
   Request *r = u->r;
   if (u->out && !u->out->is_connecting) report(u, false);
-  drop_connection(u);
+  drop_connection(u, is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
   end_attempt(u);
   u->request.clear(r->core->net.blocks);
   if (u->is_waiting) output_unwait(r, &u->waiter);
@@ -393,7 +401,7 @@ static void settle(Upstream *u) {
 static void finish(Upstream *u, Rc rc) {
   if (u->is_ended) return;
   Request *r = u->r;
-  settle(u);
+  settle(u, rc == kOk);
   r->action = nullptr;
   if (rc == kDone) {
     Str uri = u->redirect_uri;
@@ -411,7 +419,7 @@ static void finish(Upstream *u, Rc rc) {
   http_finalize(r, kOk);
 }
 
-static void on_free(void *arg) { settle(static_cast<Upstream *>(arg)); }
+static void on_free(void *arg) { settle(static_cast<Upstream *>(arg), false); }
 
 bool upstream_client_gone(Request *r) {
   Upstream *u = r->upstream;
@@ -424,7 +432,7 @@ bool upstream_client_gone(Request *r) {
     finish(u, 499);
     return true;
   }
-  settle(u);
+  settle(u, false);
   return false;
 }
 

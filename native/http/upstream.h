@@ -75,6 +75,7 @@ struct Upstream {
   ArenaVec<HttpHeader> headers;  ///< of the reply, as sent
   ArenaVec<UpstreamAttempt> attempts;
   void *module_state = nullptr;
+  uint64_t bytes_in_before = 0, bytes_out_before = 0;  ///< of a kept connection, by requests before
   uint64_t first_ms = 0;  ///< of the first attempt
   uint64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
   OutWaiter waiter;

@@ -2,6 +2,10 @@
 // See upstream_peers.h.
 #include "http/upstream_peers.h"
 
+#include <deque>
+
+#include "net/idle_pool.h"
+
 namespace mw {
 
 struct PeerTurn {
@@ -12,10 +16,11 @@ struct PeerTurn {
 
 struct GroupState {
   std::vector<PeerTurn> turns;
+  IdlePool idle;
 };
 
 struct PeerState {
-  std::vector<GroupState> groups;
+  std::deque<GroupState> groups;  ///< connections point to their pool
 };
 
 // --- the table -------------------------------------------------------------------------------------------------------
@@ -146,6 +151,24 @@ bool peers_report(PeerState *state, PeerChoice &c, bool failed, uint64_t now_s) 
   t.effective -= s.weight / s.max_fails;
   if (t.effective < 0) t.effective = 0;
   return t.fails == s.max_fails;
+}
+
+// --- idle connections ------------------------------------------------------------------------------------------------
+
+Outgoing *peers_take_idle(PeerState *state, PeerChoice &c) {
+  if (!c.group || !c.group->conf->keepalive) return nullptr;
+  Outgoing *o = state->groups[static_cast<size_t>(c.group_index)].idle.take(c.address);
+  c.is_cached = o != nullptr;
+  return o;
+}
+
+bool peers_keep(PeerState *state, const PeerChoice &c, Outgoing *o) {
+  if (!c.group || !c.group->conf->keepalive || o->peer_closed || o->is_closed) return false;
+  const UpstreamGroup &conf = *c.group->conf;
+  uint64_t age = o->net->loop->now_ms() - o->opened_ms;
+  if (++o->uses >= conf.keepalive_requests || age >= conf.keepalive_time) return false;
+  state->groups[static_cast<size_t>(c.group_index)].idle.put(o, conf.keepalive, conf.keepalive_timeout);
+  return true;
 }
 
 }  // namespace mw

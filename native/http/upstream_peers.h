@@ -50,6 +50,10 @@ struct PeerChoice {
 
 /// The next server. False when none is left: "no live upstreams".
 bool peers_choose(PeerState *state, PeerChoice &choice, uint64_t now_s);
+/// An idle connection to the chosen server, or null. Sets is_cached.
+Outgoing *peers_take_idle(PeerState *state, PeerChoice &choice);
+/// Keeps a connection whose exchange is over, if the group keeps any. False: the caller closes it.
+bool peers_keep(PeerState *state, const PeerChoice &choice, Outgoing *o);
 /// The attempt on it ended. True when this failure took it out of the turn for a while (to be logged).
 bool peers_report(PeerState *state, PeerChoice &choice, bool failed, uint64_t now_s);
 

@@ -3,6 +3,7 @@
 import { createServer as createHttp } from "node:http";
 import { createServer } from "node:net";
 
+/** Listens on a port of the system's choice, or on a path; resolves to it. Ends with the test. */
 export const listening = (t, server, path) =>
   new Promise((resolve) => {
     const sockets = new Set();

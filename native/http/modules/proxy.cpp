@@ -172,8 +172,7 @@ static SentBody body_of(Upstream *u) {
 
 static Str default_value(Upstream *u, Str name, const SentBody &body) {
   if (name == "Host") return u->host;
-  if (name == "Connection")
-    return u->conf->http_minor == 0 || !u->peer.group || !u->peer.group->conf->keepalive ? Str("close") : Str("");
+  if (name == "Connection") return "close";
   if (name == "Content-Length" && body.has_length) return number_text(u->r, body.size);
   return {};
 }
