@@ -35,6 +35,13 @@ std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &erro
 struct PeerState;
 std::shared_ptr<PeerState> peers_create_state(const PeerTable &table);
 
+/// How idle connections are kept; size 0: not.
+struct KeepLimits {
+  uint32_t size = 0;
+  uint32_t requests = 0;
+  uint64_t idle_ms = 0, life_ms = UINT64_MAX;
+};
+
 /// A request's way through the servers of a group, or its one fixed address.
 struct PeerChoice {
   const PeerGroup *group = nullptr;  ///< null: a fixed address
