@@ -56,7 +56,8 @@ enum class LuaPhase : uint8_t {
   header_filter,
   body_filter,
   log,
-  count
+  count,
+  balancer = count  ///< a group's script, not a location's
 };
 
 /// A directive of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
@@ -217,7 +218,7 @@ struct UpstreamConf {
   std::vector<Replacement> cookie_paths;
   std::vector<CookieFlags> cookie_flags;
   // memc
-  std::vector<std::string> commands;  ///< memc_cmds_allowed; empty = all
+  std::vector<std::string> commands;                     ///< memc_cmds_allowed; empty = all
   std::array<int32_t, 5> memc_vars{-1, -1, -1, -1, -1};  ///< $memc_cmd key value exptime flags
   SourcePos pos;
 };

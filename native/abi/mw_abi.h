@@ -11,13 +11,13 @@ enum mw_status {
   MW_AGAIN = -2,
   MW_DONE = -4,
   MW_DECLINED = -5,
-  MW_NO_REQUEST = -100,   /* "no request found" */
-  MW_BAD_PHASE = -101,    /* "API disabled in the current context" */
-  MW_NO_MEMORY = -102,    /* "no memory" */
+  MW_NO_REQUEST = -100, /* "no request found" */
+  MW_BAD_PHASE = -101,  /* "API disabled in the current context" */
+  MW_NO_MEMORY = -102,  /* "no memory" */
   MW_NOT_FOUND = -103,
-  MW_TOO_SMALL = -104,    /* the caller's buffer is too small; the needed size is in the output */
-  MW_TIMEOUT = -105,      /* "timeout" */
-  MW_CLOSED = -106,       /* "closed" */
+  MW_TOO_SMALL = -104, /* the caller's buffer is too small; the needed size is in the output */
+  MW_TIMEOUT = -105,   /* "timeout" */
+  MW_CLOSED = -106,    /* "closed" */
   MW_BAD_ARG = -107,
   MW_EXISTS = -108,
   MW_BUSY = -109,
@@ -51,21 +51,21 @@ typedef struct {
 /* A light thread. result: status of the operation it waited for, set before it is resumed. */
 typedef struct {
   int32_t result;
-  uint32_t phase;   /* enum mw_phase of the code it runs */
-  int64_t ticket;   /* unique per light thread, never reused */
+  uint32_t phase;    /* enum mw_phase of the code it runs */
+  int64_t ticket;    /* unique per light thread, never reused */
   int32_t *ctx_slot; /* where the slot of its ngx.ctx is kept: the request's, or its own run's */
 } mw_thread_t;
 
 /* The part of a request that Lua reads directly. */
 typedef struct {
-  int32_t status;        /* response status; 0 = not set yet */
-  int32_t ctx_ref;       /* slot of ngx.ctx, 0 = none */
-  int32_t arg_ref;       /* body_filter: chunk held on the Lua side, 0 = none */
-  uint8_t header_sent;   /* the header has gone through the header filters */
+  int32_t status;      /* response status; 0 = not set yet */
+  int32_t ctx_ref;     /* slot of ngx.ctx, 0 = none */
+  int32_t arg_ref;     /* body_filter: chunk held on the Lua side, 0 = none */
+  uint8_t header_sent; /* the header has gone through the header filters */
   uint8_t is_internal;
   uint8_t is_subrequest;
-  uint8_t body_read;     /* the request body is complete in memory or file */
-  uint8_t eof;           /* the response is complete */
+  uint8_t body_read; /* the request body is complete in memory or file */
+  uint8_t eof;       /* the response is complete */
   uint8_t http_minor;
   uint8_t http_major;
   uint8_t pad;
@@ -73,13 +73,13 @@ typedef struct {
 
 /* The worker whose thread runs this VM. The scheduler sets req, thread and phase before each resume. */
 typedef struct {
-  mw_req_t *req;         /* null outside a request */
-  mw_thread_t *thread;   /* the running light thread; null while boot code runs */
-  uint32_t phase;        /* enum mw_phase */
+  mw_req_t *req;       /* null outside a request */
+  mw_thread_t *thread; /* the running light thread; null while boot code runs */
+  uint32_t phase;      /* enum mw_phase */
   int32_t worker_id;
-  int64_t now_ms;        /* cached wall clock, ms since the epoch */
-  int64_t mono_ms;       /* cached monotonic clock, ms */
-  char *buf;             /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
+  int64_t now_ms;  /* cached wall clock, ms since the epoch */
+  int64_t mono_ms; /* cached monotonic clock, ms */
+  char *buf;       /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
   size_t buf_size;
   int32_t worker_count;
   int32_t pid;
@@ -92,17 +92,17 @@ typedef struct {
    nothing useful was written and the caller comes back with a larger one. MW_DONE: the result is the input itself.
    MW_NO_MEMORY: the result would not fit a Lua string. */
 int32_t mw_escape_uri(const char *src, size_t len, int type, char *dst, size_t dst_size);
-int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst);   /* dst: len bytes */
+int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst); /* dst: len bytes */
 int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t dst_size);
-int32_t mw_escape_base64(const char *src, size_t len, int url, int pad, char *dst);   /* dst: (len + 2) / 3 * 4 bytes */
-int32_t mw_escape_unbase64(const char *src, size_t len, int url, char *dst);   /* dst: (len + 3) / 4 * 3; or MW_ERROR */
+int32_t mw_escape_base64(const char *src, size_t len, int url, int pad, char *dst); /* dst: (len + 2) / 3 * 4 bytes */
+int32_t mw_escape_unbase64(const char *src, size_t len, int url, char *dst); /* dst: (len + 3) / 4 * 3; or MW_ERROR */
 int32_t mw_escape_unbase64_mime(const char *src, size_t len, char *dst);
 
 /* One argument of a query string, unescaped; the texts lie in the buffer given to mw_escape_parse_args. */
 typedef struct {
   const char *key;
-  const char *value;    /* null: there was no "=", Lua's true */
-  int32_t key_size;     /* 0: an empty key, to be left out; it still counts */
+  const char *value; /* null: there was no "=", Lua's true */
+  int32_t key_size;  /* 0: an empty key, to be left out; it still counts */
   int32_t value_size;
 } mw_arg;
 
@@ -111,10 +111,10 @@ typedef struct {
 int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *args, int32_t count, size_t *rest);
 
 /* ---- crypto: native/abi/crypto.cpp ---- */
-void mw_crypto_md5(const char *src, size_t len, char *dst);       /* 16 bytes */
-void mw_crypto_md5_hex(const char *src, size_t len, char *dst);   /* 32 bytes */
-void mw_crypto_sha1(const char *src, size_t len, char *dst);      /* 20 bytes */
-void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *src, size_t len, char *dst);   /* 20 bytes */
+void mw_crypto_md5(const char *src, size_t len, char *dst);                                        /* 16 bytes */
+void mw_crypto_md5_hex(const char *src, size_t len, char *dst);                                    /* 32 bytes */
+void mw_crypto_sha1(const char *src, size_t len, char *dst);                                       /* 20 bytes */
+void mw_crypto_hmac_sha1(const char *key, size_t key_len, const char *src, size_t len, char *dst); /* 20 bytes */
 uint32_t mw_crypto_crc32(const char *src, size_t len);
 
 /* ---- time: native/abi/time.cpp ---- */
@@ -144,8 +144,8 @@ enum mw_regex_flag {
 };
 
 typedef struct {
-  int32_t *captures;    /* byte offsets (from, to) of the last match of this regex; -1 = unset */
-  int32_t ncaptures;    /* groups, the whole match not counted; 0 in DFA mode */
+  int32_t *captures; /* byte offsets (from, to) of the last match of this regex; -1 = unset */
+  int32_t ncaptures; /* groups, the whole match not counted; 0 in DFA mode */
   int32_t name_count;
   void *impl;
 } mw_regex_t;
@@ -166,7 +166,8 @@ mw_regex_template_t *mw_regex_template_compile(const char *text, size_t len, cha
 void mw_regex_template_free(mw_regex_template_t *t);
 /* Replaces the first match, or all. Returns the number of matches (*out is set when > 0, and valid until this thread's
    next mw_regex_sub), MW_NO_MEMORY, or a negative PCRE2 error. */
-int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *subject, size_t len, int global, mw_str *out);
+int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *subject, size_t len, int global,
+                     mw_str *out);
 /* lua_regex_match_limit (0 = PCRE2's own) and ngx.re.opt("jit_stack_size"), for the calling worker. */
 void mw_regex_set_match_limit(uint32_t limit);
 int32_t mw_regex_set_jit_stack(int64_t size);
@@ -180,14 +181,14 @@ enum mw_shdict_status {
 enum mw_shdict_type { MW_SHDICT_NIL = 0, MW_SHDICT_BOOLEAN = 1, MW_SHDICT_NUMBER = 3, MW_SHDICT_STRING = 4 };
 enum mw_shdict_op { MW_SHDICT_SET = 0, MW_SHDICT_ADD = 1, MW_SHDICT_REPLACE = 2, MW_SHDICT_SAFE = 4 };
 
-typedef struct mw_shdict mw_shdict_t;   /* a shared dictionary; belongs to the server */
+typedef struct mw_shdict mw_shdict_t; /* a shared dictionary; belongs to the server */
 
 /* What a call leaves behind; one such struct per VM is reused. num: a number, a boolean as 0 or 1, a length, milliseconds. */
 typedef struct {
   double num;
-  uint32_t size;      /* a string's length, also when the buffer was MW_TOO_SMALL */
+  uint32_t size; /* a string's length, also when the buffer was MW_TOO_SMALL */
   uint32_t flags;
-  uint8_t type;       /* enum mw_shdict_type */
+  uint8_t type; /* enum mw_shdict_type */
   uint8_t stale;
   uint8_t forcible;
   uint8_t pad;
@@ -228,7 +229,7 @@ int32_t mw_thread_yield(void);
    for subrequests, it cannot end. */
 int32_t mw_thread_exit(int32_t rc);
 
-typedef struct mw_semaphore mw_semaphore_t;   /* owned by Lua: freed by its finalizer */
+typedef struct mw_semaphore mw_semaphore_t; /* owned by Lua: freed by its finalizer */
 mw_semaphore_t *mw_semaphore_new(int32_t n);
 void mw_semaphore_free(mw_semaphore_t *s);
 int32_t mw_semaphore_post(mw_semaphore_t *s, int32_t n);
@@ -247,7 +248,8 @@ double mw_req_start_time(mw_req_t *r);
 /* Fills pairs (name, value) up to `max` pairs; returns how many headers there are. Names in lower case unless raw. */
 int32_t mw_req_headers(mw_req_t *r, mw_str *pairs, int32_t max, int32_t raw);
 /* Sets (append = 0: replacing all of that name) or adds a request header. */
-int32_t mw_req_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len, int32_t append);
+int32_t mw_req_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len,
+                          int32_t append);
 void mw_req_clear_header(mw_req_t *r, const char *name, size_t name_len);
 void mw_req_args(mw_req_t *r, mw_str *out);
 void mw_req_set_args(mw_req_t *r, const char *args, size_t len);
@@ -276,7 +278,8 @@ int32_t mw_resp_print(mw_req_t *r, const char *data, size_t len, int32_t newline
 int32_t mw_resp_flush(mw_req_t *r, int32_t wait);
 int32_t mw_resp_eof(mw_req_t *r);
 int32_t mw_resp_send_headers(mw_req_t *r);
-int32_t mw_resp_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len, int32_t append);
+int32_t mw_resp_set_header(mw_req_t *r, const char *name, size_t name_len, const char *value, size_t value_len,
+                           int32_t append);
 int32_t mw_resp_clear_header(mw_req_t *r, const char *name, size_t name_len);
 /* The i-th value of a header: MW_OK or MW_NOT_FOUND. */
 int32_t mw_resp_header(mw_req_t *r, const char *name, size_t name_len, int32_t i, mw_str *out);
@@ -299,7 +302,7 @@ int32_t mw_var_capture(mw_req_t *r, int32_t n, mw_str *out);
 int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len);
 
 /* ---- capture: native/abi/capture.cpp (starting and collecting are C functions: script/capture.cpp) ---- */
-typedef struct mw_capture mw_capture_t;   /* subrequests that one light thread waits for; lives as long as the request */
+typedef struct mw_capture mw_capture_t; /* subrequests that one light thread waits for; lives as long as the request */
 mw_capture_t *mw_capture_new(mw_req_t *r);
 /* A subrequest to `uri` ("path?args"), not started. MW_NOT_FOUND: the uri is unsafe; MW_BAD_ARG: no such method; MW_ERROR:
    nested too deep. */
@@ -309,6 +312,21 @@ int32_t mw_capture_add(mw_capture_t *c, const char *uri, size_t len, const char 
 void mw_capture_set_body(mw_req_t *sub, const char *data, size_t len, int32_t forward);
 /* It shares the user variables of the parent, or gets a copy. */
 void mw_capture_set_vars(mw_req_t *sub, int32_t is_shared);
+
+/* ---- balancer: native/abi/balancer.cpp; all answer MW_BAD_PHASE outside balancer_by_lua* ---- */
+/* The server of this attempt, a literal address; port 0 is the one in it, or 80. MW_BAD_ARG: it is none. */
+int32_t mw_balancer_set_peer(mw_req_t *r, const char *address, size_t len, int32_t port);
+/* Allows more attempts; how many: fewer than asked for where proxy_next_upstream_tries says so. */
+int32_t mw_balancer_more_tries(mw_req_t *r, int32_t count);
+/* How the attempt before ended: 0 there was none, 2 another server was wanted, 4 it failed; and its status. */
+int32_t mw_balancer_last_failure(mw_req_t *r, int32_t *status);
+/* Milliseconds; 0 leaves a timeout as it is. */
+int32_t mw_balancer_set_timeouts(mw_req_t *r, double connect, double send, double read);
+/* Keeps the connection of this attempt for others. MW_NOT_FOUND: set_peer was not called. */
+int32_t mw_balancer_keep(mw_req_t *r, double idle_ms, int32_t requests);
+/* Builds the request anew, for what changed since the attempt before. */
+int32_t mw_balancer_new_request(mw_req_t *r);
+int32_t mw_balancer_bind(mw_req_t *r, const char *address, size_t len);
 
 /* ---- process: native/abi/process.cpp ---- */
 

@@ -181,6 +181,7 @@ static uint8_t step_of(LuaPhase phase) {
 void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
   if (phase == LuaPhase::log) return http_log_done(r);
+  if (phase == LuaPhase::balancer) return upstream_balanced(r, rc);
   r->step = step_of(phase);
   if (settle(r, rc)) http_run_phases(r);
 }

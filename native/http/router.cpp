@@ -53,7 +53,7 @@ struct RegexEntry {
 struct Level {
   NameMap<const Location *> exact;
   NameMap<const Location *> slashless;  ///< "/dir" for a prefix "/dir/" that is proxied: to be redirected there
-  std::vector<PrefixEntry> prefixes;  ///< sorted by name
+  std::vector<PrefixEntry> prefixes;    ///< sorted by name
   std::vector<RegexEntry> regexes;
   std::unordered_map<const Location *, std::unique_ptr<Level>> nested;
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "http/body.h"
+#include "http/lua_hook.h"
 #include "http/phase.h"
 #include "http/variable.h"
 
@@ -109,6 +110,11 @@ static bool is_idempotent(const Request *r) { return !(r->method_id & (kMethodPo
 
 static void report(Upstream *u, bool failed) {
   Request *r = u->r;
+  if (u->balancer && u->balancer->address.len) {
+    u->balancer->last_state = failed ? 4 : 2;
+    if (u->peer.tries > 0) --u->peer.tries;
+    return;
+  }
   if (peers_report(r->core->peer_state.get(), u->peer, failed, seconds(u)))
     say(u, kLogWarn, 0, "upstream server temporarily disabled");
 }
@@ -116,6 +122,7 @@ static void report(Upstream *u, bool failed) {
 /// This attempt failed: the next one, or the answer.
 static void next(Upstream *u, uint32_t failure) {
   Request *r = u->r;
+  log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http next upstream, %x", failure);
   if (failure == kFailTimeout) say(u, kLogError, ETIMEDOUT, "upstream timed out");
   if (failure != kFailNoLive) report(u, failure != kFailHttp403 && failure != kFailHttp404);
   if (u->peer.is_cached && failure == kFailError) ++u->peer.tries;  // it had gone stale
@@ -150,11 +157,55 @@ static void begin_attempt(Upstream *u) {
   if (u->first_ms == 0) u->first_ms = a->started_ms;
 }
 
+/// The server to ask: the balancer's, or the next of the group.
+static bool choose_peer(Upstream *u) {
+  UpstreamBalancer *b = u->balancer;
+  if (!b || !b->address.len) return peers_choose(u->r->core->peer_state.get(), u->peer, seconds(u));
+  u->peer.index = -1;
+  u->peer.is_cached = false;
+  u->peer.address = b->address;
+  u->peer.name = b->name;
+  return true;
+}
+
+static void connect_chosen(Upstream *u);
+
+/// What the balancer's end means: to the server it named, or the answer it wants.
+static void balanced(Upstream *u, Rc rc) {
+  UpstreamBalancer *b = u->balancer;
+  if (rc != kOk && rc != kDone) return finish(u, rc < 100 ? 500 : rc);
+  u->peer.tries += b->more_tries;
+  if (b->wants_new_request) {
+    u->request.clear(u->r->core->net.blocks);
+    rc = u->module->create_request(u);
+    if (rc != kOk) return finish(u, rc);
+  }
+  connect_chosen(u);
+}
+
+void upstream_balanced(Request *r, Rc rc) {
+  if (r->upstream && !r->upstream->is_ended) balanced(r->upstream, rc);
+}
+
 static void connect_next(Upstream *u) {
   Request *r = u->r;
   r->action = "connecting to upstream";
   begin_attempt(u);
-  if (!peers_choose(r->core->peer_state.get(), u->peer, seconds(u))) {
+  UpstreamBalancer *b = u->balancer;
+  if (!b || !lua_hook) return connect_chosen(u);
+  b->address.len = 0;
+  b->more_tries = 0;
+  b->wants_new_request = false;
+  ++b->total_tries;
+  ++r->running;
+  Rc rc = lua_hook->run(r, LuaPhase::balancer, u->peer.group->conf->balancer_script);
+  --r->running;
+  if (rc != kAgain) balanced(u, rc);
+}
+
+static void connect_chosen(Upstream *u) {
+  Request *r = u->r;
+  if (!choose_peer(u)) {
     u->attempt().peer = u->peer.group ? Str(u->peer.group->conf->name) : u->peer.name;
     u->peer.name = u->attempt().peer;
     say(u, kLogError, 0, "no live upstreams");
@@ -390,7 +441,8 @@ static void settle(Upstream *u, bool is_whole) {
   u->is_ended = true;
   Request *r = u->r;
   if (u->out && !u->out->is_connecting) report(u, false);
-  drop_connection(u, is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
+  drop_connection(u,
+                  is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
   end_attempt(u);
   u->request.clear(r->core->net.blocks);
   if (u->is_waiting) output_unwait(r, &u->waiter);
@@ -493,6 +545,11 @@ static uint32_t tries_of(const Upstream *u) {
   return limit && tries > limit ? limit : tries;
 }
 
+static void use_group(Upstream *u, const UpstreamGroup &conf) {
+  u->peer.keep = {conf.keepalive, conf.keepalive_requests, conf.keepalive_timeout, conf.keepalive_time};
+  if (conf.balancer_script >= 0) u->balancer = u->r->arena.make<UpstreamBalancer>();
+}
+
 static void begin(Upstream *u) {
   Request *r = u->r;
   Rc rc = u->module->target(u);
@@ -500,6 +557,7 @@ static void begin(Upstream *u) {
   if (rc == kOk) rc = set_local(u);
   if (rc != kOk) return finish(u, rc);
   u->peer.tries = tries_of(u);
+  if (u->peer.group) use_group(u, *u->peer.group->conf);
   if (u->peer.group && u->peer.group->peers.size() > 64)
     u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
   if (r->conn->peer_closed && !r->parent && !u->conf->ignore_client_abort && upstream_client_gone(r)) return;

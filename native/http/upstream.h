@@ -57,6 +57,15 @@ struct UpstreamAttempt {
   bool is_redirected = false;  ///< the first of another upstream: separated by ':'
 };
 
+/// What balancer_by_lua* decides; there only where the group has such a script.
+struct UpstreamBalancer {
+  PeerAddress address;  ///< of this attempt; len 0: the group's own turn
+  Str name;
+  uint32_t more_tries = 0, total_tries = 0;
+  uint8_t last_state = 0;  ///< of the attempt before: 0 none, 2 next, 4 failed
+  bool wants_new_request = false;
+};
+
 struct Upstream {
   Request *r = nullptr;
   const UpstreamModule *module = nullptr;
@@ -75,8 +84,9 @@ struct Upstream {
   ArenaVec<HttpHeader> headers;  ///< of the reply, as sent
   ArenaVec<UpstreamAttempt> attempts;
   void *module_state = nullptr;
+  UpstreamBalancer *balancer = nullptr;
   uint64_t bytes_in_before = 0, bytes_out_before = 0;  ///< of a kept connection, by requests before
-  uint64_t first_ms = 0;  ///< of the first attempt
+  uint64_t first_ms = 0;                               ///< of the first attempt
   uint64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
   OutWaiter waiter;
   Task task;
@@ -105,6 +115,8 @@ Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port);
 void upstream_emit(Upstream *u, Str data);
 /// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.
 bool upstream_client_gone(Request *r);
+/// The parked balancer_by_lua* of `r` ended.
+void upstream_balanced(Request *r, Rc rc);
 /// ", upstream: "..."" for the log, or nothing.
 void upstream_log_tail(const Request *r, std::string &out);
 /// Resolves $upstream_* and $proxy_*.

@@ -156,18 +156,17 @@ bool peers_report(PeerState *state, PeerChoice &c, bool failed, uint64_t now_s) 
 // --- idle connections ------------------------------------------------------------------------------------------------
 
 Outgoing *peers_take_idle(PeerState *state, PeerChoice &c) {
-  if (!c.group || !c.group->conf->keepalive) return nullptr;
+  if (!c.group || !c.keep.size) return nullptr;
   Outgoing *o = state->groups[static_cast<size_t>(c.group_index)].idle.take(c.address);
   c.is_cached = o != nullptr;
   return o;
 }
 
 bool peers_keep(PeerState *state, const PeerChoice &c, Outgoing *o) {
-  if (!c.group || !c.group->conf->keepalive || o->peer_closed || o->is_closed) return false;
-  const UpstreamGroup &conf = *c.group->conf;
+  if (!c.group || !c.keep.size || o->peer_closed || o->is_closed) return false;
   uint64_t age = o->net->loop->now_ms() - o->opened_ms;
-  if (++o->uses >= conf.keepalive_requests || age >= conf.keepalive_time) return false;
-  state->groups[static_cast<size_t>(c.group_index)].idle.put(o, conf.keepalive, conf.keepalive_timeout);
+  if (++o->uses >= c.keep.requests || age >= c.keep.life_ms) return false;
+  state->groups[static_cast<size_t>(c.group_index)].idle.put(o, c.keep.size, c.keep.idle_ms);
   return true;
 }
 

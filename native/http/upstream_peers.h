@@ -51,6 +51,7 @@ struct PeerChoice {
   uint64_t tried_bits = 0;   ///< of the first 64 peers
   uint8_t *tried = nullptr;  ///< in the request's arena where there are more
   PeerAddress address;
+  KeepLimits keep;
   Str name;                ///< of the chosen one
   bool is_cached = false;  ///< the connection came from the pool
 };

@@ -10,7 +10,8 @@ void IdlePool::on_event(Outgoing *o) {
   outgoing_close(o);
 }
 
-const OutgoingEvents IdlePool::kEvents = {[](Outgoing *o, int) { on_event(o); }, on_event, on_event, on_event, on_event};
+const OutgoingEvents IdlePool::kEvents = {[](Outgoing *o, int) { on_event(o); }, on_event, on_event, on_event,
+                                          on_event};
 
 void IdlePool::unlink(Outgoing *o) {
   (o->idle_prev ? o->idle_prev->idle_next : newest_) = o->idle_next;

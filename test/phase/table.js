@@ -482,7 +482,6 @@ export const missing = {
     modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
   },
   "TLS to upstreams, OCSP": { modules: ["ngx.proxyssl", "ngx.ocsp"] },
-  Upstreams: { modules: ["ngx.balancer"] },
   Processes: { modules: ["ngx.process", "ngx.pipe"] },
   "Captured log": { modules: ["ngx.errlog"] },
   Undocumented: { fields: ["ngx.get_raw_phase"], modules: ["resty.core.ctx", "resty.core.regex"] },

@@ -17,10 +17,10 @@ struct Command {
   CommandKind kind;
 };
 static constexpr Command kCommands[] = {
-    {"get", CommandKind::get},         {"set", CommandKind::store},      {"add", CommandKind::store},
-    {"replace", CommandKind::store},   {"append", CommandKind::store},   {"prepend", CommandKind::store},
-    {"delete", CommandKind::remove},   {"incr", CommandKind::count},     {"decr", CommandKind::count},
-    {"flush_all", CommandKind::plain}, {"version", CommandKind::plain},  {"verbosity", CommandKind::plain},
+    {"get", CommandKind::get},         {"set", CommandKind::store},     {"add", CommandKind::store},
+    {"replace", CommandKind::store},   {"append", CommandKind::store},  {"prepend", CommandKind::store},
+    {"delete", CommandKind::remove},   {"incr", CommandKind::count},    {"decr", CommandKind::count},
+    {"flush_all", CommandKind::plain}, {"version", CommandKind::plain}, {"verbosity", CommandKind::plain},
     {"stats", CommandKind::lines},
 };
 
@@ -75,7 +75,8 @@ static Rc choose_command(Upstream *u) {
   MemcState *s = state_of(u);
   Str name = value_of(u, kCmd);
   if (name.empty()) name = command_of_method(u->r);
-  if (name.empty()) return refuse(u, 400, "$memc_cmd variable requires explicit assignment for the method \"%.*s\"", u->r->method);
+  if (name.empty())
+    return refuse(u, 400, "$memc_cmd variable requires explicit assignment for the method \"%.*s\"", u->r->method);
   for (const Command &c : kCommands)
     if (c.name == name) s->command = &c;
   if (!s->command) return refuse(u, 400, "unrecognized $memc_cmd in memc_pass: \"%.*s\"", name);
@@ -169,10 +170,12 @@ static Rc create_request(Upstream *u) {
       break;
     }
     case CommandKind::remove:  // memcached takes no other time any more
-      if (Str time = value_of(u, kExptime); !time.empty() && time != "0") rc = put_number(u, w, kExptime, "memc_exptime");
+      if (Str time = value_of(u, kExptime); !time.empty() && time != "0")
+        rc = put_number(u, w, kExptime, "memc_exptime");
       break;
     case CommandKind::plain:
-      if (!value_of(u, kExptime).empty() && s->command->name == "flush_all") rc = put_number(u, w, kExptime, "memc_exptime");
+      if (!value_of(u, kExptime).empty() && s->command->name == "flush_all")
+        rc = put_number(u, w, kExptime, "memc_exptime");
       break;
     default: break;
   }
@@ -189,8 +192,8 @@ static Rc read_value_line(Upstream *u, Str line) {
   bool is_good = rest.starts_with(s->key) && rest.size() > s->key.size() && rest[s->key.size()] == ' ';
   if (is_good) rest.remove_prefix(s->key.size() + 1);
   size_t space = rest.find(' ');
-  is_good = is_good && space != Str::npos && is_number(rest.substr(0, space)) && str_to_u64(rest.substr(space + 1), s->left) &&
-            s->left <= INT64_MAX;
+  is_good = is_good && space != Str::npos && is_number(rest.substr(0, space)) &&
+            str_to_u64(rest.substr(space + 1), s->left) && s->left <= INT64_MAX;
   if (!is_good) return refuse(u, kError, "memcached sent invalid response: \"%.*s\"", line);
   u->status = 200;
   return kOk;
