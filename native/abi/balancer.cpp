@@ -80,7 +80,7 @@ extern "C" MW_EXPORT
 int32_t mw_balancer_new_request(mw_req_t *r) {
   Upstream *u = balancing(r);
   if (!u) return MW_BAD_PHASE;
-  u->balancer->wants_new_request = u->balancer->total_tries > 1;
+  u->balancer->wants_new_request = true;
   return MW_OK;
 }
 
