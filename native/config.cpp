@@ -157,6 +157,7 @@ bool Decoder::read(const Value &v, Script &out) {
   MEMBER(source);
   MEMBER(path);
   MEMBER(is_file);
+  MEMBER(is_set);
   MEMBER(pos);
   return v.tag == Value::table;
 }
@@ -167,6 +168,8 @@ bool Decoder::read(const Value &v, RewriteOp &out) {
   MEMBER(status);
   MEMBER(has_text);
   MEMBER(value);
+  MEMBER(script);
+  MEMBER(args);
   return v.tag == Value::table;
 }
 

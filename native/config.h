@@ -43,6 +43,7 @@ struct Script {
   std::string source;     ///< inline text; empty for a file
   ComplexValue path;      ///< set for *_by_lua_file; may hold variables
   bool is_file = false;
+  bool is_set = false;  ///< set_by_lua*: what it returns counts
   SourcePos pos;
 };
 
@@ -57,16 +58,19 @@ enum class LuaPhase : uint8_t {
   body_filter,
   log,
   count,
-  balancer = count  ///< a group's script, not a location's
+  balancer = count,  ///< a group's script, not a location's
+  set                ///< set_by_lua*, which stands among the rewrite operations
 };
 
 /// A directive of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
 struct RewriteOp {
-  enum Kind : uint8_t { set, ret } kind = set;
-  int32_t var = -1;       ///< set: index into Plan::variables
-  int32_t status = 0;     ///< ret: the code
-  bool has_text = false;  ///< ret: a text or URL was given
-  ComplexValue value;     ///< set: the value; ret: text or URL
+  enum Kind : uint8_t { set, ret, lua } kind = set;
+  int32_t var = -1;                ///< set, lua: index into Plan::variables
+  int32_t status = 0;              ///< ret: the code
+  bool has_text = false;           ///< ret: a text or URL was given
+  ComplexValue value;              ///< set: the value; ret: text or URL
+  int32_t script = -1;             ///< lua: index into Plan::scripts
+  std::vector<ComplexValue> args;  ///< lua: ngx.arg
 };
 
 struct AddHeader {

@@ -287,6 +287,7 @@ export class Compiler {
   }
 
   #script(d: Directive, name: string, spec: Spec, level: Level): void {
+    if (spec.read) return spec.read(this, d, level);
     const script = readScript(this, d, name);
     if (!script) return;
     const index = this.plan.scripts.push(script) - 1;
@@ -365,7 +366,8 @@ function misuse(
     return `directive "${d.name}" has no opening "{"`;
   if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
     return `directive "${d.name}" is not terminated by ";"`;
-  const [low, high] = isLua ? [0, 0] : arityOf(spec);
+  const before = spec.blockArgs ?? 0;
+  const [low, high] = isLua ? [before, before] : arityOf(spec);
   if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;
   return isRepeated && !spec.repeat ? `"${d.name}" directive is duplicate` : undefined;
 }

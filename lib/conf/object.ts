@@ -62,6 +62,7 @@ class Reader {
       this.#problems.add(place, `unknown directive "${key}"`);
       return [];
     }
+    if (spec.kind === "script" && spec.form === "map") return this.#scripts(name, value, place);
     if (spec.kind === "script") return this.#script(name, value, place);
     if (spec.kind === "block") return this.#blocks(name, value, place);
     if (name === "internal") return value === false ? [] : [{ ...place, name, args: [] }];
@@ -69,6 +70,17 @@ class Reader {
     const list = this.#lists(spec, value, place);
     const isBroken = this.#problems.list.length > before;
     return list.map((args) => ({ ...place, name, args, isBroken }));
+  }
+
+  // Scripts by the word that stands before each.
+  #scripts(name: string, value: unknown, place: Place): Directive[] {
+    if (!isObject(value)) {
+      this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
+      return [];
+    }
+    return Object.entries(value).flatMap(([key, item]) =>
+      this.#script(name, item, place).map((d) => ({ ...d, args: [word(key, place), ...d.args] })),
+    );
   }
 
   #script(name: string, value: unknown, place: Place): Directive[] {

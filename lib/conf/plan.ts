@@ -15,6 +15,7 @@ export interface Script {
   source: string;
   path: ComplexValue;
   is_file: boolean;
+  is_set: boolean;
   pos: SourcePos;
 }
 

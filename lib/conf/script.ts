@@ -35,14 +35,15 @@ export function readScript(c: Compiler, d: Directive, name: string): Script | un
     const chunkname = `=${chunkName(name, d, c.plan.conf_file, c.plan.prefix)}`;
     const source = d.lua ?? d.args[0]!.text;
     c.chunks.push({ source, chunkname, at: d });
-    return { chunkname, source, path: "", is_file: false, pos };
+    return { chunkname, source, path: "", is_file: false, is_set: name === "set_by_lua", pos };
   }
   const word = d.args[0]!;
   if (word.text === "") return void c.problems.add(d, `invalid location config: no Lua file`);
   const path = c.text(word.text.startsWith("$") ? word.text : c.path(word.text), word);
   if (path === undefined) return undefined;
   if (typeof path === "string") checkFile(c, d, name, path);
-  return { chunkname: typeof path === "string" ? `@${path}` : `=${name}`, source: "", path, is_file: true, pos };
+  const chunkname = typeof path === "string" ? `@${path}` : `=${name}`;
+  return { chunkname, source: "", path, is_file: true, is_set: name === "set_by_lua", pos };
 }
 
 /** Lua's LUA_IDSIZE, without the NUL: it shows no more of a chunk's name. */

@@ -48,6 +48,8 @@ export interface Spec {
   readonly kind: Kind;
   /** Least and most words; by kind when left out. */
   readonly args?: readonly [number, number];
+  /** Words before the block of a script directive's block form. */
+  readonly blockArgs?: number;
   readonly form?: Form;
   readonly store?: Store;
   /** The member of the struct, where it is not the directive's name. */

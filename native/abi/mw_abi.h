@@ -291,6 +291,8 @@ void mw_resp_chunk(mw_req_t *r, mw_str *out);
 int32_t mw_resp_chunk_eof(mw_req_t *r);
 void mw_resp_set_chunk(mw_req_t *r, const char *data, size_t len);
 void mw_resp_set_chunk_eof(mw_req_t *r, int32_t eof);
+/* ngx.arg of set_by_lua: argument i from 1. MW_NOT_FOUND past the last. */
+int32_t mw_resp_set_arg(mw_req_t *r, int32_t i, mw_str *out);
 
 /* ---- var: native/abi/var.cpp ---- */
 /* A number for a variable's name, for this worker, or -1 when there is no such variable. */

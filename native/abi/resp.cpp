@@ -234,3 +234,13 @@ void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
 
 extern "C" MW_EXPORT
 void mw_resp_set_chunk_eof(mw_req_t *req, int32_t eof) { of(req)->out.filter_last = eof != 0; }
+
+extern "C" MW_EXPORT
+int32_t mw_resp_set_arg(mw_req_t *req, int32_t i, mw_str *out) {
+  Request *r = of(req);
+  if (i < 1 || static_cast<uint32_t>(i) > r->set_arg_count) return MW_NOT_FOUND;
+  const Str &arg = r->set_args[i - 1];
+  out->data = arg.data();
+  out->size = arg.size();
+  return MW_OK;
+}

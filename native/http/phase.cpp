@@ -182,6 +182,11 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
   if (phase == LuaPhase::log) return http_log_done(r);
   if (phase == LuaPhase::balancer) return upstream_balanced(r, rc);
+  if (phase == LuaPhase::set) {
+    rc = rewrite_lua_done(r, rc);
+    if (rc != kOk) r->rewrite_at = 0;
+    return rc == kOk ? http_run_phases(r) : http_finalize(r, rc);
+  }
   r->step = step_of(phase);
   if (settle(r, rc)) http_run_phases(r);
 }

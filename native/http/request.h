@@ -185,7 +185,11 @@ struct Request {
   uint8_t uri_changes = 11;
   bool uri_changed = false;
   bool keepalive = false;
-  bool is_error_page = false;    ///< an error_page redirect is being served
+  bool is_error_page = false;  ///< an error_page redirect is being served
+  uint32_t rewrite_at = 0;     ///< the rewrite operation to go on with, when one has parked
+  Str *set_args = nullptr;     ///< set_by_lua: ngx.arg
+  uint32_t set_arg_count = 0;
+  Str set_result;                ///< set_by_lua: what the handler returned
   bool has_lost_client = false;  ///< lua_check_client_abort has seen the client go
   bool is_detached = false;      ///< holds a reference to its connection, which it outlives
   bool is_logging = false;

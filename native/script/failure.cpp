@@ -141,6 +141,7 @@ static const char *heading(const LightThread *t) {
     case MW_PHASE_BODY_FILTER: return "failed to run body_filter_by_lua*";
     case MW_PHASE_LOG: return "failed to run log_by_lua*";
     case MW_PHASE_BALANCER: return "failed to run balancer_by_lua*";
+    case MW_PHASE_SET: return "failed to run set_by_lua*";
     default: return "lua entry thread aborted: runtime error";
   }
 }

@@ -5,9 +5,9 @@
 
 namespace mw {
 
-static constexpr uint32_t kPhaseBits[] = {MW_PHASE_SERVER_REWRITE, MW_PHASE_REWRITE, MW_PHASE_ACCESS,
-                                          MW_PHASE_PRECONTENT,     MW_PHASE_CONTENT, MW_PHASE_HEADER_FILTER,
-                                          MW_PHASE_BODY_FILTER,    MW_PHASE_LOG,     MW_PHASE_BALANCER};
+static constexpr uint32_t kPhaseBits[] = {
+    MW_PHASE_SERVER_REWRITE, MW_PHASE_REWRITE,     MW_PHASE_ACCESS, MW_PHASE_PRECONTENT, MW_PHASE_CONTENT,
+    MW_PHASE_HEADER_FILTER,  MW_PHASE_BODY_FILTER, MW_PHASE_LOG,    MW_PHASE_BALANCER,   MW_PHASE_SET};
 
 /// The words with which lua-nginx-module enters a handler.
 static void debug_entry(const Request *r, LuaPhase phase) {

@@ -31,14 +31,26 @@ static std::string pop_error(lua_State *L) {
   return copy;
 }
 
+/// store(value): what a handler of set_by_lua returned becomes the variable's value.
+static int store_set_result(lua_State *L) {
+  Request *r = vm_current->current->run->r;
+  size_t size = 0;
+  const char *text = lua_isstring(L, 1) ? lua_tolstring(L, 1, &size) : nullptr;
+  if (text) r->set_result = r->arena.dup({text, size});
+  return 0;
+}
+
 /// Replaces the chunk on the top of vm->L by a function of fixed arity that calls it. A chunk is a vararg function, at
 /// which LuaJIT starts no trace; each wrapper is a prototype of its own, so that each handler gets a trace of its own. (A
 /// tail call would not do: a trace cannot return from a vararg frame to C.)
-static void wrap_chunk(lua_State *L) {
+static void wrap_chunk(lua_State *L, bool is_set) {
   static const char kWrapper[] = "local handler = ... return function() handler() end";
-  if (luaL_loadbuffer(L, kWrapper, sizeof kWrapper - 1, kWrapperChunk) != 0) return lua_pop(L, 1);
+  static const char kSetWrapper[] = "local handler, store = ... return function() store(handler()) end";
+  const char *text = is_set ? kSetWrapper : kWrapper;
+  if (luaL_loadbuffer(L, text, strlen(text), kWrapperChunk) != 0) return lua_pop(L, 1);
   lua_pushvalue(L, -2);
-  if (lua_pcall(L, 1, 1, 0) != 0) return lua_pop(L, 1);
+  lua_pushcfunction(L, store_set_result);
+  if (lua_pcall(L, 2, 1, 0) != 0) return lua_pop(L, 1);
   lua_replace(L, -2);
 }
 
@@ -112,8 +124,10 @@ Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string
   else
     rc = s.is_file ? load_file(vm, r, s.path.constant().c_str(), why) : load_inline(vm, r, s, why);
   if (rc != kOk) return rc;
+  bool is_set = s.is_set;
+  if (is_set && (!cache || computed)) wrap_chunk(vm->L, true);
   if (cache && !computed) {
-    wrap_chunk(vm->L);
+    wrap_chunk(vm->L, is_set);
     lua_pushvalue(vm->L, -1);
     ref = luaL_ref(vm->L, LUA_REGISTRYINDEX);
   }

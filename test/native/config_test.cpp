@@ -134,6 +134,7 @@ Value whole_plan() {
                         {"source", text("x()")},
                         {"path", text("")},
                         {"is_file", flag(false)},
+                        {"is_set", flag(false)},
                         {"pos", pos()}});
   Value listen = table({{"address", text("127.0.0.1:80")},
                         {"servers", ints({0})},

@@ -46,8 +46,6 @@ defineConfig({ http: { listen: 80 } });
 defineConfig({ http: { server: { contentByLua: "x()" } } });
 // @ts-expect-error nginx's spelling is for nginx.conf
 defineConfig({ http: { send_timeout: 1 } });
-// @ts-expect-error upstream blocks are not known yet
-defineConfig({ http: { upstream: {} } });
 
 // What a directive does not take.
 // @ts-expect-error a flag is a boolean, "on" or "off"

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Directives of lua-nginx-module. A Lua directive stands for its three forms: NAME, NAME_block and NAME_file.
 import type { Compiler } from "../compile.js";
-import { everywhere, typed, type Spec } from "../spec.js";
+import type { LuaFile, LuaSource } from "../define.js";
+import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseSize } from "../words.js";
+import { readSetByLua } from "./responses.js";
 
 const module = "lua";
 
@@ -31,6 +33,20 @@ export const lua = {
     member: "exit_worker_script",
     initial: -1,
     about: "runs when a worker ends",
+  },
+  set_by_lua: {
+    module,
+    in: ["server", "location"],
+    kind: "script",
+    form: "map",
+    args: [2, many],
+    blockArgs: 1,
+    repeat: true,
+    member: "rewrite",
+    read: readSetByLua,
+    type: typed<{ readonly [variable: `$${string}`]: string | LuaSource | LuaFile }>(),
+    about:
+      "gives a variable what Lua returns, in the order of the file with `set`; further words are `ngx.arg[1]` and so on",
   },
   server_rewrite_by_lua: {
     module,

@@ -2,7 +2,8 @@
 // Directives of nginx's rewrite and headers modules.
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, typed, type Spec } from "../spec.js";
-import type { Directive } from "../tree.js";
+import { readScript } from "../script.js";
+import type { Directive, Word } from "../tree.js";
 import { isBuiltinVariable, isSettable } from "../variables.js";
 
 type Text = string | number;
@@ -57,12 +58,31 @@ export const responses = {
 function readSet(c: Compiler, d: Directive, level: Level): void {
   const [name, value] = d.args;
   const text = c.text(value!.text, value!);
-  if (!/^\$[A-Za-z0-9_]+$/.test(name!.text)) return c.problems.add(name!, `invalid variable name "${name!.text}"`);
-  const variable = name!.text.slice(1).toLowerCase();
+  const index = readTarget(c, name!);
+  if (index !== undefined && text !== undefined)
+    c.push(level, "rewrite", { ...noOp, kind: 0, var: index, value: text });
+}
+
+/** RewriteOp of the plan, with nothing in it. */
+const noOp = { kind: 0, var: -1, status: 0, has_text: false, value: "" as unknown, script: -1, args: [] as unknown[] };
+
+// The variable that `set` and its like give a value to, declared.
+function readTarget(c: Compiler, name: Word): number | undefined {
+  if (!/^\$[A-Za-z0-9_]+$/.test(name.text)) return void c.problems.add(name, `invalid variable name "${name.text}"`);
+  const variable = name.text.slice(1).toLowerCase();
   if (isBuiltinVariable(variable) && !isSettable(variable))
-    return c.problems.add(name!, `the duplicate "${variable}" variable`);
-  const index = c.declare(variable, name!);
-  if (text !== undefined) c.push(level, "rewrite", { kind: 0, var: index, status: 0, has_text: false, value: text });
+    return void c.problems.add(name, `the duplicate "${variable}" variable`);
+  return c.declare(variable, name);
+}
+
+/** `set_by_lua $variable CODE [ARGUMENT...]` and its other forms. */
+export function readSetByLua(c: Compiler, d: Directive, level: Level): void {
+  const [name, code, ...rest] = d.args;
+  const index = readTarget(c, name!);
+  const script = readScript(c, { ...d, args: code ? [code] : [] }, "set_by_lua");
+  const args = rest.map((word) => c.text(word.text, word));
+  if (index === undefined || !script || args.includes(undefined)) return;
+  c.push(level, "rewrite", { ...noOp, kind: 2, var: index, script: c.plan.scripts.push(script) - 1, args });
 }
 
 function readReturn(c: Compiler, d: Directive, level: Level): void {
@@ -72,7 +92,7 @@ function readReturn(c: Compiler, d: Directive, level: Level): void {
   const word = isUrl ? first : second;
   const value = word ? c.text(word.text, word) : "";
   const status = isUrl ? 302 : Number(first!.text);
-  if (value !== undefined) c.push(level, "rewrite", { kind: 1, var: -1, status, has_text: word !== undefined, value });
+  if (value !== undefined) c.push(level, "rewrite", { ...noOp, kind: 1, status, has_text: word !== undefined, value });
 }
 
 function readAddHeader(c: Compiler, d: Directive, level: Level): void {

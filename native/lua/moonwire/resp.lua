@@ -290,7 +290,13 @@ return setmetatable(resp, {
     ngx.arg = setmetatable({}, {
       __index = function(_, key)
         local r = abi.request()
-        if W.phase ~= C.MW_PHASE_BODY_FILTER then
+        if W.phase == C.MW_PHASE_SET then
+          local n = tonumber(key)
+          if n and C.mw_resp_set_arg(r, n, out) == 0 then
+            return ffi_string(out.data, out.size)
+          end
+          return nil
+        elseif W.phase ~= C.MW_PHASE_BODY_FILTER then
           error("API disabled in the current context", 2)
         end
         if key == 1 then

@@ -5,7 +5,7 @@ local abi = require "moonwire.abi"
 
 local C = abi.C
 local ffi_string = ffi.string
-local type, tostring, error, lower = type, tostring, error, string.lower
+local type, tostring, error, lower, find = type, tostring, error, string.lower, string.find
 local OK = C.MW_OK
 
 local out = ffi.new "mw_str"
@@ -54,20 +54,21 @@ local function set(_, key, value)
     value = tostring(value)
   end
   local id = ids[key] or id_of(key)
-  if id < 0 then
-    error(
-      'variable "'
-        .. key
-        .. '" not found for writing; maybe it is a built-in variable that is not changeable or you'
-        .. ' forgot to use "set $'
-        .. key
-        .. " '';\" in the config file to define it first",
-      2
-    )
+  if id >= 0 and C.mw_var_set(r, id, value, value and #value or 0) == OK then
+    return
   end
-  if C.mw_var_set(r, id, value, value and #value or 0) ~= OK then
+  if id >= 0 and not find(key, "^arg_") and not find(key, "^http_") and not find(key, "^cookie_") then
     error('variable "' .. key .. '" not changeable', 2)
   end
+  error(
+    'variable "'
+      .. key
+      .. '" not found for writing; maybe it is a built-in variable that is not changeable or you'
+      .. ' forgot to use "set $'
+      .. key
+      .. " '';\" in the config file to define it first",
+    2
+  )
 end
 
 local var = {}
