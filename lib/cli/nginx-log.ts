@@ -68,9 +68,9 @@ export class MasterLog {
   }
 
   /** A problem of the configuration, `MESSAGE in FILE:LINE`. */
-  problem(p: ConfigProblem): void {
+  problem(p: Pick<ConfigProblem, "file" | "line" | "message">, level: Level): void {
     const place = p.file === "command line" ? p.file : p.line > 0 ? `${p.file}:${p.line}` : "";
-    this.write(p.severity, place === "" ? p.message : `${p.message} in ${place}`);
+    this.write(level, place === "" ? p.message : `${p.message} in ${place}`);
   }
 }
 

@@ -106,7 +106,8 @@ export class NginxProcess {
   async #load(): Promise<LoadedConfig> {
     const { conf, prefix, errorLog, globals } = this.#places;
     const loaded = await loadConfig(conf, { prefix, defaults: "nginx", errorLog, globals });
-    for (const p of loaded.problems) this.#log.problem({ ...p, file: placeOf(p.file) });
+    for (const p of loaded.problems) this.#log.problem({ ...p, file: placeOf(p.file) }, p.severity);
+    for (const p of loaded.alerts) this.#log.problem({ ...p, file: placeOf(p.file) }, "alert");
     return loaded;
   }
 

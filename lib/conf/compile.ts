@@ -63,6 +63,8 @@ export class Compiler {
   /** What the control plane itself uses: daemon, master_process, pid. */
   readonly control: Record<string, unknown> = {};
   readonly problems: Problems;
+  /** What the log is to be told of a configuration that is served all the same. */
+  readonly alerts: (Place & { message: string })[] = [];
   readonly hasCheck: boolean;
   /** The Lua chunks that are there to check. */
   readonly chunks: Chunk[] = [];
@@ -242,7 +244,10 @@ export class Compiler {
     if (spec.kind === "own") return spec.read!(this, d, level);
     if (spec.kind === "script") return this.#script(d, name, spec, level);
     const v = this.#value(d, spec);
-    if (v !== undefined) this.#set(level, spec, spec.member ?? name, v);
+    if (v === undefined) return;
+    const alert = spec.alert?.(v);
+    if (alert !== undefined && d.line > 0) this.alerts.push({ ...d, message: alert });
+    this.#set(level, spec, spec.member ?? name, v);
   }
 
   // What the words of a simple directive mean; undefined, with the mistake noted, where they mean nothing.

@@ -54,6 +54,8 @@ export interface LoadedConfig {
   /** Every file that was read. */
   files: readonly string[];
   control: ControlSettings;
+  /** What a server's log is to be told of it, at level alert. */
+  alerts: readonly { file: string; line: number; message: string }[];
   /** The error logs of the main level. */
   errorLogs: readonly ErrorLog[];
 }
@@ -80,7 +82,14 @@ export async function loadConfig(config: string | Config, options: LoadOptions =
     problems.add({ file: displayName(path), line: 0, column: 0 }, 'no "events" section in configuration');
   const plan = problems.isFatal ? null : encodeValue(compiler.plan, { raw: true });
   const control = compiler.control as unknown as ControlSettings;
-  return { plan, problems: inOrder(problems.list, files), files, control, errorLogs: compiler.plan.error_logs };
+  return {
+    plan,
+    problems: inOrder(problems.list, files),
+    files,
+    control,
+    errorLogs: compiler.plan.error_logs,
+    alerts: compiler.alerts,
+  };
 }
 
 async function readTree(path: string, problems: Problems): Promise<{ tree: Directive[] | null; files: string[] }> {

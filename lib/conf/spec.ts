@@ -65,6 +65,8 @@ export interface Spec {
   /** Reads an `own` directive into the plan and notes its mistakes. */
   readonly read?: (c: Compiler, d: Directive, level: Level) => void;
   readonly type?: Typed<unknown>;
+  /** What the log is to be told, at level alert, of a value that is taken all the same. */
+  readonly alert?: (value: unknown) => string | undefined;
   /** In one line, for the documents. */
   readonly about: string;
 }

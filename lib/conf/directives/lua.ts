@@ -100,6 +100,7 @@ export const lua = {
     in: everywhere,
     kind: "flag",
     default: "on",
+    alert: (on) => (on ? undefined : "lua_code_cache is off; this will hurt performance"),
     about: "off: Lua files are loaded anew for every request",
   },
   lua_need_request_body: {

@@ -98,6 +98,19 @@ static Rc flush(Request *r, EchoState *s) {
 }
 
 static void echo(Request *r, const EchoCommand &c) {
+  if (!output_is_direct(r)) {  // filters see the output of a command as one chunk
+    size_t size = c.args.size() + 1, used = 0;
+    for (size_t i = 0; i < c.args.size(); ++i) size += arg(r, c, i).size();
+    char *to = static_cast<char *>(r->arena.alloc(size));
+    for (size_t i = 0; i < c.args.size(); ++i) {
+      Str text = arg(r, c, i);
+      if (i) to[used++] = ' ';
+      if (!text.empty()) memcpy(to + used, text.data(), text.size());
+      used += text.size();
+    }
+    if (c.has_newline) to[used++] = '\n';
+    return output_queue_owned(r, {to, used}, false, false);
+  }
   for (size_t i = 0; i < c.args.size(); ++i) {
     if (i) write(r, " ");
     if (Str text = arg(r, c, i); !text.empty()) write(r, text);
