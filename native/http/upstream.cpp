@@ -584,6 +584,7 @@ Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *co
   u->is_buffered = conf->buffering;
   u->head_capacity = static_cast<uint32_t>(conf->buffer_size);
   u->head = static_cast<char *>(r->arena.alloc(u->head_capacity));
+  if (r->body.state == BodyState::complete) r->abi.body_read = 1;
   if (r->body.state == BodyState::unread && body_is_announced(r)) {
     Rc rc = body_read(r, on_body, u);
     if (rc == kAgain) return kAgain;

@@ -56,8 +56,33 @@ static bool add_server(PeerGroup &group, const UpstreamServer &server, std::stri
   return true;
 }
 
+static bool add_regex(PeerTable &table, const void *key, Replacement::Kind kind, const ComplexValue &pattern,
+                      const SourcePos &pos, std::string &error) {
+  if (kind == Replacement::text) return true;
+  char text[512];
+  uint32_t flags = kind == Replacement::regex_icase ? REGEX_CASELESS : 0u;
+  Regex *re = regex_compile(pattern.constant(), flags, text, sizeof text);
+  if (!re) {
+    error = text + place(pos);
+    return false;
+  }
+  table.regexes[key].reset(re);
+  return true;
+}
+
+static bool add_regexes(PeerTable &table, const UpstreamConf &conf, std::string &error) {
+  for (const std::vector<Replacement> *list : {&conf.redirects, &conf.cookie_domains, &conf.cookie_paths})
+    for (const Replacement &p : *list)
+      if (!add_regex(table, &p, p.kind, p.from, conf.pos, error)) return false;
+  for (const CookieFlags &f : conf.cookie_flags)
+    if (!add_regex(table, &f, f.kind, f.name, conf.pos, error)) return false;
+  return true;
+}
+
 std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &error) {
   auto table = std::make_shared<PeerTable>();
+  for (const UpstreamConf &conf : plan.upstream_confs)
+    if (!add_regexes(*table, conf, error)) return nullptr;
   for (const UpstreamGroup &conf : plan.upstreams) {
     PeerGroup &group = table->groups.emplace_back();
     group.conf = &conf;

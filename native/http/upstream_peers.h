@@ -4,8 +4,10 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
+#include "base/regex.h"
 #include "config.h"
 #include "net/outgoing.h"
 
@@ -24,7 +26,13 @@ struct PeerGroup {
   uint32_t primaries = 0;        ///< how many are no backups
 };
 
+struct RegexFree {
+  void operator()(Regex *re) const { regex_free(re); }
+};
+
 struct PeerTable {
+  /// Of the Replacements and CookieFlags of the plan that are regexes, by their address.
+  std::unordered_map<const void *, std::unique_ptr<Regex, RegexFree>> regexes;
   std::vector<PeerGroup> groups;  ///< by index of Plan::upstreams
 };
 

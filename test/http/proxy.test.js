@@ -209,3 +209,30 @@ test("a capture of a proxied location", async (t) => {
   });
   t.is((await s.get("/")).body, "/p 200 hello b false\n/cut 200 hello nil true\n/dead 502  nil true\n");
 });
+
+test("redirects by regex; cookies: domain, path, flags", async (t) => {
+  const s = await proxied(
+    t,
+    (req, res) =>
+      req.url === "/moved"
+        ? res.writeHead(301, { Location: "http://up.test:81/a/b", Refresh: "3; url=http://up.test:81/c" }).end()
+        : res
+            .writeHead(200, {
+              "Set-Cookie": ["a=1; Domain=.up.test; Path=/one/x; Secure", "b=2; path=/three; domain=other", "sid=3"],
+            })
+            .end(),
+    `proxy_redirect ~^http://([^:]+):\\d+/(.*)$ /$1/$2; proxy_cookie_domain up.test own.test; proxy_cookie_domain ~^oth(er)$ $1.test;
+     proxy_cookie_path /one/ /two/; proxy_cookie_flags a nosecure samesite=lax; proxy_cookie_flags ~*^SI httponly secure;
+     location / { proxy_pass http://127.0.0.1:PORT; }`,
+  );
+  const moved = await s.get("/moved");
+  t.is(moved.headers.location, `${s.url}/up.test/a/b`);
+  t.is(moved.headers.refresh, "3; url=/up.test/c");
+  t.deepEqual((await s.get("/")).headers["set-cookie"], [
+    "a=1; Domain=own.test; Path=/two/x; SameSite=Lax",
+    "b=2; path=/three; domain=er.test",
+    "sid=3; Secure; HttpOnly",
+  ]);
+  const bad = startMoonwire(t, { server: "location / { proxy_redirect ~( /; proxy_pass http://127.0.0.1; }" });
+  t.regex((await t.throwsAsync(bad)).message, /pcre2_compile\(\) failed/);
+});

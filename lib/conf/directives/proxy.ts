@@ -289,6 +289,15 @@ export const proxy = {
     type: typed<string | { readonly [from: string]: string }>(),
     about: "changes the path of cookies in replies",
   },
+  proxy_cookie_flags: {
+    ...own,
+    args: [1, 5],
+    form: "list",
+    repeat: true,
+    read: readFlags,
+    type: typed<string | readonly (string | readonly [cookie: string, ...flags: string[]])[]>(),
+    about: "sets or clears `secure`, `httponly`, `samesite=` of cookies in replies",
+  },
   proxy_temp_file_write_size: ignored("size"),
   proxy_max_temp_file_size: ignored("offset"),
   proxy_headers_hash_max_size: ignored("number"),
@@ -479,8 +488,43 @@ function readCookie(c: Compiler, d: Directive, level: Level): void {
 }
 
 function addReplacement(c: Compiler, level: Level, member: string, from: Word, to: Word): void {
-  if (from.text.startsWith("~"))
-    return c.problems.add(from, `regular expressions in "proxy_${member}" are not supported`);
-  const [a, b] = [c.text(from.text, from), c.text(to.text, to)];
-  if (a !== undefined && b !== undefined) push(level, member, { kind: 0, from: a, to: b });
+  const { kind, text } = readPattern(c, from);
+  const replacement = c.text(to.text, to);
+  if (text !== undefined && replacement !== undefined) push(level, member, { kind, from: text, to: replacement });
+}
+
+// "~regex", "~*regex" or a text with variables, and its Replacement::Kind.
+function readPattern(c: Compiler, word: Word): { kind: number; text: ReturnType<Compiler["text"]> } {
+  if (word.text.startsWith("~*")) return { kind: 2, text: word.text.slice(2) };
+  if (word.text.startsWith("~")) return { kind: 1, text: word.text.slice(1) };
+  return { kind: 0, text: c.text(word.text, word) };
+}
+
+const setFlags: Record<string, number> = {
+  secure: 1,
+  httponly: 2,
+  "samesite=strict": 4 | 8,
+  "samesite=lax": 4 | 16,
+  "samesite=none": 4 | 32,
+};
+const clearFlags: Record<string, number> = { nosecure: 1, nohttponly: 2, nosamesite: 4 };
+
+function readFlags(c: Compiler, d: Directive, level: Level): void {
+  const [name, ...flags] = d.args;
+  if (flags.length === 0) {
+    if (name!.text !== "off") return c.problems.add(name!, `invalid parameter "${name!.text}"`);
+    level.own.set("upstream.cookie_flags", "cookie_flags");
+    level.upstream["cookie_flags"] = [];
+    return;
+  }
+  let [set, clear] = [0, 0];
+  for (const word of flags) {
+    const flag = word.text.toLowerCase();
+    if (setFlags[flag] === undefined && clearFlags[flag] === undefined)
+      return c.problems.add(word, `invalid parameter "${word.text}"`);
+    set |= setFlags[flag] ?? 0;
+    clear |= clearFlags[flag] ?? 0;
+  }
+  const { kind, text } = readPattern(c, name!);
+  if (text !== undefined) push(level, "cookie_flags", { kind, name: text, set, clear });
 }

@@ -28,6 +28,11 @@ enum IgnoreHeader : uint32_t {
 /// The content handler.
 Rc proxy_run(Request *r);
 
+/// Replaces what `p` finds in `value`: a text that it begins with (or is, with `is_whole`), or a regex. False when it does not.
+bool proxy_replace(Request *r, const Replacement &p, bool is_whole, Str value, Str &out);
+/// A Set-Cookie with domain, path and flags as proxy_cookie_* say.
+Str proxy_cookie(Request *r, const UpstreamConf &conf, Str cookie);
+
 Rc proxy_parse_head(Upstream *u);
 Rc proxy_process_head(Upstream *u);
 Rc proxy_body(Upstream *u, Str in);

@@ -125,9 +125,9 @@ static bool rewrite_redirect(Upstream *u, Str value, size_t at, Str &out) {
   Request *r = u->r;
   Str before = value.substr(0, at), url = value.substr(at);
   for (const Replacement &p : u->conf->redirects) {
-    Str from = complex_value(r, p.from);
-    if (!url.starts_with(from)) continue;
-    out = join(r, before, complex_value(r, p.to), url.substr(from.size()));
+    Str to;
+    if (!proxy_replace(r, p, false, url, to)) continue;
+    out = join(r, before, to);
     return true;
   }
   const Location *l = r->location;
@@ -159,6 +159,7 @@ static void pass_refresh(Upstream *u, Str value) {
 static void pass_header(Upstream *u, const HttpHeader &h) {
   if (str_iequal(h.name, "location")) return pass_location(u, h.value);
   if (str_iequal(h.name, "refresh")) return pass_refresh(u, h.value);
+  if (str_iequal(h.name, "set-cookie")) return response_add_header(u->r, h.name, proxy_cookie(u->r, *u->conf, h.value));
   response_add_header(u->r, h.name, h.value);
 }
 
