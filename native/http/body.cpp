@@ -9,6 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <string>
+
 #include "http/chunked.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -24,12 +27,26 @@ bool body_is_announced(const Request *r) {
 
 // --- the sink --------------------------------------------------------------------------------------------------------
 
+/// A new file named as nginx names its temporary ones: ten digits. Other processes may use the folder too.
+static int create_temp(const std::string &folder, std::string &path) {
+  static std::atomic<uint32_t> serial{static_cast<uint32_t>(getpid()) * 1000u};
+  int fd = -1;
+  for (int tries = 0; fd < 0 && tries < 1000; ++tries) {
+    char name[16];
+    snprintf(name, sizeof name, "/%010u", serial.fetch_add(1, std::memory_order_relaxed) + 1);
+    path = folder + name;
+    fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno != EEXIST) break;
+  }
+  return fd;
+}
+
 static Rc open_temp(Request *r) {
   BodyState &b = r->body;
-  std::string path = r->conf->client_body_temp_path + "/moonwire-body-XXXXXX";
-  b.fd = mkostemp(path.data(), O_CLOEXEC);
+  std::string path;
+  b.fd = create_temp(r->conf->client_body_temp_path, path);
   if (b.fd < 0) {
-    log_write(r->log(), kLogCrit, errno, &r->log_ctx, "mkstemp() \"%s\" failed", path.c_str());
+    log_write(r->log(), kLogCrit, errno, &r->log_ctx, "open() \"%s\" failed", path.c_str());
     return 500;
   }
   char *copy = static_cast<char *>(r->arena.alloc(path.size() + 1));

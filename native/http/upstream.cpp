@@ -30,13 +30,15 @@ static void say(const Upstream *u, LogLevelId level, int err, const char *text) 
   log_write(u->r->log(), level, err, &u->r->log_ctx, "%s", text);
 }
 
+/// What error log lines of the whole request tree say it is about: as in nginx, it is the connection's.
+static void set_action(Upstream *u, const char *action) { u->r->action = u->r->main->action = action; }
+
 // --- events ----------------------------------------------------------------------------------------------------------
 
 static Upstream *of(Outgoing *o) { return static_cast<Upstream *>(o->owner); }
 
 static void send_request(Upstream *u) {
-  Request *r = u->r;
-  r->action = "sending request to upstream";
+  set_action(u, "sending request to upstream");
   u->is_request_sent = true;
   if (!outgoing_send(u->out, u->request)) {
     say(u, kLogError, errno, "writev() failed");
@@ -45,7 +47,7 @@ static void send_request(Upstream *u) {
   if (u->out->is_blocked) return outgoing_write_timeout(u->out, u->send_timeout);
   outgoing_write_timeout(u->out, 0);
   if (u->is_head_done) return;
-  r->action = "reading response header from upstream";
+  set_action(u, "reading response header from upstream");
   outgoing_read_timeout(u->out, u->read_timeout);
   if (u->out->may_read) read_head(u);
 }
@@ -67,11 +69,19 @@ static void on_writable(Outgoing *o) {
   if (!u->request.is_empty()) send_request(u);
 }
 
+/// As in nginx, bytes that do not fill a buffer are lost with an upstream that has become silent.
+static void drop_partial(Upstream *u) {
+  Request *r = u->r;
+  bool is_first = u->is_buffered && u->attempt().body_bytes < u->conf->buffers_size;
+  if (is_first && output_is_direct(r)) r->out.body.clear(r->core->net.blocks);
+}
+
 static void on_timeout(Outgoing *o) {
   Upstream *u = of(o);
   if (!u->is_head_done) return next(u, kFailTimeout);
   if (u->is_waiting) return;  // it is the client who keeps us waiting
   say(u, kLogError, ETIMEDOUT, "upstream timed out");
+  drop_partial(u);
   finish(u, 504);
 }
 
@@ -189,7 +199,7 @@ void upstream_balanced(Request *r, Rc rc) {
 
 static void connect_next(Upstream *u) {
   Request *r = u->r;
-  r->action = "connecting to upstream";
+  set_action(u, "connecting to upstream");
   begin_attempt(u);
   UpstreamBalancer *b = u->balancer;
   if (!b || !lua_hook) return connect_chosen(u);
@@ -201,6 +211,21 @@ static void connect_next(Upstream *u) {
   Rc rc = lua_hook->run(r, LuaPhase::balancer, u->peer.group->conf->balancer_script);
   --r->running;
   if (rc != kAgain) balanced(u, rc);
+}
+
+/// It failed before any server had to do with it: the fault is ours.
+static void open_failed(Upstream *u, const char *call, int err) {
+  Request *r = u->r;
+  if (Str(call) == "bind") {
+    char text[kAddressText];
+    size_t n = address_text(u->local, text);
+    if (address_port(u->local) == 0 && u->local.sa.sa_family != AF_UNIX) n = Str(text, n).rfind(':');
+    log_write(r->log(), kLogCrit, err, &r->log_ctx, "bind(%.*s) failed", static_cast<int>(n), text);
+  } else {
+    log_write(r->log(), kLogAlert, err, &r->log_ctx, "%s() failed", call);
+  }
+  end_attempt(u);
+  finish(u, 500);
 }
 
 static void connect_chosen(Upstream *u) {
@@ -224,6 +249,7 @@ static void connect_chosen(Upstream *u) {
   u->out = outgoing_open(&r->core->net, u->peer.address, u->has_local ? &u->local : nullptr, &kEvents, u, call);
   if (!u->out) {
     int err = errno;
+    if (Str(call) != "connect") return open_failed(u, call, err);
     log_write(r->log(), is_plain_refusal(err) ? kLogError : kLogCrit, err, &r->log_ctx, "%s() to %.*s failed", call,
               static_cast<int>(u->peer.name.size()), u->peer.name.data());
     return next(u, kFailError);
@@ -286,7 +312,7 @@ static void head_done(Upstream *u) {
   }
   if (rc != kOk) return finish(u, rc);
   u->is_head_done = true;
-  r->action = "reading upstream";
+  set_action(u, "reading upstream");
   ++r->running;  // nothing frees the request under us
   output_send_header(r);
   --r->running;
@@ -454,7 +480,7 @@ static void finish(Upstream *u, Rc rc) {
   if (u->is_ended) return;
   Request *r = u->r;
   settle(u, rc == kOk);
-  r->action = nullptr;
+  set_action(u, u->out || u->attempts.size ? "sending to client" : nullptr);
   if (rc == kDone) {
     Str uri = u->redirect_uri;
     if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
