@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `upstream NAME { ... }`: its own small set of directives, read by itself since `server` means another thing in it.
 import type { Compiler } from "./compile.js";
+import type { LuaFile, LuaSource } from "./define.js";
 import { emptyGroup } from "./directives/proxy.js";
 import { readScript } from "./script.js";
 import type { Directive, Word } from "./tree.js";
@@ -17,6 +18,8 @@ export interface UpstreamBlock {
   readonly keepaliveRequests?: number;
   readonly keepaliveTimeout?: number | string;
   readonly keepaliveTime?: number | string;
+  /** Chooses the server of each attempt, with the module `ngx.balancer`. */
+  readonly balancerByLua?: string | LuaSource | LuaFile;
 }
 
 /** Reads an upstream block into the plan. */

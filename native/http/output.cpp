@@ -94,6 +94,8 @@ static void frame_to_connection(Request *r, bool last) {
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
     if (length < 0 && last && !o.is_cut) length = static_cast<int64_t>(n);
+    if (length >= 0 && last && !o.is_cut && !o.is_bodiless && filter_script(r, LuaPhase::body_filter) >= 0)
+      length = r->resp.content_length = static_cast<int64_t>(n);  // a filter has changed it, and all of it is here
     o.is_serialized = true;
     header_write(r, length);
   }

@@ -3,7 +3,8 @@
 import test from "ava";
 import { join } from "node:path";
 import { tmpdir } from "node:os";
-import { startMoonwire, splitResponse } from "../helpers/index.js";
+import { lua, serve } from "moonwire";
+import { get, makePrefix, removePrefix, startMoonwire, splitResponse } from "../helpers/index.js";
 import { answering, httpServer, rawServer } from "../helpers/upstream.js";
 
 const echo = (req, res) => {
@@ -235,4 +236,39 @@ test("redirects by regex; cookies: domain, path, flags", async (t) => {
   ]);
   const bad = startMoonwire(t, { server: "location / { proxy_redirect ~( /; proxy_pass http://127.0.0.1; }" });
   t.regex((await t.throwsAsync(bad)).message, /pcre2_compile\(\) failed/);
+});
+
+test("a configuration object", async (t) => {
+  const port = await httpServer(t, echo);
+  const prefix = makePrefix();
+  t.teardown(() => removePrefix(prefix));
+  const server = await serve(
+    {
+      errorLog: "stderr crit",
+      http: {
+        upstream: {
+          api: { server: [`127.0.0.1:${port} weight=2`, "127.0.0.1:1 backup"], keepalive: 4, keepaliveTimeout: "5s" },
+          lua: {
+            server: "0.0.0.1",
+            balancerByLua: lua`assert(require("ngx.balancer").set_current_peer("127.0.0.1", ${port}))`,
+          },
+        },
+        proxySetHeader: { Host: "obj.test" },
+        server: [
+          {
+            listen: "127.0.0.1:0",
+            location: {
+              "/a/": { proxyPass: "http://api/b/", proxyBuffers: [4, "8k"] },
+              "/l": { proxyPass: "http://lua" },
+            },
+          },
+        ],
+      },
+    },
+    { prefix },
+  );
+  t.teardown(() => server.close());
+  const url = `http://${server.addresses[0]}`;
+  t.like(JSON.parse((await get(`${url}/a/c`)).body), { url: "/b/c", headers: { host: "obj.test" } });
+  t.like(JSON.parse((await get(`${url}/l`)).body), { url: "/l" });
 });
