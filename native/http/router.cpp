@@ -52,7 +52,7 @@ struct RegexEntry {
 
 struct Level {
   NameMap<const Location *> exact;
-  NameMap<const Location *> slashless;  ///< "/dir" for a prefix "/dir/" that is proxied: to be redirected there
+  NameMap<const Location *> slashless;  ///< "/dir" for "/dir/" that is proxied: to be redirected there
   std::vector<PrefixEntry> prefixes;    ///< sorted by name
   std::vector<RegexEntry> regexes;
   std::unordered_map<const Location *, std::unique_ptr<Level>> nested;
@@ -103,16 +103,23 @@ static RegexHolder hold(const Plan &plan, Regex *re) {
   return holder;
 }
 
+static void add_slashless(Level &level, const Location &l) {
+  if (l.conf.upstream >= 0 && l.name.size() > 1 && l.name.back() == '/')
+    level.slashless.emplace(Str(l.name).substr(0, l.name.size() - 1), &l);
+}
+
 static bool build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
                         std::string &error) {
   for (const Location &l : locations) {
     switch (l.match) {
-      case Location::exact: level.exact.emplace(l.name, &l); break;
+      case Location::exact:
+        level.exact.emplace(l.name, &l);
+        add_slashless(level, l);
+        break;
       case Location::prefix:
       case Location::prefix_no_regex:
         level.prefixes.push_back({&l});
-        if (l.conf.upstream >= 0 && l.name.size() > 1 && l.name.back() == '/')
-          level.slashless.emplace(Str(l.name).substr(0, l.name.size() - 1), &l);
+        add_slashless(level, l);
         break;
       case Location::regex:
       case Location::regex_icase: {

@@ -46,6 +46,12 @@ defineConfig({ http: { listen: 80 } });
 defineConfig({ http: { server: { contentByLua: "x()" } } });
 // @ts-expect-error nginx's spelling is for nginx.conf
 defineConfig({ http: { send_timeout: 1 } });
+defineConfig({ http: { upstream: { api: { server: ["127.0.0.1:9000 weight=2", "unix:/s backup"], keepalive: 8 } } } });
+// @ts-expect-error an upstream has servers
+defineConfig({ http: { upstream: { api: { keepalive: 8 } } } });
+defineConfig({
+  http: { server: { location: { "/": { proxyPass: "http://api", proxySetHeader: { Host: "$host" } } } } },
+});
 
 // What a directive does not take.
 // @ts-expect-error a flag is a boolean, "on" or "off"
