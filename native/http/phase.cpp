@@ -42,8 +42,7 @@ static Rc step_find_config(Request *r) {
   r->location = l;
   r->located_uri = r->uri.data();
   r->conf = l ? &l->conf : &r->server->conf;
-  if (l && l->conf.upstream >= 0 && l->name.size() == r->uri.size() + 1 &&
-      l->name.starts_with(r->uri))
+  if (l && l->conf.upstream >= 0 && l->name.size() == r->uri.size() + 1 && l->name.starts_with(r->uri))
     return add_slash(r, l);
   if (l && l->conf.internal && !r->abi.is_internal) return 404;
   uint64_t max = r->conf->client_max_body_size;

@@ -187,6 +187,8 @@ test("redirects and accelerated redirects", async (t) => {
     `location /a/ { proxy_pass http://127.0.0.1:PORT/b/; } location /own { internal; return 200 "own $args"; }
      location /r/ { proxy_redirect http://$proxy_host/b/ /q/; proxy_pass http://127.0.0.1:PORT/; }`,
   );
+  t.like(await s.get("/a?x"), { status: 301 }, "a folder is proxied: to the folder");
+  t.is((await s.get("/a?x")).headers.location, `${s.url}/a/?x`);
   t.is((await s.get("/a/x")).headers.location, `${s.url}/a/there?x`);
   t.is((await s.get("/a/far")).headers.location, "http://far/");
   t.is((await s.get("/r/x")).headers.location, `${s.url}/q/there?x`);
