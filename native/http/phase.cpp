@@ -163,6 +163,7 @@ void http_run_phases(Request *r) {
 
 void http_start(Request *r) {
   r->step = kStepServerRewrite;
+  r->action = r->main->action = nullptr;
   r->conf = &r->server->conf;
   http_run_phases(r);
 }
