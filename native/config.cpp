@@ -101,6 +101,7 @@ class Decoder {
   bool read(const Value &v, ComplexValue::Part &out);
   bool read(const Value &v, SourcePos &out);
   bool read(const Value &v, Script &out);
+  bool read(const Value &v, PlanRegex &out);
   bool read(const Value &v, RewriteOp &out);
   bool read(const Value &v, AddHeader &out);
   bool read(const Value &v, EchoCommand &out);
@@ -162,13 +163,28 @@ bool Decoder::read(const Value &v, Script &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, PlanRegex &out) {
+  MEMBER(pattern);
+  MEMBER(is_caseless);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, RewriteOp &out) {
   MEMBER(kind);
+  MEMBER(test);
+  MEMBER(flag);
+  MEMBER(is_negated);
+  MEMBER(has_text);
+  MEMBER(keeps_args);
   MEMBER(var);
   MEMBER(status);
-  MEMBER(has_text);
-  MEMBER(value);
+  MEMBER(regex);
   MEMBER(script);
+  MEMBER(skip);
+  MEMBER(conf);
+  MEMBER(value);
+  MEMBER(other);
   MEMBER(args);
   return v.tag == Value::table;
 }
@@ -238,6 +254,7 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
 bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(scripts);
   MEMBER(rewrite);
+  MEMBER(ifs);
   MEMBER(root);
   MEMBER(is_alias);
   MEMBER(index);
@@ -442,6 +459,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(variables);
   MEMBER(user_variables);
   MEMBER(scripts);
+  MEMBER(regexes);
   MEMBER(init_script);
   MEMBER(init_worker_script);
   MEMBER(exit_worker_script);

@@ -59,18 +59,34 @@ enum class LuaPhase : uint8_t {
   log,
   count,
   balancer = count,  ///< a group's script, not a location's
-  set                ///< set_by_lua*, which stands among the rewrite operations
+  set                ///< set_by_lua: scripts of its own, at RewriteOp::script
 };
 
-/// A directive of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
+/// A regex of the configuration, compiled once with the router.
+struct PlanRegex {
+  std::string pattern;
+  bool is_caseless = false;
+  SourcePos pos;
+};
+
+/// A directive of the rewrite module or set_by_lua*, run in order (server level: server_rewrite phase; location level: rewrite
+/// phase). The directives inside an `if` follow it.
 struct RewriteOp {
-  enum Kind : uint8_t { set, ret, lua } kind = set;
-  int32_t var = -1;                ///< set, lua: index into Plan::variables
-  int32_t status = 0;              ///< ret: the code
+  enum Kind : uint8_t { set, ret, if_, rewrite, break_, set_by_lua } kind = set;
+  enum Test : uint8_t { truth, equal, match, file, dir, exists, executable } test = truth;  ///< if
+  enum Flag : uint8_t { none, last, quit, redirect, permanent } flag = none;                ///< rewrite
+  bool is_negated = false;                                                                  ///< if: !=, !~, !-f
   bool has_text = false;           ///< ret: a text or URL was given
-  ComplexValue value;              ///< set: the value; ret: text or URL
-  int32_t script = -1;             ///< lua: index into Plan::scripts
-  std::vector<ComplexValue> args;  ///< lua: ngx.arg
+  bool keeps_args = true;          ///< rewrite: the replacement has no '?' at its end
+  int32_t var = -1;                ///< set, set_by_lua: index into Plan::variables
+  int32_t status = 0;              ///< ret: the code
+  int32_t regex = -1;              ///< rewrite, if with ~: index into Plan::regexes
+  int32_t script = -1;             ///< set_by_lua
+  int32_t skip = 0;                ///< if: how many of the next operations are inside
+  int32_t conf = -1;               ///< if in a location: index into LocationConf::ifs, or -1
+  ComplexValue value;              ///< set: the value; ret: text or URL; if: what is tested; rewrite: the replacement
+  ComplexValue other;              ///< if with = and !=: the text
+  std::vector<ComplexValue> args;  ///< set_by_lua
 };
 
 struct AddHeader {
@@ -231,7 +247,8 @@ struct UpstreamConf {
 struct LocationConf {
   std::array<int32_t, static_cast<size_t>(LuaPhase::count)> scripts;  ///< index into Plan::scripts or -1
   std::vector<RewriteOp> rewrite;
-  ComplexValue root;  ///< root or alias path
+  std::vector<LocationConf> ifs;  ///< of `if` blocks: the location's settings with those of the block
+  ComplexValue root;              ///< root or alias path
   bool is_alias = false;
   std::vector<ComplexValue> index;  ///< default {"index.html"}
   bool has_try_files = false;
@@ -345,6 +362,7 @@ struct Plan {
   std::vector<std::string> variables;   ///< every variable name used anywhere, lower case, without '$'
   std::vector<int32_t> user_variables;  ///< indexes into variables that `set` declares
   std::vector<Script> scripts;
+  std::vector<PlanRegex> regexes;
   int32_t init_script = -1;  ///< init_by_lua*
   int32_t init_worker_script = -1;
   int32_t exit_worker_script = -1;

@@ -9,8 +9,9 @@ import { workerCount } from "./directives/main.js";
 import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
 import { readLocations } from "./locations.js";
 import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
+import { flatten } from "./directives/rewrite.js";
 import { readScript, type Chunk } from "./script.js";
-import { arityOf, storeOf, type Context, type Spec } from "./spec.js";
+import { arityOf, mayStandIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
 import { readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
@@ -36,6 +37,8 @@ export interface Level {
   readonly upstream: Record<string, unknown>;
   /** Done when the block has been read. */
   readonly atEnd: (() => void)[];
+  /** Where the rewrite directives of an `if` go. */
+  ops?: unknown[];
   /** Lists begun in this block, and the directive that began them: an inherited list is replaced, not extended. */
   readonly own: Map<string, string>;
 }
@@ -89,6 +92,7 @@ export class Compiler {
       variables: [],
       user_variables: [],
       scripts: [],
+      regexes: [],
       types: [defaultTypes],
       log_formats: [],
       shared_dicts: [],
@@ -130,7 +134,9 @@ export class Compiler {
         if (spec?.kind !== "block" || !spec.in.includes(level.context) || !d.block) continue;
       } else {
         const problem = spec
-          ? misuse(d, spec, script?.form, level.context, seen.has(name))
+          ? mayStandIn(name, spec, level.context)
+            ? misuse(d, spec, script?.form, seen.has(name))
+            : `"${d.name}" directive is not allowed here`
           : `unknown directive "${d.name}"`;
         seen.add(name);
         if (problem !== undefined) {
@@ -141,6 +147,8 @@ export class Compiler {
       this.#directive(d, name, spec!, level);
     }
     for (const done of level.atEnd) done();
+    const ops = level.conf["rewrite"] as Parameters<typeof flatten>[0];
+    if (ops.length > 0) level.conf["rewrite"] = flatten(ops);
   }
 
   /** A block inside a block: takes what its directives pass on. */
@@ -194,6 +202,12 @@ export class Compiler {
     if (!this.#declared.has(name)) this.plan.user_variables.push(index);
     this.#declared.add(name);
     return index;
+  }
+
+  /** The index of a regex that the rewrite module matches. */
+  regex(pattern: string, is_caseless: boolean, at: Place): number {
+    this.declareGroups(pattern, at);
+    return this.plan.regexes.push({ pattern, is_caseless, pos: { file: at.file, line: at.line } }) - 1;
   }
 
   /** Declares the variables that a regex's named groups set. */
@@ -358,19 +372,11 @@ function byKey(a: [string, string], b: [string, string]): number {
 }
 
 // What is wrong with how a directive stands, in nginx's order of checks.
-function misuse(
-  d: Directive,
-  spec: Spec,
-  form: string | undefined,
-  context: Context,
-  isRepeated: boolean,
-): string | undefined {
-  if (!spec.in.includes(context)) return `"${d.name}" directive is not allowed here`;
+function misuse(d: Directive, spec: Spec, form: string | undefined, isRepeated: boolean): string | undefined {
   const isLua = form === "block";
-  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block)
-    return `directive "${d.name}" has no opening "{"`;
-  if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
-    return `directive "${d.name}" is not terminated by ";"`;
+  const isBlock = spec.kind === "block" || spec.hasBlock === true;
+  if (isLua ? d.lua === undefined : isBlock && !d.block) return `directive "${d.name}" has no opening "{"`;
+  if (!isLua && !isBlock && (d.block || d.lua !== undefined)) return `directive "${d.name}" is not terminated by ";"`;
   const before = spec.blockArgs ?? 0;
   const [low, high] = isLua ? [before, before] : arityOf(spec);
   if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;

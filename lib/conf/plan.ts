@@ -65,6 +65,7 @@ export interface Plan {
   variables: string[];
   user_variables: number[];
   scripts: Script[];
+  regexes: { pattern: string; is_caseless: boolean; pos: SourcePos }[];
   types: Record<string, string>[];
   log_formats: { name: string; format: ComplexValue; escape: number }[];
   shared_dicts: { name: string; size: number }[];

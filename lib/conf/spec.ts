@@ -5,7 +5,7 @@ import type { Compiler, Level } from "./compile.js";
 import type { Directive } from "./tree.js";
 
 /** Blocks that directives stand in. */
-export type Context = "main" | "events" | "http" | "server" | "location";
+export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "if in server";
 
 /** What a directive's words mean. */
 export type Kind =
@@ -60,6 +60,8 @@ export interface Spec {
   /** The same where words cannot say it. */
   readonly initial?: unknown;
   readonly merge?: Merge;
+  /** An `own` directive with a block of directives. */
+  readonly hasBlock?: boolean;
   /** May stand several times in one block. */
   readonly repeat?: boolean;
   /** Reads an `own` directive into the plan and notes its mistakes. */
@@ -89,4 +91,13 @@ export function storeOf(spec: Spec): Store {
 /** Least and most words of a directive; of the string and file forms of Lua directives where it has several. */
 export function arityOf(spec: Spec): readonly [number, number] {
   return spec.args ?? (spec.kind === "block" ? [0, 0] : spec.kind === "words" ? [1, many] : [1, 1]);
+}
+
+// What nginx lets stand in the `if` of a location, beside the rewrite module's own (NGX_HTTP_LIF_CONF).
+const insideIf =
+  /^(root|sendfile|error_page|limit_rate|limit_rate_after|access_log|add_header|add_trailer|expires|charset|gzip|proxy_pass|memc_pass|echo|echo_.+|more_.+|(?:rewrite|access|precontent|content|header_filter|body_filter|log)_by_lua|lua_(?:use_default_type|code_cache|need_request_body|http10_buffering|check_client_abort|transform_underscores_in_response_headers))$/;
+
+/** True where a directive may stand. */
+export function mayStandIn(name: string, spec: Spec, context: Context): boolean {
+  return spec.in.includes(context) || (context === "if" && insideIf.test(name));
 }

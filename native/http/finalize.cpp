@@ -21,6 +21,7 @@ static void rewind(Request *r) {
   r->abi.is_internal = 1;
   r->has_exec = false;
   r->handler_state = nullptr;
+  r->rewrite_ops = nullptr;
   r->uri_changed = false;
   r->try_files_done = 0;
 }
@@ -69,7 +70,7 @@ void http_exec_pending(Request *r) {
 }
 
 void http_redirect(Request *r, Str location, int32_t status) {
-  r->resp.location = location.empty() ? Str("") : r->arena.dup(location);
+  r->resp.location = location.empty() ? Str("") : header_value_copy(r->arena, location);
   r->resp.is_location_verbatim = false;
   r->abi.status = status;
 }

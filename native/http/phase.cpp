@@ -38,6 +38,7 @@ static Rc add_slash(Request *r, const Location *l) {
 }
 
 static Rc step_find_config(Request *r) {
+  r->uri_changed = false;
   const Location *l = router_find_location(*r->core->router, r);
   r->location = l;
   r->located_uri = r->uri.data();
@@ -76,7 +77,10 @@ static Rc step_need_body(Request *r) {
   return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
 }
 
-static Rc step_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::rewrite); }
+/// As in lua-nginx-module not for a location that the request has been rewritten away from.
+static Rc step_rewrite_lua(Request *r) {
+  return r->uri_changed ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::rewrite);
+}
 
 static Rc step_post_rewrite(Request *r) {
   if (!r->uri_changed) return kDeclined;
@@ -182,12 +186,8 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
   if (phase == LuaPhase::log) return http_log_done(r);
   if (phase == LuaPhase::balancer) return upstream_balanced(r, rc);
-  if (phase == LuaPhase::set) {
-    rc = rewrite_lua_done(r, rc);
-    if (rc != kOk) r->rewrite_at = 0;
-    return rc == kOk ? http_run_phases(r) : http_finalize(r, rc);
-  }
-  r->step = step_of(phase);
+  if (phase == LuaPhase::set && rc == kOk) return http_run_phases(r);  // the rewrite step goes on where it waited
+  if (phase != LuaPhase::set) r->step = step_of(phase);
   if (settle(r, rc)) http_run_phases(r);
 }
 

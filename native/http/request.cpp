@@ -147,6 +147,8 @@ static Str safe_copy(Arena &arena, Str s, bool is_name) {
   return {to, static_cast<size_t>(at - to)};
 }
 
+Str header_value_copy(Arena &arena, Str value) { return safe_copy(arena, value, false); }
+
 enum Special : uint8_t { kNone, kContentType, kContentLength, kLocation, kLastModified, kServer, kDate, kConnection };
 
 static Special special_of(Str name) {

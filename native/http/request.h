@@ -200,8 +200,9 @@ struct Request {
   int32_t try_files_done = 0;
   Str exec_uri, exec_args;  ///< ngx.exec asked for this
   bool has_exec = false;
-  bool has_reload = false;           ///< ngx.req.set_uri(uri, true)
-  VarSlot *vars = nullptr;           ///< plan.variables.size() slots once something was set
+  bool has_reload = false;                              ///< ngx.req.set_uri(uri, true)
+  VarSlot *vars = nullptr;                              ///< plan.variables.size() slots once something was set
+  const std::vector<RewriteOp> *rewrite_ops = nullptr;  ///< the list under way, while a set_by_lua of it waits
   const size_t *captures = nullptr;  ///< $n of the last regex: offsets into capture_subject
   uint32_t captures_n = 0;
   Str capture_subject;
@@ -232,6 +233,9 @@ Str request_header(const Request *r, Str name);
 
 /// Sets a request header (in the place of all of that name), or adds one. Both texts are copied.
 void request_set_header(Request *r, Str name, Str value, bool append);
+
+/// A copy of a header value in which no byte ends the line: control bytes are percent-encoded, as lua-nginx-module does.
+Str header_value_copy(Arena &arena, Str value);
 
 /// Response headers. Names as given go out; comparison is without case. `value` is copied.
 void response_set_header(Request *r, Str name, Str value);

@@ -75,6 +75,7 @@ struct Router {
   std::vector<ListenNames> listens;
   const ServerConf *servers = nullptr;  ///< the plan's first; `levels` is by index
   std::vector<Level> levels;
+  std::vector<RegexHolder> regexes;  ///< by index of Plan::regexes
   std::unordered_map<const ServerConf *, NameMap<const Location *>> named;
 };
 
@@ -171,6 +172,11 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
   router->levels.resize(plan.servers.size());
   for (size_t i = 0; i < plan.servers.size(); ++i)
     if (!build_level(*router, &plan.servers[i], router->levels[i], plan.servers[i].locations, error)) return nullptr;
+  for (const PlanRegex &p : plan.regexes) {
+    Regex *re = compile(p.pattern, p.is_caseless, p.pos, error);
+    if (!re) return nullptr;
+    router->regexes.push_back(hold(plan, re));
+  }
   router->listens.resize(plan.listens.size());
   for (size_t i = 0; i < plan.listens.size(); ++i) {
     const Listen &l = plan.listens[i];
@@ -193,6 +199,20 @@ static void set_captures(Request *r, const RegexHolder &regex, Str subject, cons
   r->captures_n = static_cast<uint32_t>(groups);
   r->capture_subject = r->arena.dup(subject);
   for (const NamedGroup &n : regex.names) variable_set(r, n.var, variable_capture(r, static_cast<int32_t>(n.group)));
+}
+
+bool router_regex_match(const Router &router, Request *r, int32_t regex, Str subject) {
+  const RegexHolder &holder = router.regexes[static_cast<size_t>(regex)];
+  const size_t *ovector;
+  int groups = regex_exec(*holder.re, subject, 0, &ovector);
+  if (groups < 0) {
+    if (groups != REGEX_NOMATCH)
+      log_write(r->log(), kLogAlert, 0, &r->log_ctx, "pcre2_match() failed: %d on \"%.*s\"", groups,
+                static_cast<int>(subject.size()), subject.data());
+    return false;
+  }
+  set_captures(r, holder, subject, ovector, groups);
+  return true;
 }
 
 const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r) {

@@ -66,6 +66,7 @@ Value location_conf() {
   Value try_files = table({{"paths", list({})}, {"fallback", text("")}, {"fallback_status", number(0)}});
   Value v = table({{"scripts", ints({-1, -1, -1, -1, 0, -1, -1, -1})},
                    {"rewrite", list({})},
+                   {"ifs", list({})},
                    {"index", list({text("i.html")})},
                    {"root", list({text("/srv/"), table({{"var", number(2)}, {"capture", number(-1)}})})},
                    {"try_files", try_files},
@@ -149,6 +150,7 @@ Value whole_plan() {
                       {"variables", list({text("uri")})},
                       {"user_variables", list({})},
                       {"scripts", list({script})},
+                      {"regexes", list({})},
                       {"error_logs", list({})},
                       {"types", list({table({{"html", text("text/html")}})})},
                       {"log_formats", list({})},

@@ -13,11 +13,13 @@ import { main } from "./main.js";
 import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
+import { rewrite } from "./rewrite.js";
 
 export const directives = {
   ...main,
   ...http,
   ...limits,
+  ...rewrite,
   ...responses,
   ...log,
   ...echo,

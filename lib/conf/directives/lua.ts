@@ -5,7 +5,7 @@ import type { LuaFile, LuaSource } from "../define.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseSize } from "../words.js";
-import { readSetByLua } from "./responses.js";
+import { readSetByLua } from "./rewrite.js";
 
 const module = "lua";
 
@@ -36,7 +36,7 @@ export const lua = {
   },
   set_by_lua: {
     module,
-    in: ["server", "location"],
+    in: ["server", "location", "if", "if in server"],
     kind: "script",
     form: "map",
     args: [2, many],

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The rewrite module's first part: set, set_by_lua and return, at server and location level.
+// The rewrite module and set_by_lua*, at server and location level.
 #pragma once
 #include <vector>
 
@@ -7,10 +7,8 @@
 
 namespace mw {
 
-/// Runs the operations in order, from r->rewrite_at. kDeclined to go on, kAgain when a handler of set_by_lua waits, else what
-/// `return` answered, or the status with which a handler failed.
+/// Runs the operations in order, from where a waiting set_by_lua left off. kDeclined to go on, kAgain while one waits, else
+/// what `return` or a redirect answered.
 Rc rewrite_run(Request *r, const std::vector<RewriteOp> &ops);
-/// A handler of set_by_lua that has waited ended with `rc`. kOk: the rest is to be run; else the status that ends the request.
-Rc rewrite_lua_done(Request *r, Rc rc);
 
 }  // namespace mw
