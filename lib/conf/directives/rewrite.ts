@@ -66,7 +66,7 @@ export const rewrite = {
     type: typed<
       readonly (readonly [regex: string, to: string, flag?: "last" | "break" | "redirect" | "permanent"])[]
     >(),
-    about: "replaces a path that a regex matches, `[last|break|redirect|permanent]`",
+    about: "replaces a path that a regex matches; `last`, `break`, `redirect` or `permanent` says what follows",
   },
   break: {
     module: "rewrite",
