@@ -186,8 +186,12 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
   if (phase == LuaPhase::log) return http_log_done(r);
   if (phase == LuaPhase::balancer) return upstream_balanced(r, rc);
-  if (phase == LuaPhase::set && rc == kOk) return http_run_phases(r);  // the rewrite step goes on where it waited
-  if (phase != LuaPhase::set) r->step = step_of(phase);
+  if (phase == LuaPhase::set) {  // the rewrite step goes on where it waited
+    if (rc == kOk) return http_run_phases(r);
+    r->rewrite_ops = nullptr;
+    return http_finalize(r, 500);
+  }
+  r->step = step_of(phase);
   if (settle(r, rc)) http_run_phases(r);
 }
 

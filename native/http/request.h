@@ -203,7 +203,7 @@ struct Request {
   bool has_reload = false;                              ///< ngx.req.set_uri(uri, true)
   VarSlot *vars = nullptr;                              ///< plan.variables.size() slots once something was set
   const std::vector<RewriteOp> *rewrite_ops = nullptr;  ///< the list under way, while a set_by_lua of it waits
-  const size_t *captures = nullptr;  ///< $n of the last regex: offsets into capture_subject
+  const size_t *captures = nullptr;                     ///< $n of the last regex: offsets into capture_subject
   uint32_t captures_n = 0;
   Str capture_subject;
   Response resp;

@@ -149,7 +149,8 @@ Rc rewrite_run(Request *r, const std::vector<RewriteOp> &all) {
           r->rewrite_at = static_cast<uint32_t>(i);
           return kAgain;
         }
-        if (rc == kOk) variable_set(r, op.var, r->set_result.data() ? r->set_result : Str(""));
+        if (rc != kOk) return 500;
+        variable_set(r, op.var, r->set_result.data() ? r->set_result : Str(""));
         break;
     }
     if (rc != kOk) return rc;
