@@ -190,6 +190,7 @@ struct Request {
   Str *set_args = nullptr;     ///< set_by_lua: ngx.arg
   uint32_t set_arg_count = 0;
   Str set_result;                ///< set_by_lua: what the handler returned
+  bool has_fresh_vm = false;     ///< lua_code_cache off: what earlier requests left is forgotten
   bool has_lost_client = false;  ///< lua_check_client_abort has seen the client go
   bool is_detached = false;      ///< holds a reference to its connection, which it outlives
   bool is_logging = false;

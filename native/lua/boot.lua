@@ -65,3 +65,5 @@ ffi.C.mw_regex_set_match_limit(host.regex_match_limit)
 table.remove(package.loaders, 2)
 internal("moonwire.require")(ngx, host)
 internal("moonwire.guard")(ngx, host)
+
+return internal "moonwire.fresh"

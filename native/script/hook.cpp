@@ -26,8 +26,19 @@ static void debug_entry(const Request *r, LuaPhase phase) {
             counts ? " c:1" : "");
 }
 
+/// Once a request; a subrequest of one with Lua of its own takes that one's.
+static bool needs_fresh_vm(const Request *r) {
+  for (; r; r = r->parent)
+    if (r->has_fresh_vm) return false;
+  return true;
+}
+
 static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
   Vm *vm = vm_current;
+  if (!r->conf->lua_code_cache && needs_fresh_vm(r)) {
+    r->has_fresh_vm = true;
+    vm_refresh(vm);
+  }
   if (vm_is_debug(vm)) debug_entry(r, phase);
   Run *run = sched_run_new(vm, r, kPhaseBits[static_cast<size_t>(phase)]);
   run->lua_phase = phase;

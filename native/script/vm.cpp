@@ -101,7 +101,8 @@ static int boot(lua_State *L) {
   lua_pushliteral(L, "boot");
   lua_call(L, 1, 1);
   push_host(L, vm);
-  lua_call(L, 1, 0);
+  lua_call(L, 1, 1);
+  vm->fresh = luaL_ref(L, LUA_REGISTRYINDEX);
   return 0;
 }
 
@@ -195,6 +196,16 @@ void vm_run_script(Vm *vm, int32_t script, uint32_t phase, std::function<void(st
   }
   s->done(why);
   sched_run_drop(run);
+}
+
+void vm_refresh(Vm *vm) {
+  lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->fresh);
+  if (lua_pcall(vm->L, 0, 0, 0) != 0) lua_pop(vm->L, 1);
+  int32_t script = vm->core->p->init_script;
+  if (script < 0) return;
+  vm_run_script(vm, script, MW_PHASE_INIT, [vm](std::string error) {
+    if (!error.empty()) log_write(*vm->core->log, kLogError, 0, nullptr, "init_by_lua error: %s", error.c_str());
+  });
 }
 
 struct CallRun {

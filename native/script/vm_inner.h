@@ -93,6 +93,7 @@ struct Vm {
   int message_handler = LUA_NOREF;
   int refused_table =
       LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
+  int fresh = LUA_NOREF;                ///< moonwire.fresh
   int failures_table = LUA_NOREF;       ///< weak-keyed: coroutine -> {coroutine wrapped in it that failed, message}
   LightThread *free_threads = nullptr;  ///< idle, with a clean coroutine
   uint32_t free_count = 0;
@@ -152,6 +153,10 @@ int sched_collect(LightThread *zombie, lua_State *to);
 // vm_load.cpp
 /// Pushes the function of plan script `script` onto `co`. kOk, or an HTTP status with the reason logged, or in `why`.
 Rc vm_push_script(Vm *vm, Request *r, int32_t script, lua_State *co, std::string *why = nullptr);
+
+// vm.cpp
+/// lua_code_cache off: a request finds what init_by_lua* left, and nothing of the requests before it.
+void vm_refresh(Vm *vm);
 
 /// Seconds as Lua gives them (>= 0, infinite too) in the loop's milliseconds; less than one is none, as in nginx.
 inline uint64_t sched_ms(double seconds) {

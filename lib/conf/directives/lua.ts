@@ -101,7 +101,7 @@ export const lua = {
     kind: "flag",
     default: "on",
     alert: (on) => (on ? undefined : "lua_code_cache is off; this will hurt performance"),
-    about: "off: Lua files are loaded anew for every request",
+    about: "off: each request loads its Lua anew, modules too, and finds no globals of earlier ones",
   },
   lua_need_request_body: {
     module,
