@@ -78,6 +78,9 @@ Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
               sink == Sink::memory ? "lua " : "", static_cast<int>(uri.size()), uri.data());
     return nullptr;
   }
+  if (parent->core->is_debug && sink == Sink::memory)
+    log_write(parent->log(), kLogDebug, 0, &parent->log_ctx, "lua http subrequest \"%.*s?%.*s\"",
+              static_cast<int>(uri.size()), uri.data(), static_cast<int>(args.size()), args.data());
   Request *sub = request_create(parent->core, parent->conn);
   --sub->core->requests_total;
   --sub->core->requests_active;
