@@ -113,7 +113,7 @@ test("a balancer in Lua: the peer, more tries, the last failure, timeouts, keep-
           local state, status = balancer.get_last_failure()
           ngx.req.set_header("X-Try", state .. " " .. status)
           assert(balancer.recreate_request())
-          assert(balancer.set_timeouts(1, 1, 0.1))
+          assert(balancer.set_timeouts(1, 1, 0.5))
           assert(balancer.set_current_peer("127.0.0.1:" .. ngx.var.upstream_port))
           assert(balancer.enable_keepalive(10, 5))
         end
