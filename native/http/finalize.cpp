@@ -65,7 +65,7 @@ void http_named_location(Request *r, Str name) {
 void http_exec_pending(Request *r) {
   r->has_exec = false;
   Str uri = r->exec_uri, args = r->exec_args;
-  if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
+  if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri.substr(0, uri.find('?')));
   http_internal_redirect(r, uri, args);
 }
 
