@@ -2,12 +2,10 @@
 // The one place that finds and loads the native addon: MOONWIRE_BINARY when set (sanitizer builds), else build/Release,
 // else the prebuilt binary of this platform. Loaded once per process, on first use; all other files import it from here.
 import { createRequire } from "node:module";
-import { dirname } from "node:path";
-import { fileURLToPath } from "node:url";
 import { MoonwireError } from "./errors.js";
+import { packageRoot } from "./package-root.js";
 
 const require = createRequire(import.meta.url);
-const packageRoot = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** What the addon exports, as native/addon defines it; its users narrow it. */
 export type Addon = Record<string, unknown>;

@@ -15,6 +15,7 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fail, hasTool, say } from "./shell.mjs";
@@ -141,11 +142,38 @@ export function typescriptBuild({ force = false } = {}) {
   say("TypeScript build in dist");
   rmSync(join(root, "dist"), { recursive: true, force: true });
   show(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json"]);
+  bundle();
   commonJs();
   const launcher = join(root, "dist/cli/nginx.sh");
   cpSync(join(root, "lib/cli/nginx.sh"), launcher);
   chmodSync(launcher, 0o755);
   mark(stamp, key);
+}
+
+/// Puts the modules of the entry points into a few files in their place: reading forty small ones takes a third of the time
+/// in which the server starts. The rest of dist/ stays, for the declarations and for tests of inner modules.
+function bundle() {
+  const dist = join(root, "dist");
+  const { buildSync } = createRequire(import.meta.url)("esbuild"); // not there before `npm ci`
+  buildSync({
+    entryPoints: ["index.js", "cli/main.js", "cli/nginx.js"].map((f) => join(dist, f)),
+    bundle: true,
+    splitting: true,
+    platform: "node",
+    format: "esm",
+    target: "node20",
+    external: ["chokidar", "jiti"], // loaded when they are needed
+    banner: {
+      // commander is CommonJS
+      js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+    },
+    sourcemap: true,
+    allowOverwrite: true,
+    outbase: dist,
+    outdir: dist,
+    chunkNames: "bundle/[name]-[hash]",
+    logLevel: "warning",
+  });
 }
 
 /// require("moonwire") loads the same ES modules (Node can since 20.19), so that both worlds share one set of classes and

@@ -2,16 +2,16 @@
 // The process that nginx calls its master: reads the configuration, starts and reloads the workers, keeps the pid file, and
 // obeys signals. Lives until it is told to end; its messages are nginx's.
 import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { spawnSync } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { binding } from "../binding.js";
 import { loadConfig, type LoadedConfig } from "../conf/index.js";
 import { drainForever, WorkerHost } from "../worker-host.js";
 import { errnoText, MasterLog } from "./nginx-log.js";
 import type { NginxSignal } from "./nginx-options.js";
 import { complain } from "./report.js";
+import { packageRoot } from "../package-root.js";
 
 /** What the command line says. */
 export interface NginxPlaces {
@@ -235,7 +235,7 @@ function placeOf(file: string): string {
 
 /** nginx.sh starts it again where it can become a daemon. */
 function inBackground(): number {
-  const launcher = fileURLToPath(new URL("nginx.sh", import.meta.url));
+  const launcher = join(packageRoot, "dist/cli/nginx.sh");
   const env = { ...process.env, MOONWIRE_NGINX_BACKGROUND: "1" };
   return spawnSync("/bin/sh", [launcher, ...process.argv.slice(2)], { stdio: "inherit", env }).status ?? 1;
 }

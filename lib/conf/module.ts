@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Configuration modules: .js, .mjs and .json by Node itself, .ts and .mts by jiti, which is loaded for them alone.
-import { extname } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
 import { openFailure } from "./parser.js";
 import type { Place } from "./tree.js";
+import { packageRoot } from "../package-root.js";
 
 const endings = new Set([".ts", ".mts", ".cts", ".js", ".mjs", ".cjs", ".json"]);
 
@@ -19,7 +20,7 @@ export async function readModule(path: string, text: string): Promise<unknown> {
   if (path.endsWith(".json")) return JSON.parse(text);
   if (/\.[mc]?ts$/.test(path)) {
     const { createJiti } = await import("jiti");
-    const self = fileURLToPath(new URL("../index.js", import.meta.url)); // also where the package is not installed beside it
+    const self = join(packageRoot, "dist/index.js"); // also where the package is not installed beside it
     return createJiti(path, { moduleCache: false, fsCache: false, alias: { moonwire: self } }).import(path, {
       default: true,
     });
