@@ -135,7 +135,8 @@ static void next(Upstream *u, uint32_t failure) {
   log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http next upstream, %x", failure);
   if (failure == kFailTimeout) say(u, kLogError, ETIMEDOUT, "upstream timed out");
   if (failure != kFailNoLive) report(u, failure != kFailHttp403 && failure != kFailHttp404);
-  if (u->peer.is_cached && failure == kFailError) ++u->peer.tries;  // it had gone stale
+  bool is_balanced = u->balancer && u->balancer->address.len;
+  if (u->peer.is_cached && failure == kFailError && !is_balanced) ++u->peer.tries;  // it had gone stale
   int32_t status = status_of(failure);
   u->attempt().status = status;
   drop_connection(u, false);
