@@ -33,7 +33,7 @@ for (const signal of ["SIGTERM", "SIGINT"])
     const before = Date.now();
     s.kill(signal);
     t.deepEqual(await s.exit, { code: 0, signal: null });
-    t.true(Date.now() - before < 2000);
+    t.true(Date.now() - before < 20_000); // not when the handler would have ended
     t.is(await pending, "ECONNRESET");
   });
 

@@ -7,7 +7,7 @@ import { connect } from "node:net";
  * One request on a connection of its own. `url` is a URL or `{ port, path }`-like text "http://...".
  * @returns {Promise<{status: number, headers: object, rawHeaders: string[], body: string, bytes: Buffer, trailers: object}>}
  */
-export function get(url, { method = "GET", headers = {}, body, timeout = 10_000 } = {}) {
+export function get(url, { method = "GET", headers = {}, body, timeout = 30_000 } = {}) {
   return new Promise((resolve, reject) => {
     const req = httpRequest(url, { method, headers, agent: false, timeout }, (res) => {
       const parts = [];

@@ -28,7 +28,7 @@ export async function runMoonwire(args, options) {
 }
 
 /** Waits until `condition()` is truthy and returns its value; throws after `timeout` ms. */
-export async function waitFor(condition, what = "the condition", timeout = 10_000) {
+export async function waitFor(condition, what = "the condition", timeout = 30_000) {
   const end = Date.now() + timeout;
   for (;;) {
     const v = await condition();
