@@ -22,7 +22,8 @@ enum mw_status {
   MW_EXISTS = -108,
   MW_BUSY = -109,
   MW_ABORTED = -110,
-  MW_HEADER_SENT = -111
+  MW_HEADER_SENT = -111,
+  MW_HEADER_ONLY = -112 /* "header only" */
 };
 
 /* Phases as bits, so that a set of phases is a mask. */

@@ -50,11 +50,18 @@ static int32_t pump_and_park(Request *r, bool until_sent) {
 
 // --- output ----------------------------------------------------------------------------------------------------------
 
+/// A HEAD request whose header is out takes no more output.
+static bool is_header_only(const Request *r) { return r->abi.header_sent && r->method_id == kMethodHead && !r->parent; }
+
 extern "C" MW_EXPORT
 int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
   Request *r = of(req);
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
+  if (is_header_only(r)) {
+    r->out.is_length_unknown = true;
+    return MW_HEADER_ONLY;
+  }
   if (output_is_direct(r)) {
     if (len + 1 <= 4096) {
       char *to = output_reserve(r, len + 1);
@@ -83,6 +90,7 @@ int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   Request *r = of(req);
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
+  if (is_header_only(r)) return MW_HEADER_ONLY;
   if (r->abi.http_minor == 0 && r->conf->lua_http10_buffering) return MW_BUSY;
   if (!r->abi.header_sent) return MW_NOT_FOUND;
   if (!output_is_direct(r)) {

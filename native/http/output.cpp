@@ -93,7 +93,7 @@ static void frame_to_connection(Request *r, bool last) {
   }
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
-    if (length < 0 && last && !o.is_cut) length = static_cast<int64_t>(n);
+    if (length < 0 && last && !o.is_cut && !o.is_length_unknown) length = static_cast<int64_t>(n);
     if (length >= 0 && last && !o.is_cut && !o.is_bodiless && filter_script(r, LuaPhase::body_filter) >= 0)
       length = r->resp.content_length = static_cast<int64_t>(n);  // a filter has changed it, and all of it is here
     o.is_serialized = true;
@@ -252,6 +252,10 @@ static void chunk_through(Request *r) {
   if (!o.first) o.last = nullptr;
   o.body.append(r->core->net.blocks, o.filter_data);
   bool flush = c->is_flush, last = o.filter_last;
+  if (c->is_last && !last) {  // a filter took the end mark away: nothing will come that could end the body
+    r->is_truncated = true;
+    last = true;
+  }
   o.filter_data = {};
   if (last) {  // a filter may end the body early (ngx.arg[2] = true): what is queued behind is dropped
     o.first = o.last = nullptr;

@@ -104,11 +104,12 @@ struct Output {
   bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
   uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
   Sink sink = Sink::connection;
-  bool is_cut = false;       ///< see output_cut()
-  bool is_finished = false;  ///< the request's end was started
-  bool is_bodiless = false;  ///< HEAD, 204, 304, 1xx
-  uint64_t body_bytes = 0;   ///< body bytes framed so far
-  uint64_t sent_mark = 0;    ///< connection bytes (sent + queued) when this response began
+  bool is_cut = false;             ///< see output_cut()
+  bool is_finished = false;        ///< the request's end was started
+  bool is_bodiless = false;        ///< HEAD, 204, 304, 1xx
+  bool is_length_unknown = false;  ///< part of the body was refused: its length is not that of a GET
+  uint64_t body_bytes = 0;         ///< body bytes framed so far
+  uint64_t sent_mark = 0;          ///< connection bytes (sent + queued) when this response began
 };
 
 /// Reading of the request body; see body.h.

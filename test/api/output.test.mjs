@@ -172,3 +172,10 @@ apiCase("a timer has a ctx of its own", {
     ngx.say(seen, ngx.ctx.a)`,
   body: "true1\n",
 });
+
+apiCase("HEAD: once the header is out there is nothing to print to", {
+  request: { method: "HEAD" },
+  content: `assert(ngx.say("one")) ngx.log(ngx.ERR, "say: ", select(2, ngx.say("two")), ", flush: ", select(2, ngx.flush()))`,
+  body: "",
+  log: /say: header only, flush: header only/,
+});

@@ -12,6 +12,7 @@ local type, tostring, error, select, tonumber = type, tostring, error, select, t
 local getmetatable, setmetatable, lower = getmetatable, setmetatable, string.lower
 local band, bor, concat, gsub = bit.band, bit.bor, table.concat, string.gsub
 local OK, AGAIN, DONE, BUSY, NOT_FOUND = C.MW_OK, C.MW_AGAIN, C.MW_DONE, C.MW_BUSY, C.MW_NOT_FOUND
+local HEADER_ONLY = C.MW_HEADER_ONLY
 
 local MAY_WRITE =
   bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_PRECONTENT, C.MW_PHASE_CONTENT)
@@ -105,6 +106,8 @@ local function finish(rc)
     return nil, "buffering"
   elseif rc == NOT_FOUND then
     return nil, "nothing to flush"
+  elseif rc == HEADER_ONLY then
+    return nil, "header only"
   end
   return nil, "nginx output filter error"
 end
