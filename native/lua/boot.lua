@@ -53,6 +53,9 @@ local installers = {
   "resp",
   "flow",
   "location",
+  "errlog",
+  "pipe",
+  "worker_thread",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

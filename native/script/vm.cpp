@@ -77,6 +77,12 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "thread");
   timer_lib_open(L);
   lua_setfield(L, -2, "timer");
+  errlog_lib_open(L);
+  lua_setfield(L, -2, "errlog");
+  pipe_lib_open(L);
+  lua_setfield(L, -2, "pipe");
+  worker_lib_open(L);
+  lua_setfield(L, -2, "worker_thread");
   capture_lib_open(L);
   lua_setfield(L, -2, "capture");
 }
@@ -132,6 +138,7 @@ Vm *vm_create(const VmHost &host, std::string &error) {
 
 void vm_destroy(Vm *vm) {
   vm->is_closing = true;
+  worker_lib_close();
   timer_cancel_all(vm);
   while (vm->runs) sched_run_drop(vm->runs);
   for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, LuaRelease::all);
@@ -139,6 +146,7 @@ void vm_destroy(Vm *vm) {
     log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016llX",
               static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(vm->L)));
   lua_close(vm->L);
+  errlog_close();
   for (LightThread *list : {vm->free_threads, vm->bare_threads})
     while (LightThread *t = list) {
       list = t->next;

@@ -171,6 +171,13 @@ extern const char kWrapperChunk[];
 // thread_lib.cpp, timer_lib.cpp
 int thread_lib_open(lua_State *L);
 int timer_lib_open(lua_State *L);
+int errlog_lib_open(lua_State *L);  // and stops with errlog_close(), before the VM is gone
+void errlog_close();
+int pipe_lib_open(lua_State *L);
+int worker_lib_open(lua_State *L);  // ngx.run_worker_thread's threads, which worker_lib_close() joins
+void worker_lib_close();
+/// The log of a thread pool's thread, which has no VM of ours.
+extern thread_local const Log *pool_log;
 // capture.cpp
 int capture_lib_open(lua_State *L);
 void timer_cancel_all(Vm *vm);

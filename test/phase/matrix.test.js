@@ -29,6 +29,7 @@ function location(phase) {
 
 const conf = {
   http: `lua_shared_dict d 100k;
+    ${againstNginx ? "" : "lua_capture_error_log 32k;"}
     init_by_lua_block { require("probe")("init") }
     init_worker_by_lua_block { require("probe")("init_worker") }
     ${againstNginx ? "" : `exit_worker_by_lua_block { require("probe")("exit_worker") }`}`,

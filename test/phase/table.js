@@ -466,6 +466,54 @@ export const groups = {
     { name: "resty.core.time.monotonic_msec", call: `assert(require("resty.core.time").monotonic_msec() > 0)` },
     { name: "resty.core.time.monotonic_time", call: `assert(require("resty.core.time").monotonic_time() > 0)` },
     { name: "resty.core.base.get_request", call: `require("resty.core.base").get_request()` },
+    { name: "ngx.errlog.set_filter_level", call: `assert(require("ngx.errlog").set_filter_level(ngx.WARN))` },
+    {
+      name: "ngx.errlog.get_logs",
+      call: `local log = require("ngx.errlog") ngx.log(ngx.ERR, "probed") local lines = assert(log.get_logs(100))
+             assert(lines[#lines]:find("probed") and lines[#lines - 2] == ngx.ERR)`,
+    },
+    { name: "ngx.errlog.get_sys_filter_level", call: `assert(require("ngx.errlog").get_sys_filter_level() >= 0)` },
+    { name: "ngx.errlog.raw_log", call: `require("ngx.errlog").raw_log(ngx.INFO, "raw")` },
+    { name: "ngx.process.type", call: `assert(require("ngx.process").type() == (phase == "init" and "master" or "worker"))` },
+    { name: "ngx.process.get_master_pid", call: `assert(require("ngx.process").get_master_pid() > 0)` },
+    {
+      name: "ngx.process.enable_privileged_agent",
+      call: `local ok, err = require("ngx.process").enable_privileged_agent() assert(not ok and err)`,
+      note: "answers nil and an error: every worker has the rights of the process",
+    },
+    {
+      name: "ngx.process.signal_graceful_exit",
+      call: `assert(not pcall(require("ngx.process").signal_graceful_exit))`,
+      note: "throws: workers are threads",
+    },
+    {
+      name: "ngx.pipe",
+      call: `if phase ~= "init" then
+               local child = assert(require("ngx.pipe").spawn({ "/bin/cat" })) assert(child:write("a\nb") == 3)
+               assert(child:stdout_read_line() == "a") child:shutdown("stdin") assert(child:stdout_read_all() == "b")
+               local ok, why, code = child:wait() assert(ok and why == "exit" and code == 0)
+             end`,
+      beyond: everywhere,
+      note: "`spawn`, and all that a process has; " + waits,
+    },
+    {
+      name: "ngx.run_worker_thread",
+      call: `if phase ~= "init" then
+               local ok, len = ngx.run_worker_thread("default", "string", "len", "four") assert(ok and len == 4, len)
+             end`,
+      beyond: everywhere,
+      note: "any name is a pool; " + waits,
+    },
+    { name: "ngx.get_raw_phase", call: `assert(phase == "init" or type(ngx.get_raw_phase()) == "number")` },
+    { name: "resty.core.ctx.get_ctx_table", call: `assert(require("resty.core.ctx").get_ctx_table() == ngx.ctx)`, beyond: ["init"] },
+    { name: "resty.core.regex", call: `require("resty.core.regex").set_buf_grow_ratio(2)` },
+    {
+      name: "resty.lrucache",
+      call: `local c = require("resty.lrucache").new(2) c:set("a", 1) c:set("b", 2) c:get("a") c:set("c", 3)
+             assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,
+      note: "`resty.lrucache.pureffi` is the same",
+    },
+    { name: "tablepool", call: `local p = require("tablepool") p.release("x", p.fetch("x", 0, 1))` },
     { name: "cjson", call: `assert(require("cjson").decode('{"a":[1]}').a[1] == 1)` },
     { name: "cjson.safe", call: `assert(require("cjson.safe").decode("{") == nil)` },
   ],
@@ -476,13 +524,9 @@ export const missing = {
   Sockets: {
     fields: ["ngx.socket.tcp", "ngx.socket.udp", "ngx.socket.stream", "ngx.socket.connect", "ngx.req.socket"],
   },
-  "Worker threads": { fields: ["ngx.run_worker_thread"] },
   "Set-misc of other modules": { fields: ["ndk.set_var"] },
   TLS: {
     modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
   },
   "TLS to upstreams, OCSP": { modules: ["ngx.proxyssl", "ngx.ocsp"] },
-  Processes: { modules: ["ngx.process", "ngx.pipe"] },
-  "Captured log": { modules: ["ngx.errlog"] },
-  Undocumented: { fields: ["ngx.get_raw_phase"], modules: ["resty.core.ctx", "resty.core.regex"] },
 };

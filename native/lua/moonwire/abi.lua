@@ -83,6 +83,23 @@ function abi.refuse_phase(more)
   error("API disabled in the context of " .. (phase_names[W.phase] or "(unknown)"), 3 + (more or 0))
 end
 
+-- The phases in which lua-nginx-module lets a handler wait.
+local WAITING = C.MW_PHASE_SERVER_REWRITE
+  + C.MW_PHASE_REWRITE
+  + C.MW_PHASE_ACCESS
+  + C.MW_PHASE_PRECONTENT
+  + C.MW_PHASE_CONTENT
+  + C.MW_PHASE_TIMER
+local band = require("bit").band
+
+--- Where nothing can wait, throws lua-nginx-module's refusal as refuse_phase does: outside of light threads, and with
+-- lua_strict_phases in the phases that it refuses.
+function abi.check_wait(more)
+  if W.thread == nil or W.is_strict_phases ~= 0 and band(W.phase, WAITING) == 0 then
+    abi.refuse_phase((more or 0) + 1)
+  end
+end
+
 --- Throws, at the caller's caller or `more` frames above it, what lua-nginx-module says where there is no request.
 function abi.refuse_no_request(more)
   local text = W.phase == C.MW_PHASE_INIT and "no request found" or "API disabled in the current context"

@@ -66,7 +66,7 @@ return function(_, host)
   -- The engine's own modules are ours alone: another copy, such as a system's lua-resty-core, speaks to nginx's C functions.
   -- Those of its modules that we have not got are refused here, before that copy is found.
   local later = {}
-  for name in gmatch("errlog ocsp pipe process proxyssl ssl", "%a+") do
+  for name in gmatch("ocsp proxyssl ssl", "%a+") do
     later["ngx." .. name] = true
   end
   table.insert(package.loaders, 2, function(name)

@@ -13,6 +13,15 @@ return function(ngx, host)
   local lib = host.thread
   local on_abort = lib.on_abort
   ngx.thread = { spawn = lib.spawn, wait = lib.wait, kill = lib.kill }
+  local is_strict = W.is_strict_phases ~= 0
+  if is_strict then
+    for name, f in pairs(ngx.thread) do
+      ngx.thread[name] = function(...)
+        abi.check_wait()
+        return f(...)
+      end
+    end
+  end
 
   --- Calls `f` when the client closes the connection while the handler runs (lua_check_client_abort on).
   function ngx.on_abort(f)
@@ -39,8 +48,8 @@ return function(ngx, host)
     if delay < 0 then
       error('invalid sleep duration "' .. floor(delay * 1000) .. '"', 2)
     end
-    if W.thread == nil then
-      abi.refuse_phase()
+    if W.thread == nil or is_strict then
+      abi.check_wait()
     end
     C.mw_thread_sleep(delay)
     await()

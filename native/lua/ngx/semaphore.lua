@@ -34,8 +34,8 @@ function methods.wait(sem, timeout)
   if not seconds or seconds < 0 then
     error("no negative number", 2)
   end
-  if W.thread == nil then
-    abi.refuse_phase()
+  if W.thread == nil or W.is_strict_phases ~= 0 then
+    abi.check_wait()
   end
   local rc = C.mw_semaphore_wait(handle, seconds)
   if rc == C.MW_AGAIN then

@@ -1,0 +1,9 @@
+-- SPDX-License-Identifier: MIT
+-- Holds the C functions of child processes for ngx/pipe.lua, which is loaded when somebody requires it.
+local M = {}
+
+return setmetatable(M, {
+  __call = function(_, _, host)
+    M.lib = host.pipe
+  end,
+})
