@@ -21,6 +21,8 @@
 namespace mw {
 
 static constexpr size_t kMaxThreads = 32;
+static constexpr size_t kScratch = 65536;
+static constexpr int kMuchGarbage = 8192;  ///< KB above which a task leaves its VM collected
 
 /// One call: arguments in, results out. `waiter` belongs to the worker's thread.
 struct PoolTask {
@@ -129,11 +131,15 @@ static void run_task(lua_State *L, PoolTask *task) {
   if (lua_cpcall(L, push_and_call, task) != 0) fail(task, lua_tostring(L, -1));
   if (task->why) fail(task, task->why);
   lua_settop(L, 0);
+  if (lua_gc(L, LUA_GCCOUNT, 0) > kMuchGarbage) lua_gc(L, LUA_GCCOLLECT, 0);
 }
 
 static void pool_main(ThreadPool *pool) {
   pthread_setname_np(pthread_self(), "mw-pool");
   PoolHost host = pool->host;
+  std::vector<char> scratch(kScratch);
+  host.worker.buf = scratch.data();
+  host.worker.buf_size = scratch.size();
   abi_worker = &host.worker;
   pool_log = host.log;
   lua_State *L = luaL_newstate();

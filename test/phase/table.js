@@ -474,7 +474,10 @@ export const groups = {
     },
     { name: "ngx.errlog.get_sys_filter_level", call: `assert(require("ngx.errlog").get_sys_filter_level() >= 0)` },
     { name: "ngx.errlog.raw_log", call: `require("ngx.errlog").raw_log(ngx.INFO, "raw")` },
-    { name: "ngx.process.type", call: `assert(require("ngx.process").type() == (phase == "init" and "master" or "worker"))` },
+    {
+      name: "ngx.process.type",
+      call: `assert(require("ngx.process").type() == (phase == "init" and "master" or "worker"))`,
+    },
     { name: "ngx.process.get_master_pid", call: `assert(require("ngx.process").get_master_pid() > 0)` },
     {
       name: "ngx.process.enable_privileged_agent",
@@ -489,7 +492,7 @@ export const groups = {
     {
       name: "ngx.pipe",
       call: `if phase ~= "init" then
-               local child = assert(require("ngx.pipe").spawn({ "/bin/cat" })) assert(child:write("a\nb") == 3)
+               local child = assert(require("ngx.pipe").spawn({ "/bin/cat" })) assert(child:write("a\\nb") == 3)
                assert(child:stdout_read_line() == "a") child:shutdown("stdin") assert(child:stdout_read_all() == "b")
                local ok, why, code = child:wait() assert(ok and why == "exit" and code == 0)
              end`,
@@ -505,7 +508,11 @@ export const groups = {
       note: "any name is a pool; " + waits,
     },
     { name: "ngx.get_raw_phase", call: `assert(phase == "init" or type(ngx.get_raw_phase()) == "number")` },
-    { name: "resty.core.ctx.get_ctx_table", call: `assert(require("resty.core.ctx").get_ctx_table() == ngx.ctx)`, beyond: ["init"] },
+    {
+      name: "resty.core.ctx.get_ctx_table",
+      call: `assert(require("resty.core.ctx").get_ctx_table() == ngx.ctx)`,
+      beyond: ["init"],
+    },
     { name: "resty.core.regex", call: `require("resty.core.regex").set_buf_grow_ratio(2)` },
     {
       name: "resty.lrucache",

@@ -4,8 +4,13 @@
 local abi = require "moonwire.abi"
 
 local C, W = abi.C, abi.W
-local rawset, tostring = rawset, tostring
+local rawset, tostring, gsub = rawset, tostring, string.gsub
 local getinfo, traceback = debug.getinfo, debug.traceback
+
+-- The writer's stack; the wrapper around a handler is left out, as in the traceback of an error.
+local function frames()
+  return (gsub(traceback("", 3), "in function 'handler'\n\thandler:1: in function <handler:1>.*$", "in main chunk"))
+end
 
 return function(ngx)
   local QUIET = { [tonumber(C.MW_PHASE_INIT)] = true, [tonumber(C.MW_PHASE_INIT_WORKER)] = true }
@@ -28,7 +33,7 @@ return function(ngx)
         tostring(key),
         "') which may lead to race conditions between ",
         "concurrent requests, so prefer the use of 'local' variables",
-        traceback("", 2)
+        frames()
       )
     end,
   })

@@ -9,15 +9,18 @@ local names = {
   userdata = "LUA_TUSERDATA",
 }
 
-local function find(value, seen)
+local MAX_DEPTH = 100
+local CIRCLE = "suspicious circular references, table depth exceed max depth: " .. MAX_DEPTH .. " in "
+
+-- The name of a type in there that cannot cross, or true when the tables nest too deeply.
+local function find(value, depth)
   local kind = type(value)
   if kind == "table" then
-    if seen[value] then
-      return nil
+    if depth > MAX_DEPTH then
+      return true
     end
-    seen[value] = true
     for key, item in pairs(value) do
-      local name = find(key, seen) or find(item, seen)
+      local name = find(key, depth + 1) or find(item, depth + 1)
       if name then
         return name
       end
@@ -29,6 +32,9 @@ end
 
 --- The complaint about `value`, or nil.
 return function(value, where)
-  local name = find(value, {})
+  local name = find(value, 1)
+  if name == true then
+    return CIRCLE .. where
+  end
   return name and "unsupported Lua type: " .. name .. " in " .. where
 end
