@@ -18,7 +18,7 @@ apiCase("ngx.pipe: lines, partial data, both ends of a child, its status", {
     local slow = assert(pipe.spawn({ "sleep", "9" }, { wait_timeout = 20, stdout_read_timeout = 20 }))
     ngx.say(select(2, slow:wait()), " ", select(2, slow:stdout_read_line()), " ", slow:kill(15), " ", select(2, slow:wait()))
     ngx.say(pipe.spawn({ "/nope" }))`,
-  body: "4 a b1\nnil closed [] true exited\nout\nerr 3\ntimeout timeout true signal\nnilNo such file or directory\n",
+  body: "4 a b1\nnil closed [] true exited\nout\nerr 3\ntimeout timeout true signal15\nnilNo such file or directory\n",
 });
 
 apiCase("ngx.pipe: one reader at a time; a shutdown tells the one that waits", {
