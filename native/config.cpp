@@ -101,8 +101,8 @@ class Decoder {
   bool read(const Value &v, ComplexValue::Part &out);
   bool read(const Value &v, SourcePos &out);
   bool read(const Value &v, Script &out);
-  bool read(const Value &v, PlanRegex &out);
   bool read(const Value &v, RewriteOp &out);
+  bool read(const Value &v, RegexSource &out);
   bool read(const Value &v, AddHeader &out);
   bool read(const Value &v, EchoCommand &out);
   bool read(const Value &v, MoreHeaders &out);
@@ -163,29 +163,31 @@ bool Decoder::read(const Value &v, Script &out) {
   return v.tag == Value::table;
 }
 
-bool Decoder::read(const Value &v, PlanRegex &out) {
-  MEMBER(pattern);
-  MEMBER(is_caseless);
-  MEMBER(pos);
+bool Decoder::read(const Value &v, RewriteOp &out) {
+  MEMBER(kind);
+  MEMBER(var);
+  MEMBER(status);
+  MEMBER(has_text);
+  MEMBER(value);
+  MEMBER(regex);
+  MEMBER(args);
+  MEMBER(has_args);
+  MEMBER(add_args);
+  MEMBER(is_last);
+  MEMBER(is_break);
+  MEMBER(test);
+  MEMBER(is_negated);
+  MEMBER(conf);
+  MEMBER(jump);
+  MEMBER(script);
+  MEMBER(inputs);
   return v.tag == Value::table;
 }
 
-bool Decoder::read(const Value &v, RewriteOp &out) {
-  MEMBER(kind);
-  MEMBER(test);
-  MEMBER(flag);
-  MEMBER(is_negated);
-  MEMBER(has_text);
-  MEMBER(keeps_args);
-  MEMBER(var);
-  MEMBER(status);
-  MEMBER(regex);
-  MEMBER(script);
-  MEMBER(skip);
-  MEMBER(conf);
-  MEMBER(value);
-  MEMBER(other);
-  MEMBER(args);
+bool Decoder::read(const Value &v, RegexSource &out) {
+  MEMBER(pattern);
+  MEMBER(is_icase);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
@@ -254,7 +256,8 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
 bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(scripts);
   MEMBER(rewrite);
-  MEMBER(ifs);
+  MEMBER(rewrite_log);
+  MEMBER(uninitialized_variable_warn);
   MEMBER(root);
   MEMBER(is_alias);
   MEMBER(index);
@@ -459,7 +462,6 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(variables);
   MEMBER(user_variables);
   MEMBER(scripts);
-  MEMBER(regexes);
   MEMBER(init_script);
   MEMBER(init_worker_script);
   MEMBER(exit_worker_script);
@@ -482,6 +484,8 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(env);
   MEMBER(upstreams);
   MEMBER(upstream_confs);
+  MEMBER(if_confs);
+  MEMBER(regexes);
   MEMBER(servers);
   MEMBER(listens);
 }

@@ -59,34 +59,36 @@ enum class LuaPhase : uint8_t {
   log,
   count,
   balancer = count,  ///< a group's script, not a location's
-  set                ///< set_by_lua: scripts of its own, at RewriteOp::script
+  set                ///< set_by_lua*, which stands among the rewrite operations
 };
 
-/// A regex of the configuration, compiled once with the router.
-struct PlanRegex {
-  std::string pattern;
-  bool is_caseless = false;
-  SourcePos pos;
-};
-
-/// A directive of the rewrite module or set_by_lua*, run in order (server level: server_rewrite phase; location level: rewrite
-/// phase). The directives inside an `if` follow it.
+/// An instruction of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
+/// An `if` is a test that jumps over its own instructions where it is false.
 struct RewriteOp {
-  enum Kind : uint8_t { set, ret, if_, rewrite, break_, set_by_lua } kind = set;
-  enum Test : uint8_t { truth, equal, match, file, dir, exists, executable } test = truth;  ///< if
-  enum Flag : uint8_t { none, last, quit, redirect, permanent } flag = none;                ///< rewrite
-  bool is_negated = false;                                                                  ///< if: !=, !~, !-f
-  bool has_text = false;           ///< ret: a text or URL was given
-  bool keeps_args = true;          ///< rewrite: the replacement has no '?' at its end
-  int32_t var = -1;                ///< set, set_by_lua: index into Plan::variables
-  int32_t status = 0;              ///< ret: the code
-  int32_t regex = -1;              ///< rewrite, if with ~: index into Plan::regexes
-  int32_t script = -1;             ///< set_by_lua
-  int32_t skip = 0;                ///< if: how many of the next operations are inside
-  int32_t conf = -1;               ///< if in a location: index into LocationConf::ifs, or -1
-  ComplexValue value;              ///< set: the value; ret: text or URL; if: what is tested; rewrite: the replacement
-  ComplexValue other;              ///< if with = and !=: the text
-  std::vector<ComplexValue> args;  ///< set_by_lua
+  enum Kind : uint8_t { set, ret, rewrite, brk, condition, lua, set_misc } kind = set;
+  enum Test : uint8_t { truth, equal, regex_match, file, directory, exists, executable };
+  int32_t var = -1;       ///< index into Plan::variables: what is set, or tested
+  int32_t status = 0;     ///< ret: the code; rewrite: 301, 302 or 0; set_misc: the function's number
+  bool has_text = false;  ///< ret: a text or URL was given
+  ComplexValue value;     ///< set: the value; ret: text or URL; rewrite: the path; test: what is compared, the file
+  int32_t regex = -1;     ///< rewrite, test: index into Plan::regexes
+  ComplexValue args;      ///< rewrite: what stood behind '?'
+  bool has_args = false;  ///< rewrite: there was a '?'
+  bool add_args = false;  ///< rewrite: the request's arguments are added
+  bool is_last = false;   ///< rewrite: no instruction follows
+  bool is_break = false;  ///< rewrite: the location stays
+  uint8_t test = truth;   ///< test: a Test
+  bool is_negated = false;
+  int32_t conf = -1;                 ///< test: index into Plan::if_confs, -1 at server level
+  int32_t jump = 0;                  ///< test: index of the next instruction when false
+  int32_t script = -1;               ///< lua: index into Plan::scripts
+  std::vector<ComplexValue> inputs;  ///< lua: ngx.arg; set_misc: arguments
+};
+/// A regex of rewrite, if or map.
+struct RegexSource {
+  std::string pattern;
+  bool is_icase = false;
+  SourcePos pos;
 };
 
 struct AddHeader {
@@ -247,8 +249,9 @@ struct UpstreamConf {
 struct LocationConf {
   std::array<int32_t, static_cast<size_t>(LuaPhase::count)> scripts;  ///< index into Plan::scripts or -1
   std::vector<RewriteOp> rewrite;
-  std::vector<LocationConf> ifs;  ///< of `if` blocks: the location's settings with those of the block
-  ComplexValue root;              ///< root or alias path
+  bool rewrite_log = false;
+  bool uninitialized_variable_warn = true;
+  ComplexValue root;  ///< root or alias path
   bool is_alias = false;
   std::vector<ComplexValue> index;  ///< default {"index.html"}
   bool has_try_files = false;
@@ -362,7 +365,6 @@ struct Plan {
   std::vector<std::string> variables;   ///< every variable name used anywhere, lower case, without '$'
   std::vector<int32_t> user_variables;  ///< indexes into variables that `set` declares
   std::vector<Script> scripts;
-  std::vector<PlanRegex> regexes;
   int32_t init_script = -1;  ///< init_by_lua*
   int32_t init_worker_script = -1;
   int32_t exit_worker_script = -1;
@@ -386,6 +388,8 @@ struct Plan {
   std::vector<std::string> env;  ///< NAME or NAME=value
   std::vector<UpstreamGroup> upstreams;
   std::vector<UpstreamConf> upstream_confs;
+  std::vector<LocationConf> if_confs;  ///< of the `if` blocks of locations
+  std::vector<RegexSource> regexes;
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

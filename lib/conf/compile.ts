@@ -6,12 +6,12 @@ import { upstreamDefaults } from "./directives/proxy.js";
 import { directives, scriptOf, specOf } from "./directives/index.js";
 import { plainAccessLog } from "./directives/log.js";
 import { workerCount } from "./directives/main.js";
+import { readIf } from "./directives/rewrite.js";
 import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
 import { readLocations } from "./locations.js";
 import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
-import { flatten } from "./directives/rewrite.js";
 import { readScript, type Chunk } from "./script.js";
-import { arityOf, mayStandIn, storeOf, type Context, type Spec } from "./spec.js";
+import { arityOf, isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
 import { readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
@@ -37,8 +37,8 @@ export interface Level {
   readonly upstream: Record<string, unknown>;
   /** Done when the block has been read. */
   readonly atEnd: (() => void)[];
-  /** Where the rewrite directives of an `if` go. */
-  ops?: unknown[];
+  /** Done after that: the `if` blocks inside, which take all that the block says. */
+  readonly later: (() => void)[];
   /** Lists begun in this block, and the directive that began them: an inherited list is replaced, not extended. */
   readonly own: Map<string, string>;
 }
@@ -92,7 +92,6 @@ export class Compiler {
       variables: [],
       user_variables: [],
       scripts: [],
-      regexes: [],
       types: [defaultTypes],
       log_formats: [],
       shared_dicts: [],
@@ -100,6 +99,8 @@ export class Compiler {
       env: [],
       upstreams: [],
       upstream_confs: [],
+      if_confs: [],
+      regexes: [],
       servers: [],
       listens: [],
     };
@@ -122,21 +123,20 @@ export class Compiler {
       if (!this.#declared.has(name) && !isBuiltinVariable(name)) this.problems.add(at, `unknown "${name}" variable`);
   }
 
-  /** The directives of a block, each checked and read. */
-  block(tree: Directive[], level: Level): void {
+  /** The directives of a block, each checked and read; of an `if` in two parts, the rewrite module's and the others. */
+  block(tree: Directive[], level: Level, part: "all" | "rewrite" | "others" = "all"): void {
     const seen = new Set<string>();
     for (const d of inOrder(tree, level.context)) {
       const script = scriptOf(d.name);
       const name = script?.name ?? d.name;
       const spec = specOf(name);
+      if (part !== "all" && (spec?.isRewrite === true) !== (part === "rewrite")) continue;
       if (d.isBroken) {
         // Its words are not to be trusted; what its block says may be.
-        if (spec?.kind !== "block" || !spec.in.includes(level.context) || !d.block) continue;
+        if (spec?.kind !== "block" || !isAllowedIn(spec, name, level.context) || !d.block) continue;
       } else {
         const problem = spec
-          ? mayStandIn(name, spec, level.context)
-            ? misuse(d, spec, script?.form, seen.has(name))
-            : `"${d.name}" directive is not allowed here`
+          ? misuse(d, spec, name, script?.form, level.context, seen.has(name))
           : `unknown directive "${d.name}"`;
         seen.add(name);
         if (problem !== undefined) {
@@ -147,8 +147,8 @@ export class Compiler {
       this.#directive(d, name, spec!, level);
     }
     for (const done of level.atEnd) done();
-    const ops = level.conf["rewrite"] as Parameters<typeof flatten>[0];
-    if (ops.length > 0) level.conf["rewrite"] = flatten(ops);
+    if (part === "rewrite") return;
+    for (const done of level.later) done();
   }
 
   /** A block inside a block: takes what its directives pass on. */
@@ -162,8 +162,21 @@ export class Compiler {
       server: { ...level.server },
       upstream: { ...level.upstream },
       atEnd: [],
+      later: [],
       own: new Map(),
     };
+  }
+
+  /** An `if` inside a block: takes everything. */
+  inIf(level: Level, context: Context): Level {
+    const conf: LocationConf = { ...level.conf, has_try_files: false, scripts: [...level.conf.scripts] };
+    return { ...this.inner(level, context, level.isNamed), conf };
+  }
+
+  /** The index of a regex; the variables of its named groups are declared. */
+  regex(pattern: string, is_icase: boolean, at: Place): number {
+    this.declareGroups(pattern, at);
+    return this.plan.regexes.push({ pattern, is_icase, pos: { file: at.file, line: at.line } }) - 1;
   }
 
   /** Adds to a list of LocationConf that replaces an inherited one; without an item only begins it. */
@@ -204,12 +217,6 @@ export class Compiler {
     return index;
   }
 
-  /** The index of a regex that the rewrite module matches. */
-  regex(pattern: string, is_caseless: boolean, at: Place): number {
-    this.declareGroups(pattern, at);
-    return this.plan.regexes.push({ pattern, is_caseless, pos: { file: at.file, line: at.line } }) - 1;
-  }
-
   /** Declares the variables that a regex's named groups set. */
   declareGroups(pattern: string, at: Place): void {
     for (const m of pattern.matchAll(/\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')/g)) {
@@ -238,6 +245,7 @@ export class Compiler {
       server: {},
       upstream: { ...upstreamDefaults },
       atEnd: [],
+      later: [],
       own: new Map(),
     };
     for (const [name, spec] of Object.entries<Spec>(directives)) {
@@ -255,7 +263,7 @@ export class Compiler {
 
   #directive(d: Directive, name: string, spec: Spec, level: Level): void {
     if (spec.kind === "block") return this.#nested(d, level);
-    if (spec.kind === "own") return spec.read!(this, d, level);
+    if (spec.read) return spec.read(this, d, level);
     if (spec.kind === "script") return this.#script(d, name, spec, level);
     const v = this.#value(d, spec);
     if (v === undefined) return;
@@ -320,6 +328,7 @@ export class Compiler {
     if (d.name === "location") return; // read after the other directives of the block around it
     if (d.name === "server") return this.#server(d, level);
     if (d.name === "upstream") return readUpstream(this, d);
+    if (d.name === "if") return readIf(this, d, level);
     this.block(d.block!, this.inner(level, d.name as Context));
   }
 
@@ -372,11 +381,20 @@ function byKey(a: [string, string], b: [string, string]): number {
 }
 
 // What is wrong with how a directive stands, in nginx's order of checks.
-function misuse(d: Directive, spec: Spec, form: string | undefined, isRepeated: boolean): string | undefined {
+function misuse(
+  d: Directive,
+  spec: Spec,
+  name: string,
+  form: string | undefined,
+  context: Context,
+  isRepeated: boolean,
+): string | undefined {
+  if (!isAllowedIn(spec, name, context)) return `"${d.name}" directive is not allowed here`;
   const isLua = form === "block";
-  const isBlock = spec.kind === "block" || spec.hasBlock === true;
-  if (isLua ? d.lua === undefined : isBlock && !d.block) return `directive "${d.name}" has no opening "{"`;
-  if (!isLua && !isBlock && (d.block || d.lua !== undefined)) return `directive "${d.name}" is not terminated by ";"`;
+  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block)
+    return `directive "${d.name}" has no opening "{"`;
+  if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
+    return `directive "${d.name}" is not terminated by ";"`;
   const before = spec.blockArgs ?? 0;
   const [low, high] = isLua ? [before, before] : arityOf(spec);
   if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;

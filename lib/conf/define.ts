@@ -3,6 +3,7 @@
 // out from the directive table.
 import type { DirectiveName, DirectiveTable } from "./directives/index.js";
 import type { Context, Typed } from "./spec.js";
+import type { inIf } from "./spec.js";
 import type { UpstreamBlock } from "./upstream.js";
 
 // A brand and not the class alone: a configuration may have been written with another copy of this package.
@@ -76,6 +77,7 @@ interface BlockTypes {
   location: { readonly [match: string]: Block<"location"> };
   types: { readonly [mime: string]: Words };
   upstream: { readonly [name: string]: UpstreamBlock };
+  if: { readonly [condition: string]: Block<"if"> };
 }
 
 type EnumOf<V> = (keyof V & string) | ("on" extends keyof V ? true : never) | ("off" extends keyof V ? false : never);
@@ -91,9 +93,11 @@ type ValueOf<N extends DirectiveName, S> = N extends keyof BlockTypes
         : never;
 
 type Camel<S extends string> = S extends `${infer A}_${infer B}` ? `${A}${Capitalize<Camel<B>>}` : S;
-type In<C extends Context> = {
-  [N in DirectiveName]: C extends DirectiveTable[N]["in"][number] ? N : never;
-}[DirectiveName];
+type In<C extends Context> =
+  | {
+      [N in DirectiveName]: C extends DirectiveTable[N]["in"][number] ? N : never;
+    }[DirectiveName]
+  | (C extends "if" ? Extract<(typeof inIf)[number], DirectiveName> : never);
 
 /** The directives of one kind of block, in camelCase. */
 export type Block<C extends Context> = { readonly [N in In<C> as Camel<N>]?: ValueOf<N, DirectiveTable[N]> };

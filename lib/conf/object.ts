@@ -65,7 +65,7 @@ class Reader {
     if (spec.kind === "script" && spec.form === "map") return this.#scripts(name, value, place);
     if (spec.kind === "script") return this.#script(name, value, place);
     if (spec.kind === "block") return this.#blocks(name, value, place);
-    if (name === "internal") return value === false ? [] : [{ ...place, name, args: [] }];
+    if (name === "internal" || name === "break") return value === false ? [] : [{ ...place, name, args: [] }];
     const before = this.#problems.list.length;
     const list = this.#lists(spec, value, place);
     const isBroken = this.#problems.list.length > before;
@@ -104,7 +104,8 @@ class Reader {
       });
     }
     if (name === "upstream") return this.#upstreams(value, place);
-    if (name !== "location" && name !== "types") return [{ ...place, name, args: [], block: this.block(value, place) }];
+    if (!["location", "types", "if"].includes(name))
+      return [{ ...place, name, args: [], block: this.block(value, place) }];
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
       return [];
@@ -112,6 +113,7 @@ class Reader {
     const entries = Object.entries(value).map(([key, item]): Directive => {
       const at = { ...place, ...this.#finder.find(key), path: `${place.path}[${JSON.stringify(key)}]` };
       if (name === "types") return { ...at, name: key, args: this.#words(item, at, true) };
+      if (name === "if") return { ...at, name, args: this.#words(key, at, true), block: this.block(item, at) };
       const [modifier, rest] = /^(=|\^~|~\*|~)\s*(.*)$/s.exec(key)?.slice(1) ?? [undefined, key];
       const args = modifier === undefined ? [word(key, at)] : [word(modifier, at), word(rest!, at)];
       return { ...at, name, args, block: this.block(item, at) };

@@ -65,7 +65,6 @@ export interface Plan {
   variables: string[];
   user_variables: number[];
   scripts: Script[];
-  regexes: { pattern: string; is_caseless: boolean; pos: SourcePos }[];
   types: Record<string, string>[];
   log_formats: { name: string; format: ComplexValue; escape: number }[];
   shared_dicts: { name: string; size: number }[];
@@ -75,6 +74,9 @@ export interface Plan {
   upstreams: { [member: string]: unknown; name: string; servers: Record<string, unknown>[] }[];
   /** Members of UpstreamConf. */
   upstream_confs: Record<string, unknown>[];
+  /** What `if` blocks of locations say. */
+  if_confs: LocationConf[];
+  regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];
   servers: ServerConf[];
   listens: Listen[];
 }

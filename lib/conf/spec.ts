@@ -5,7 +5,7 @@ import type { Compiler, Level } from "./compile.js";
 import type { Directive } from "./tree.js";
 
 /** Blocks that directives stand in. */
-export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "if in server";
+export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "server_if";
 
 /** What a directive's words mean. */
 export type Kind =
@@ -60,12 +60,12 @@ export interface Spec {
   /** The same where words cannot say it. */
   readonly initial?: unknown;
   readonly merge?: Merge;
-  /** An `own` directive with a block of directives. */
-  readonly hasBlock?: boolean;
   /** May stand several times in one block. */
   readonly repeat?: boolean;
   /** Reads an `own` directive into the plan and notes its mistakes. */
   readonly read?: (c: Compiler, d: Directive, level: Level) => void;
+  /** One of the instructions that run in the order of the file. */
+  readonly isRewrite?: boolean;
   readonly type?: Typed<unknown>;
   /** What the log is to be told, at level alert, of a value that is taken all the same. */
   readonly alert?: (value: unknown) => string | undefined;
@@ -93,11 +93,72 @@ export function arityOf(spec: Spec): readonly [number, number] {
   return spec.args ?? (spec.kind === "block" ? [0, 0] : spec.kind === "words" ? [1, many] : [1, 1]);
 }
 
-// What nginx lets stand in the `if` of a location, beside the rewrite module's own (NGX_HTTP_LIF_CONF).
-const insideIf =
-  /^(root|sendfile|error_page|limit_rate|limit_rate_after|access_log|add_header|add_trailer|expires|charset|gzip|proxy_pass|memc_pass|echo|echo_.+|more_.+|(?:rewrite|access|precontent|content|header_filter|body_filter|log)_by_lua|lua_(?:use_default_type|code_cache|need_request_body|http10_buffering|check_client_abort|transform_underscores_in_response_headers))$/;
+/** Directives of other modules that may stand in the `if` of a location (`NAME` stands for all forms of a Lua directive). */
+export const inIf = [
+  "root",
+  "sendfile",
+  "sendfile_max_chunk",
+  "error_page",
+  "add_header",
+  "add_trailer",
+  "expires",
+  "access_log",
+  "gzip",
+  "charset",
+  "limit_rate",
+  "limit_rate_after",
+  "proxy_pass",
+  "memc_pass",
+  "echo",
+  "echo_duplicate",
+  "echo_flush",
+  "echo_sleep",
+  "echo_blocking_sleep",
+  "echo_reset_timer",
+  "echo_read_request_body",
+  "echo_request_body",
+  "echo_location",
+  "echo_location_async",
+  "echo_subrequest",
+  "echo_subrequest_async",
+  "echo_foreach_split",
+  "echo_end",
+  "echo_exec",
+  "echo_abort_parent",
+  "echo_status",
+  "echo_before_body",
+  "echo_after_body",
+  "more_set_headers",
+  "more_clear_headers",
+  "more_set_input_headers",
+  "more_clear_input_headers",
+  "rewrite_by_lua",
+  "access_by_lua",
+  "precontent_by_lua",
+  "content_by_lua",
+  "header_filter_by_lua",
+  "body_filter_by_lua",
+  "log_by_lua",
+  "lua_code_cache",
+  "lua_need_request_body",
+  "lua_http10_buffering",
+  "lua_use_default_type",
+  "lua_transform_underscores_in_response_headers",
+  "lua_check_client_abort",
+  "lua_socket_connect_timeout",
+  "lua_socket_send_timeout",
+  "lua_socket_read_timeout",
+  "lua_socket_send_lowat",
+  "lua_socket_buffer_size",
+  "lua_socket_pool_size",
+  "lua_socket_keepalive_timeout",
+  "lua_socket_log_errors",
+] as const;
+const inIfNames: ReadonlySet<string> = new Set(inIf);
 
-/** True where a directive may stand. */
-export function mayStandIn(name: string, spec: Spec, context: Context): boolean {
-  return spec.in.includes(context) || (context === "if" && insideIf.test(name));
+/** True when the directive `name` may stand in a block of that kind. */
+export function isAllowedIn(spec: Spec, name: string, context: Context): boolean {
+  if (spec.in.includes(context)) return true;
+  if (context === "if") return inIfNames.has(name);
+  return context === "server_if" && name.startsWith("lua_") && inIfNames.has(name);
 }

@@ -21,7 +21,7 @@ static void rewind(Request *r) {
   r->abi.is_internal = 1;
   r->has_exec = false;
   r->handler_state = nullptr;
-  r->rewrite_ops = nullptr;
+  r->rewrite_at = 0;
   r->uri_changed = false;
   r->try_files_done = 0;
 }

@@ -27,7 +27,10 @@ static Rc run_lua(Request *r, LuaPhase phase) {
 }
 
 static Rc step_server_rewrite(Request *r) { return rewrite_run(r, r->server->conf.rewrite); }
-static Rc step_server_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::server_rewrite); }
+/// A rewrite directive has sent the request elsewhere: as in lua-nginx-module no Lua of this location runs before it goes.
+static Rc step_server_rewrite_lua(Request *r) {
+  return r->uri_changed ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::server_rewrite);
+}
 
 /// nginx's redirect from "/dir" to a proxied "/dir/".
 static Rc add_slash(Request *r, const Location *l) {
@@ -38,9 +41,9 @@ static Rc add_slash(Request *r, const Location *l) {
 }
 
 static Rc step_find_config(Request *r) {
-  r->uri_changed = false;
   const Location *l = router_find_location(*r->core->router, r);
   r->location = l;
+  r->uri_changed = false;
   r->located_uri = r->uri.data();
   r->conf = l ? &l->conf : &r->server->conf;
   if (l && l->conf.upstream >= 0 && l->name.size() == r->uri.size() + 1 && l->name.starts_with(r->uri))
@@ -58,8 +61,8 @@ static Rc step_find_config(Request *r) {
 }
 
 static Rc step_rewrite(Request *r) {
-  Rc rc = r->location ? rewrite_run(r, r->conf->rewrite) : static_cast<Rc>(kDeclined);
-  if (!r->conf->more_input_headers.empty()) headers_more_input(r);
+  Rc rc = r->location ? rewrite_run(r, r->location->conf.rewrite) : static_cast<Rc>(kDeclined);
+  if (rc == kDeclined && !r->conf->more_input_headers.empty()) headers_more_input(r);
   return rc;
 }
 
@@ -70,14 +73,13 @@ static void body_ready(Request *r, Rc rc, void *) {
 
 /// lua_need_request_body: the body is read before the first Lua handler of the location.
 static Rc step_need_body(Request *r) {
-  if (!r->conf->lua_need_request_body) return kDeclined;
+  if (!r->conf->lua_need_request_body || r->uri_changed) return kDeclined;
   if (r->body.state == BodyState::complete) r->abi.body_read = 1;
   if (r->body.state != BodyState::unread) return kDeclined;
   Rc rc = body_read(r, body_ready, nullptr);
   return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
 }
 
-/// As in lua-nginx-module not for a location that the request has been rewritten away from.
 static Rc step_rewrite_lua(Request *r) {
   return r->uri_changed ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::rewrite);
 }
@@ -186,10 +188,10 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   if (phase == LuaPhase::header_filter || phase == LuaPhase::body_filter) return output_filter_done(r, phase, rc);
   if (phase == LuaPhase::log) return http_log_done(r);
   if (phase == LuaPhase::balancer) return upstream_balanced(r, rc);
-  if (phase == LuaPhase::set) {  // the rewrite step goes on where it waited
-    if (rc == kOk) return http_run_phases(r);
-    r->rewrite_ops = nullptr;
-    return http_finalize(r, 500);
+  if (phase == LuaPhase::set) {
+    rc = rewrite_lua_done(r, rc);
+    if (rc == kOk || settle(r, rc)) http_run_phases(r);
+    return;
   }
   r->step = step_of(phase);
   if (settle(r, rc)) http_run_phases(r);

@@ -189,6 +189,7 @@ struct Request {
   bool is_error_page = false;  ///< an error_page redirect is being served
   uint32_t rewrite_at = 0;     ///< the rewrite operation to go on with, when one has parked
   Str *set_args = nullptr;     ///< set_by_lua: ngx.arg
+  int32_t set_target = -1;     ///< set_by_lua: its variable
   uint32_t set_arg_count = 0;
   Str set_result;                ///< set_by_lua: what the handler returned
   bool has_fresh_vm = false;     ///< lua_code_cache off: what earlier requests left is forgotten
@@ -202,10 +203,9 @@ struct Request {
   int32_t try_files_done = 0;
   Str exec_uri, exec_args;  ///< ngx.exec asked for this
   bool has_exec = false;
-  bool has_reload = false;                              ///< ngx.req.set_uri(uri, true)
-  VarSlot *vars = nullptr;                              ///< plan.variables.size() slots once something was set
-  const std::vector<RewriteOp> *rewrite_ops = nullptr;  ///< the list under way, while a set_by_lua of it waits
-  const size_t *captures = nullptr;                     ///< $n of the last regex: offsets into capture_subject
+  bool has_reload = false;           ///< ngx.req.set_uri(uri, true)
+  VarSlot *vars = nullptr;           ///< plan.variables.size() slots once something was set
+  const size_t *captures = nullptr;  ///< $n of the last regex: offsets into capture_subject
   uint32_t captures_n = 0;
   Str capture_subject;
   Response resp;

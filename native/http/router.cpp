@@ -7,8 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "base/regex.h"
-#include "http/variable.h"
+#include "http/capture.h"
 
 namespace mw {
 
@@ -19,25 +18,6 @@ struct StrHash {
 template <class V>
 using NameMap = std::unordered_map<std::string, V, StrHash, std::equal_to<>>;
 
-/// (?<name>...) sets $name.
-struct NamedGroup {
-  uint32_t group;
-  int32_t var;  ///< index of Plan::variables
-};
-
-struct RegexHolder {
-  Regex *re = nullptr;
-  std::vector<NamedGroup> names;
-  explicit RegexHolder(Regex *r) : re(r) {}
-  ~RegexHolder() { regex_free(re); }
-  RegexHolder(RegexHolder &&o) noexcept : re(o.re), names(std::move(o.names)) { o.re = nullptr; }
-  RegexHolder &operator=(RegexHolder &&o) noexcept {
-    std::swap(re, o.re);
-    names.swap(o.names);
-    return *this;
-  }
-};
-
 struct Level;
 
 struct PrefixEntry {
@@ -47,7 +27,7 @@ struct PrefixEntry {
 
 struct RegexEntry {
   const Location *location;
-  RegexHolder regex;
+  ConfRegex regex;
 };
 
 struct Level {
@@ -59,7 +39,7 @@ struct Level {
 };
 
 struct NameRegex {
-  RegexHolder regex;
+  ConfRegex regex;
   const ServerConf *server;
 };
 
@@ -75,34 +55,10 @@ struct Router {
   std::vector<ListenNames> listens;
   const ServerConf *servers = nullptr;  ///< the plan's first; `levels` is by index
   std::vector<Level> levels;
-  std::vector<RegexHolder> regexes;  ///< by index of Plan::regexes
   std::unordered_map<const ServerConf *, NameMap<const Location *>> named;
 };
 
 // --- building --------------------------------------------------------------------------------------------------------
-
-static Regex *compile(Str pattern, bool caseless, const SourcePos &pos, std::string &error) {
-  char text[512];
-  Regex *re = regex_compile(pattern, REGEX_JIT | (caseless ? REGEX_CASELESS : 0u), text, sizeof text);
-  if (!re) error = std::string(text) + " in " + pos.file + ":" + std::to_string(pos.line);
-  return re;
-}
-
-/// Holds `re` together with the variables that its named groups set.
-static RegexHolder hold(const Plan &plan, Regex *re) {
-  RegexHolder holder(re);
-  for (uint32_t i = 0; i < re->name_count; ++i) {
-    NamedGroup g{};
-    std::string name(regex_name(*re, i, &g.group));
-    for (char &c : name) c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
-    for (int32_t slot : plan.user_variables)
-      if (plan.variables[static_cast<size_t>(slot)] == name) {
-        g.var = slot;
-        holder.names.push_back(g);
-      }
-  }
-  return holder;
-}
 
 static void add_slashless(Level &level, const Location &l) {
   if (l.conf.upstream >= 0 && l.name.size() > 1 && l.name.back() == '/')
@@ -124,9 +80,10 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
         break;
       case Location::regex:
       case Location::regex_icase: {
-        Regex *re = compile(l.name, l.match == Location::regex_icase, l.pos, error);
-        if (!re) return false;
-        level.regexes.push_back({&l, hold(*router.plan, re)});
+        ConfRegex regex;
+        if (!conf_regex_compile(*router.plan, l.name, l.match == Location::regex_icase, l.pos, regex, error))
+          return false;
+        level.regexes.push_back({&l, std::move(regex)});
         break;
       }
       case Location::named: router.named[server].emplace(l.name, &l); break;
@@ -155,9 +112,9 @@ static bool build_names(const Plan &plan, ListenNames &names, const ServerConf *
       case ServerName::wildcard_start: names.wildcard_start.emplace(n.name, server); break;
       case ServerName::wildcard_end: names.wildcard_end.emplace(n.name, server); break;
       case ServerName::regex: {
-        Regex *re = compile(n.name, true, server->pos, error);
-        if (!re) return false;
-        names.regexes.push_back({hold(plan, re), server});
+        ConfRegex regex;
+        if (!conf_regex_compile(plan, n.name, true, server->pos, regex, error)) return false;
+        names.regexes.push_back({std::move(regex), server});
         break;
       }
     }
@@ -172,11 +129,6 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
   router->levels.resize(plan.servers.size());
   for (size_t i = 0; i < plan.servers.size(); ++i)
     if (!build_level(*router, &plan.servers[i], router->levels[i], plan.servers[i].locations, error)) return nullptr;
-  for (const PlanRegex &p : plan.regexes) {
-    Regex *re = compile(p.pattern, p.is_caseless, p.pos, error);
-    if (!re) return nullptr;
-    router->regexes.push_back(hold(plan, re));
-  }
   router->listens.resize(plan.listens.size());
   for (size_t i = 0; i < plan.listens.size(); ++i) {
     const Listen &l = plan.listens[i];
@@ -192,29 +144,6 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
 
 // --- servers ---------------------------------------------------------------------------------------------------------
 
-static void set_captures(Request *r, const RegexHolder &regex, Str subject, const size_t *ovector, int groups) {
-  size_t *copy = static_cast<size_t *>(r->arena.alloc(sizeof(size_t) * 2 * static_cast<size_t>(groups)));
-  memcpy(copy, ovector, sizeof(size_t) * 2 * static_cast<size_t>(groups));
-  r->captures = copy;
-  r->captures_n = static_cast<uint32_t>(groups);
-  r->capture_subject = r->arena.dup(subject);
-  for (const NamedGroup &n : regex.names) variable_set(r, n.var, variable_capture(r, static_cast<int32_t>(n.group)));
-}
-
-bool router_regex_match(const Router &router, Request *r, int32_t regex, Str subject) {
-  const RegexHolder &holder = router.regexes[static_cast<size_t>(regex)];
-  const size_t *ovector;
-  int groups = regex_exec(*holder.re, subject, 0, &ovector);
-  if (groups < 0) {
-    if (groups != REGEX_NOMATCH)
-      log_write(r->log(), kLogAlert, 0, &r->log_ctx, "pcre2_match() failed: %d on \"%.*s\"", groups,
-                static_cast<int>(subject.size()), subject.data());
-    return false;
-  }
-  set_captures(r, holder, subject, ovector, groups);
-  return true;
-}
-
 const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r) {
   const ListenNames &names = router.listens[static_cast<size_t>(listen)];
   if (!names.has_names) return names.fallback;
@@ -226,11 +155,7 @@ const ServerConf *router_find_server(const Router &router, int32_t listen, Str h
   for (size_t dot = host.rfind('.'); dot != Str::npos && dot > 0; dot = host.rfind('.', dot - 1))
     if (auto it = names.wildcard_end.find(host.substr(0, dot + 1)); it != names.wildcard_end.end()) return it->second;
   for (const NameRegex &n : names.regexes) {
-    const size_t *ovector;
-    int groups = regex_exec(*n.regex.re, host, 0, &ovector);
-    if (groups <= 0) continue;
-    if (r) set_captures(r, n.regex, host, ovector, groups);
-    return n.server;
+    if (conf_regex_match(r, n.regex, host)) return n.server;
   }
   return names.fallback;
 }
@@ -271,10 +196,7 @@ static const Location *find_in(const Level &level, Request *r, bool &stop) {
       }
   if (no_regex) return best;
   for (const RegexEntry &e : level.regexes) {
-    const size_t *ovector;
-    int groups = regex_exec(*e.regex.re, r->uri, 0, &ovector);
-    if (groups <= 0) continue;
-    set_captures(r, e.regex, r->uri, ovector, groups);
+    if (!conf_regex_match(r, e.regex, r->uri)) continue;
     stop = true;
     if (auto it = level.nested.find(e.location); it != level.nested.end()) {
       bool inner_stop = false;

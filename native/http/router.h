@@ -24,7 +24,4 @@ const Location *router_find_location(const Router &router, Request *r);
 /// The named location "@name" of r->server, or null.
 const Location *router_find_named(const Router &router, const ServerConf *server, Str name);
 
-/// Matches `subject` against Plan::regexes[regex]. A match sets the request's captures and the variables of named groups.
-bool router_regex_match(const Router &router, Request *r, int32_t regex, Str subject);
-
 }  // namespace mw

@@ -362,9 +362,16 @@ static VarSlot *slots(Request *r) {
   return r->vars;
 }
 
+/// Said once per request and variable: from then on it is set, to nothing.
+static void warn_uninitialized(Request *r, const VarDef &def) {
+  slots(r->vars_owner)[def.slot] = {Str(""), true};
+  if (r->conf->uninitialized_variable_warn)
+    log_write(r->log(), kLogWarn, 0, &r->log_ctx, "using uninitialized \"%s\" variable", def.name.c_str());
+}
+
 static bool get_user(Request *r, const VarDef &def, Str &out) {
   const VarSlot *vars = r->vars_owner->vars;
-  if (!vars || !vars[def.slot].is_set) return out = "", true;
+  if (!vars || !vars[def.slot].is_set) return out = "", warn_uninitialized(r, def), true;
   out = vars[def.slot].value;
   return out.data() != nullptr;  // ngx.var.NAME = nil
 }
@@ -409,6 +416,12 @@ std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &er
     }
     table->defs.push_back(std::move(def));
   }
+  table->regexes.resize(plan.regexes.size());
+  for (size_t i = 0; i < plan.regexes.size(); ++i) {
+    const RegexSource &source = plan.regexes[i];
+    if (!conf_regex_compile(plan, source.pattern, source.is_icase, source.pos, table->regexes[i], error))
+      return nullptr;
+  }
   return table;
 }
 
@@ -429,7 +442,16 @@ Str variable_capture(const Request *r, int32_t n) {
   return r->capture_subject.substr(r->captures[2 * i], r->captures[2 * i + 1] - r->captures[2 * i]);
 }
 
-Str complex_value(Request *r, const ComplexValue &value) {
+static Str escaped_capture(Request *r, int32_t n) {
+  Str value = variable_capture(r, n);
+  size_t size = url_escaped_size(value, ESCAPE_ARGS);
+  if (size == value.size()) return value;
+  char *to = static_cast<char *>(r->arena.alloc(size));
+  url_escape(value, ESCAPE_ARGS, to);
+  return {to, size};
+}
+
+Str complex_value(Request *r, const ComplexValue &value, bool escape_captures) {
   if (value.is_constant()) return value.constant();
   constexpr size_t kInline = 32;
   Str inline_parts[kInline];
@@ -438,7 +460,10 @@ Str complex_value(Request *r, const ComplexValue &value) {
   size_t size = 0;
   for (size_t i = 0; i < n; ++i) {
     const ComplexValue::Part &p = value.parts[i];
-    parts[i] = p.var >= 0 ? variable_value(r, p.var) : p.capture >= 0 ? variable_capture(r, p.capture) : Str(p.literal);
+    parts[i] = p.var >= 0        ? variable_value(r, p.var)
+               : p.capture < 0   ? Str(p.literal)
+               : escape_captures ? escaped_capture(r, p.capture)
+                                 : variable_capture(r, p.capture);
     size += parts[i].size();
   }
   char *to = static_cast<char *>(r->arena.alloc(size + 1)), *at = to;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "http/capture.h"
 #include "http/request.h"
 
 namespace mw {
@@ -19,7 +20,8 @@ struct VarDef {
 };
 
 struct VarTable {
-  std::vector<VarDef> defs;  ///< by index of Plan::variables
+  std::vector<VarDef> defs;        ///< by index of Plan::variables
+  std::vector<ConfRegex> regexes;  ///< by index of Plan::regexes
 };
 
 /// Resolves every name of the plan. Null with `error` for an unknown one.
@@ -30,8 +32,8 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def);
 /// The value of plan variable `index`; empty when it has none.
 Str variable_value(Request *r, int32_t index);
 void variable_set(Request *r, int32_t index, Str value);
-/// Evaluates a value with variables into the arena (constants are not copied).
-Str complex_value(Request *r, const ComplexValue &value);
+/// Evaluates a value with variables into the arena (constants are not copied); captures escaped where `escape_captures`.
+Str complex_value(Request *r, const ComplexValue &value, bool escape_captures = false);
 /// $n of the last regex match; empty when unset.
 Str variable_capture(const Request *r, int32_t n);
 

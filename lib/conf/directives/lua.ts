@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Directives of lua-nginx-module. A Lua directive stands for its three forms: NAME, NAME_block and NAME_file.
-import type { Compiler } from "../compile.js";
+import type { Compiler, Level } from "../compile.js";
 import type { LuaFile, LuaSource } from "../define.js";
+import { readScript } from "../script.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
+import { addOp, opKind, targetOf } from "./rewrite.js";
 import { parseSize } from "../words.js";
-import { readSetByLua } from "./rewrite.js";
 
 const module = "lua";
 
@@ -36,17 +37,17 @@ export const lua = {
   },
   set_by_lua: {
     module,
-    in: ["server", "location", "if", "if in server"],
+    in: ["server", "location", "if", "server_if"],
     kind: "script",
-    form: "map",
     args: [2, many],
+    form: "map",
     blockArgs: 1,
     repeat: true,
-    member: "rewrite",
+    store: "none",
+    isRewrite: true,
     read: readSetByLua,
     type: typed<{ readonly [variable: `$${string}`]: string | LuaSource | LuaFile }>(),
-    about:
-      "gives a variable what Lua returns, in the order of the file with `set`; further words are `ngx.arg[1]` and so on",
+    about: "sets a variable to what the code returns, in the order of the file with the other rewrite directives",
   },
   server_rewrite_by_lua: {
     module,
@@ -242,4 +243,13 @@ function readSharedDict(c: Compiler, d: Directive): void {
   if (c.plan.shared_dicts.some((s) => s.name === name!.text))
     return c.problems.add(name!, `lua_shared_dict "${name!.text}" is already defined as "${name!.text}"`);
   c.plan.shared_dicts.push({ name: name!.text, size: bytes });
+}
+
+function readSetByLua(c: Compiler, d: Directive, level: Level): void {
+  const [name, ...rest] = d.args;
+  const index = targetOf(c, name!);
+  const script = readScript(c, { ...d, args: rest }, "set_by_lua");
+  const inputs = (d.lua === undefined ? rest.slice(1) : []).map((w) => c.text(w.text, w) ?? "");
+  if (index === undefined || !script) return;
+  addOp(level, { kind: opKind.lua, var: index, script: c.plan.scripts.push(script) - 1, inputs });
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Directives of nginx's rewrite and headers modules.
+// Directives of nginx's headers module.
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";

@@ -1,160 +1,239 @@
 // SPDX-License-Identifier: MIT
-// See rewrite.h. The list is flat: an `if` that does not hold skips the operations inside it.
+// See rewrite.h. One function per kind of instruction; run_op() is their table.
 #include "http/modules/rewrite.h"
 
+#include <errno.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "http/body.h"
+#include "base/urlencode.h"
 #include "http/lua_hook.h"
+#include "http/modules/set_misc.h"
 #include "http/output.h"
 #include "http/phase.h"
-#include "http/router.h"
 #include "http/variable.h"
 
 namespace mw {
+
+/// What the instructions of one run share.
+struct Machine {
+  Request *r;
+  /// nginx escapes captures in values before the first rewrite, and in a redirect's URL, when the client's path was escaped.
+  bool is_quoting = true;
+};
 
 static bool is_redirect(int32_t status) {
   return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
+/// The client escaped something in its path (nginx's quoted_uri, plus_in_uri).
+static bool has_escapes(const Request *r) {
+  if (r->parent) return false;
+  return url_is_escaped(r->unparsed_uri.substr(0, r->unparsed_uri.find('?')));
+}
+
+static Str evaluate(Request *r, const ComplexValue &value, bool is_quoting) {
+  if (value.is_constant()) return value.constant();
+  return complex_value(r, value, is_quoting && has_escapes(r));
+}
+
+static void note(const Request *r, const char *format, Str a, Str b) {
+  LogLevelId level = r->conf->rewrite_log ? kLogNotice : kLogDebug;
+  if (!log_is_on(r->log(), level)) return;
+  log_write(r->log(), level, 0, &r->log_ctx, format, static_cast<int>(a.size()), a.data(), static_cast<int>(b.size()),
+            b.data());
+}
+
+/// A regex against `subject`, with its log line. Without a match the request has no captures.
+static bool match(Request *r, int32_t regex, Str subject) {
+  const ConfRegex &re = r->core->vars->regexes[static_cast<size_t>(regex)];
+  bool is_match = conf_regex_match(r, re, subject);
+  note(r, is_match ? "\"%.*s\" matches \"%.*s\"" : "\"%.*s\" does not match \"%.*s\"",
+       r->plan->regexes[static_cast<size_t>(regex)].pattern, subject);
+  if (!is_match) r->captures_n = 0;
+  return is_match;
+}
+
 /// `return CODE TEXT`: the text as the body, type default_type; `return 30x URL`: a redirect.
 static Rc run_return(Request *r, const RewriteOp &op) {
-  if (!op.has_text && op.status != 200) return op.status;
+  if (!op.has_text && op.status >= 400) return op.status;
   Str text = complex_value(r, op.value);
   if (is_redirect(op.status)) {
     http_redirect(r, text, op.status);
     http_special_response(r, op.status);
     return kDone;
   }
+  if (!op.has_text && op.status != 200) return op.status;
   if (r->err_status == 0) r->abi.status = op.status;  // within an error page the error's status stands
   output_queue(r, text, false, true);
   output_finish(r);
   return kDone;
 }
 
-// --- if --------------------------------------------------------------------------------------------------------------
+/// nginx's NGX_UNESCAPE_REDIRECT: what needs no escape in a URL, up to its arguments.
+static Str unescape_redirect(Request *r, Str s) {
+  char *to = static_cast<char *>(r->arena.alloc(s.size() + 1)), *at = to;
+  auto digit = [](char c) {
+    unsigned char low = str_lower(static_cast<unsigned char>(c));
+    return low >= '0' && low <= '9' ? low - '0' : low >= 'a' && low <= 'f' ? low - 'a' + 10 : -1;
+  };
+  for (size_t i = 0; i < s.size(); ++i) {
+    if (s[i] == '?') return at = str_put(at, s.substr(i)), Str(to, static_cast<size_t>(at - to));
+    if (s[i] == '%' && i + 2 < s.size() && digit(s[i + 1]) >= 0 && digit(s[i + 2]) >= 0) {
+      int c = digit(s[i + 1]) * 16 + digit(s[i + 2]);
+      if (c > '%' && c < 0x7f) {
+        *at++ = static_cast<char>(c);
+        i += 2;
+        continue;
+      }
+    }
+    *at++ = s[i];
+  }
+  return {to, static_cast<size_t>(at - to)};
+}
 
-static bool file_test(const RewriteOp &op, Str path) {
-  if (path.find('\0') != Str::npos) return false;
+static Str join(Request *r, Str a, Str separator, Str b) {
+  char *to = static_cast<char *>(r->arena.alloc(a.size() + separator.size() + b.size() + 1));
+  char *end = str_put(str_put(str_put(to, a), separator), b);
+  return {to, static_cast<size_t>(end - to)};
+}
+
+static Rc run_redirect(Machine &s, const RewriteOp &op) {
+  Request *r = s.r;
+  Str url = evaluate(r, op.value, true);
+  if (op.has_args) url = join(r, url, "?", evaluate(r, op.args, true));
+  url = unescape_redirect(r, url);
+  if (op.add_args && !r->args.empty()) url = join(r, url, op.has_args ? "&" : "?", r->args);
+  note(r, "rewritten redirect: \"%.*s\"%.*s", url, "");
+  http_redirect(r, url, op.status);
+  return op.status;
+}
+
+static Rc run_rewrite(Machine &s, const RewriteOp &op) {
+  Request *r = s.r;
+  if (!match(r, op.regex, r->uri)) return kDeclined;
+  if (op.status != 0) return run_redirect(s, op);
+  r->abi.is_internal = 1;
+  r->uri_changed = !op.is_break;
+  Str uri = evaluate(r, op.value, false);
+  if (op.has_args) {
+    Str args = evaluate(r, op.args, true);
+    r->args = op.add_args && !r->args.empty() ? join(r, args, "&", r->args) : r->arena.dup(args);
+  } else if (!op.add_args) {
+    r->args = {};
+  }
+  s.is_quoting = false;
+  note(r, "rewritten data: \"%.*s\", args: \"%.*s\"", uri, r->args);
+  if (uri.empty()) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "the rewritten URI has a zero length");
+    return 500;
+  }
+  r->uri = r->arena.dup(uri);
+  return op.is_last ? static_cast<Rc>(kOk) : static_cast<Rc>(kDeclined);
+}
+
+/// -f and relatives. A file that is not there is nothing; another error is logged.
+static bool test_file(Request *r, const RewriteOp &op) {
+  Str path = complex_value(r, op.value);
+  char *name = static_cast<char *>(r->arena.alloc(path.size() + 1));
+  *str_put(name, path) = 0;
   struct stat st;
-  std::string name(path);
-  if (stat(name.c_str(), &st) < 0) return false;
+  if (stat(name, &st) < 0) {
+    if (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG)
+      log_write(r->log(), kLogCrit, errno, &r->log_ctx, "stat() \"%s\" failed", name);
+    return false;
+  }
   switch (op.test) {
     case RewriteOp::file: return S_ISREG(st.st_mode);
-    case RewriteOp::dir: return S_ISDIR(st.st_mode);
-    case RewriteOp::executable: return access(name.c_str(), X_OK) == 0;
+    case RewriteOp::directory: return S_ISDIR(st.st_mode);
+    case RewriteOp::executable: return (st.st_mode & S_IXUSR) != 0;
     default: return true;
   }
 }
 
-static bool holds(Request *r, const RewriteOp &op) {
-  Str value = complex_value(r, op.value);
-  bool result = false;
-  switch (op.test) {
-    case RewriteOp::truth: result = !value.empty() && value != "0"; break;
-    case RewriteOp::equal: result = value == complex_value(r, op.other); break;
-    case RewriteOp::match: result = router_regex_match(*r->core->router, r, op.regex, value); break;
-    default: result = file_test(op, value); break;
+static bool run_test(Machine &s, const RewriteOp &op) {
+  Request *r = s.r;
+  bool is_true;
+  if (op.test == RewriteOp::truth) {
+    Str value = variable_value(r, op.var);
+    is_true = !value.empty() && value != "0";
+  } else if (op.test == RewriteOp::equal) {
+    Str value = variable_value(r, op.var);
+    is_true = value == evaluate(r, op.value, s.is_quoting);
+  } else if (op.test == RewriteOp::regex_match) {
+    is_true = match(r, op.regex, variable_value(r, op.var));
+  } else {
+    is_true = test_file(r, op);
   }
-  return result != op.is_negated;
+  is_true = is_true != op.is_negated;
+  if (is_true && op.conf >= 0) r->conf = &r->plan->if_confs[static_cast<size_t>(op.conf)];
+  return is_true;
 }
 
-// --- rewrite ---------------------------------------------------------------------------------------------------------
-
-static Str join_args(Request *r, Str a, Str b) {
-  if (a.empty()) return b;
-  if (b.empty()) return a;
-  char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + 1));
-  return {to, static_cast<size_t>(str_put(str_put(str_put(to, a), "&"), b) - to)};
+static Str *evaluate_inputs(Machine &s, const RewriteOp &op) {
+  Str *inputs = s.r->arena.make_array<Str>(op.inputs.size() + 1);
+  for (size_t i = 0; i < op.inputs.size(); ++i) inputs[i] = evaluate(s.r, op.inputs[i], s.is_quoting);
+  return inputs;
 }
 
-/// rewrite REGEX REPLACEMENT [FLAG]. kOk: it did not match, or the list goes on.
-static Rc run_rewrite(Request *r, const RewriteOp &op, bool &stops) {
-  if (!router_regex_match(*r->core->router, r, op.regex, r->uri)) return kOk;
-  Str to = complex_value(r, op.value);
-  size_t mark = to.find('?');
-  Str path = to.substr(0, mark);
-  bool has_args = mark != Str::npos;
-  Str args = has_args ? to.substr(mark + 1) : Str{};
-  if (has_args)
-    args = op.keeps_args ? join_args(r, args, r->args) : args;
-  else if (!op.keeps_args)
-    args = {};
-  else
-    args = r->args;
-  if (op.flag == RewriteOp::redirect || op.flag == RewriteOp::permanent) {
-    Str url = path;
-    if (!args.empty()) {
-      char *text = static_cast<char *>(r->arena.alloc(path.size() + args.size() + 1));
-      url = {text, static_cast<size_t>(str_put(str_put(str_put(text, path), "?"), args) - text)};
-    }
-    int32_t status = op.flag == RewriteOp::permanent ? 301 : 302;
-    http_redirect(r, url, status);
-    http_special_response(r, status);
-    return kDone;
-  }
-  if (path.empty()) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx, "the rewritten URI has a zero length");
+static Rc run_lua(Machine &s, const RewriteOp &op) {
+  Request *r = s.r;
+  if (!lua_hook) return kDeclined;
+  r->set_args = evaluate_inputs(s, op);
+  r->set_arg_count = static_cast<uint32_t>(op.inputs.size());
+  r->set_result = {};
+  r->set_target = op.var;
+  Rc rc = lua_hook->run(r, LuaPhase::set, op.script);
+  if (rc == kAgain) return rc;
+  rc = rewrite_lua_done(r, rc);
+  return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
+}
+
+Rc rewrite_lua_done(Request *r, Rc rc) {
+  if (rc != kOk) {
+    r->rewrite_at = 0;
     return 500;
   }
-  r->uri = r->arena.dup(path);
-  r->args = r->arena.dup(args);
-  r->abi.is_internal = 1;
-  r->uri_changed = op.flag != RewriteOp::quit;
-  stops = op.flag != RewriteOp::none;
+  variable_set(r, r->set_target, r->set_result.data() ? r->set_result : Str(""));
   return kOk;
 }
 
-// --- set_by_lua ------------------------------------------------------------------------------------------------------
-
-static Rc start_set(Request *r, const RewriteOp &op) {
-  if (!lua_hook) return 500;
-  size_t n = op.args.size();
-  Str *args = r->arena.make_array<Str>(n ? n : 1);
-  for (size_t i = 0; i < n; ++i) args[i] = complex_value(r, op.args[i]);
-  r->set_args = args;
-  r->set_arg_count = static_cast<uint32_t>(n);
-  r->set_result = {};
-  return lua_hook->run(r, LuaPhase::set, op.script);
+static Rc run_set_misc(Machine &s, const RewriteOp &op) {
+  Str *inputs = evaluate_inputs(s, op);
+  Str out;
+  if (!set_misc_run(s.r, op.status, inputs, static_cast<uint32_t>(op.inputs.size()), out)) return 500;
+  variable_set(s.r, op.var, out.data() ? out : Str(""));
+  return kDeclined;
 }
 
-// --- the list --------------------------------------------------------------------------------------------------------
-
-Rc rewrite_run(Request *r, const std::vector<RewriteOp> &all) {
-  if (all.empty() && !r->rewrite_ops) return kDeclined;
-  bool is_resumed = r->rewrite_ops != nullptr;
-  const std::vector<RewriteOp> &ops = is_resumed ? *r->rewrite_ops : all;
-  size_t i = is_resumed ? r->rewrite_at : 0;
-  r->rewrite_ops = nullptr;
-  for (bool stops = false; i < ops.size() && !stops; ++i) {
-    const RewriteOp &op = ops[i];
-    Rc rc = kOk;
-    switch (op.kind) {
-      case RewriteOp::set: variable_set(r, op.var, complex_value(r, op.value)); break;
-      case RewriteOp::ret: return run_return(r, op);
-      case RewriteOp::break_: r->uri_changed = false; return kDeclined;
-      case RewriteOp::if_:
-        if (!holds(r, op))
-          i += static_cast<size_t>(op.skip);
-        else if (op.conf >= 0)
-          r->conf = &r->location->conf.ifs[static_cast<size_t>(op.conf)];
-        break;
-      case RewriteOp::rewrite: rc = run_rewrite(r, op, stops); break;
-      case RewriteOp::set_by_lua:
-        if (is_resumed) {
-          is_resumed = false;
-        } else if (rc = start_set(r, op); rc == kAgain) {
-          r->rewrite_ops = &ops;
-          r->rewrite_at = static_cast<uint32_t>(i);
-          return kAgain;
-        }
-        if (rc != kOk) return 500;
-        variable_set(r, op.var, r->set_result.data() ? r->set_result : Str(""));
-        break;
-    }
-    if (rc != kOk) return rc;
+/// kDeclined: on to `next`. Anything else ends the list; kOk with nothing more to say.
+static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
+  switch (op.kind) {
+    case RewriteOp::set: variable_set(s.r, op.var, evaluate(s.r, op.value, s.is_quoting)); return kDeclined;
+    case RewriteOp::ret: return run_return(s.r, op);
+    case RewriteOp::rewrite: return run_rewrite(s, op);
+    case RewriteOp::brk: s.r->uri_changed = false; return kOk;
+    case RewriteOp::condition:
+      if (!run_test(s, op)) next = static_cast<uint32_t>(op.jump);
+      return kDeclined;
+    case RewriteOp::lua: return run_lua(s, op);
+    case RewriteOp::set_misc: return run_set_misc(s, op);
   }
+  return kDeclined;
+}
+
+Rc rewrite_run_list(Request *r, const std::vector<RewriteOp> &ops) {
+  Machine s{r};
+  uint32_t next = r->rewrite_at;
+  while (next < ops.size()) {
+    const RewriteOp &op = ops[next++];
+    r->rewrite_at = next;
+    Rc rc = run_op(s, op, next);
+    if (rc == kAgain) return rc;
+    if (rc == kDeclined) continue;
+    r->rewrite_at = 0;
+    return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
+  }
+  r->rewrite_at = 0;
   return kDeclined;
 }
 
