@@ -107,6 +107,8 @@ class Decoder {
   bool read(const Value &v, EchoCommand &out);
   bool read(const Value &v, MoreHeaders &out);
   bool read(const Value &v, MoreHeaders::Field &out);
+  bool read(const Value &v, AddressRule &out);
+  bool read(const Value &v, VariableSetting &out);
   bool read(const Value &v, ErrorPage &out);
   bool read(const Value &v, TryFiles &out);
   bool read(const Value &v, AccessLog &out);
@@ -213,6 +215,20 @@ bool Decoder::read(const Value &v, MoreHeaders::Field &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, AddressRule &out) {
+  MEMBER(kind);
+  MEMBER(address);
+  MEMBER(bits);
+  MEMBER(is_deny);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, VariableSetting &out) {
+  MEMBER(var);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, MoreHeaders &out) {
   MEMBER(fields);
   MEMBER(types);
@@ -253,6 +269,18 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
   return v.tag == Value::table;
 }
 
+/// What follows from a location's members: which checks and filters its requests go through at all.
+static void follow(LocationConf &c) {
+  const ComplexValue &realm = c.auth_basic;
+  bool has_realm = !realm.is_constant() || (!realm.constant().empty() && realm.constant() != "off");
+  c.has_access_checks = !c.access_rules.empty() || has_realm || !c.auth_request.empty() || c.satisfy_any;
+  if (!c.more_headers.empty()) c.filters |= kFilterHeadersMore;
+  if (!c.echo_before_body.empty() || !c.echo_after_body.empty()) c.filters |= kFilterEcho;
+  if (!c.charset.empty()) c.filters |= kFilterCharset;
+  if (c.gzip) c.filters |= kFilterGzip;
+  if (c.expires[0]) c.filters |= kFilterExpires;
+}
+
 bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(scripts);
   MEMBER(rewrite);
@@ -272,8 +300,24 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(echo_after_body);
   MEMBER(more_headers);
   MEMBER(more_input_headers);
-  if (!out.more_headers.empty()) out.filters |= kFilterHeadersMore;
-  if (!out.echo_before_body.empty() || !out.echo_after_body.empty()) out.filters |= kFilterEcho;
+  MEMBER(access_rules);
+  MEMBER(satisfy_any);
+  MEMBER(auth_basic);
+  MEMBER(auth_basic_user_file);
+  MEMBER(auth_request);
+  MEMBER(auth_request_set);
+  MEMBER(handler);
+  MEMBER(expires);
+  MEMBER(charset);
+  MEMBER(charset_types);
+  MEMBER(gzip);
+  MEMBER(gzip_min_length);
+  MEMBER(gzip_comp_level);
+  MEMBER(gzip_http_minor);
+  MEMBER(gzip_vary);
+  MEMBER(gzip_proxied_any);
+  MEMBER(gzip_types);
+  follow(out);
   MEMBER(error_pages);
   MEMBER(internal);
   MEMBER(upstream);

@@ -133,8 +133,28 @@ struct MoreHeaders {
   bool is_append = false;          ///< -a
   bool is_replace = false;         ///< -r: only where the request has the header
 };
+/// A network of allow, deny or set_real_ip_from.
+struct AddressRule {
+  enum Kind : uint8_t { all, unix_, ip4, ip6 } kind = all;
+  std::vector<uint8_t> address;  ///< 4 or 16 bytes, host bits zero
+  uint8_t bits = 0;
+  bool is_deny = false;
+};
+/// auth_request_set: a variable and what it gets once the subrequest has answered.
+struct VariableSetting {
+  int32_t var = -1;  ///< index into Plan::variables
+  ComplexValue value;
+};
+/// Content handlers of modules that need nothing else.
+enum class PlainHandler : uint8_t { none, empty_gif, stub_status };
 /// Output filters of modules, as bits of LocationConf::filters.
-enum FilterBit : uint32_t { kFilterHeadersMore = 1, kFilterEcho = 2 };
+enum FilterBit : uint32_t {
+  kFilterHeadersMore = 1,
+  kFilterEcho = 2,
+  kFilterCharset = 4,
+  kFilterGzip = 8,
+  kFilterExpires = 16
+};
 
 /// error_page CODES... [=[RESPONSE]] URI. `response` is -1 when no "=" was given, 0 for a bare "=".
 struct ErrorPage {
@@ -264,7 +284,26 @@ struct LocationConf {
   std::vector<EchoCommand> echo_before_body, echo_after_body;
   std::vector<MoreHeaders> more_headers;        ///< of the response
   std::vector<MoreHeaders> more_input_headers;  ///< of the request
-  uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the above
+  uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the members
+  std::vector<AddressRule> access_rules;        ///< allow, deny
+  bool satisfy_any = false;
+  ComplexValue auth_basic;  ///< the realm; "off" and empty: no check
+  ComplexValue auth_basic_user_file;
+  std::string auth_request;  ///< a URI, empty = no check
+  std::vector<VariableSetting> auth_request_set;
+  bool has_access_checks = false;  ///< of the above; not in the encoded plan
+  PlainHandler handler = PlainHandler::none;
+  std::array<int64_t, 2> expires{
+      0, 0};            ///< 0 off, 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day; seconds
+  std::string charset;  ///< empty = none
+  std::vector<std::string> charset_types;
+  bool gzip = false;
+  uint64_t gzip_min_length = 20;
+  uint32_t gzip_comp_level = 1;
+  uint32_t gzip_http_minor = 1;
+  bool gzip_vary = false;
+  bool gzip_proxied_any = false;  ///< requests with Via too
+  std::vector<std::string> gzip_types;
   std::vector<ErrorPage> error_pages;
   bool internal = false;
   int32_t upstream = -1;               ///< index into Plan::upstream_confs: proxy_pass and relatives

@@ -2,7 +2,10 @@
 // See filter.h.
 #include "http/filter.h"
 
+#include "http/modules/charset.h"
 #include "http/modules/echo_filter.h"
+#include "http/modules/expires.h"
+#include "http/modules/gzip.h"
 #include "http/modules/headers_more.h"
 
 namespace mw {
@@ -15,8 +18,9 @@ struct FilterRow {
 
 /// In the order in which they run.
 static constexpr FilterRow kFilters[] = {
-    {kFilterHeadersMore, headers_more_filter, nullptr},
-    {kFilterEcho, echo_filter_header, echo_filter_body},
+    {kFilterExpires, expires_filter, nullptr},           {kFilterHeadersMore, headers_more_filter, nullptr},
+    {kFilterEcho, echo_filter_header, echo_filter_body}, {kFilterCharset, charset_filter, nullptr},
+    {kFilterGzip, gzip_filter_header, gzip_filter_body},
 };
 
 void filter_header(Request *r) {

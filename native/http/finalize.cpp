@@ -24,6 +24,8 @@ static void rewind(Request *r) {
   r->rewrite_at = 0;
   r->uri_changed = false;
   r->try_files_done = 0;
+  r->access_status = 0;
+  r->access_at = 0;
 }
 
 static bool spend_change(Request *r) {

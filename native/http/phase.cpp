@@ -6,9 +6,11 @@
 #include <arpa/inet.h>
 
 #include "http/body.h"
+#include "http/modules/access.h"
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
 #include "http/modules/memc.h"
+#include "http/modules/plain.h"
 #include "http/modules/proxy.h"
 #include "http/modules/rewrite.h"
 #include "http/modules/static.h"
@@ -99,8 +101,19 @@ static Rc step_post_rewrite(Request *r) {
 }
 
 /// As in nginx, a subrequest is not checked again: its main request was let in.
-static Rc step_access_lua(Request *r) { return r->parent ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::access); }
-static Rc step_try_files(Request *r) { return try_files_run(r); }
+static Rc step_access(Request *r) {
+  if (r->parent) return kDeclined;
+  if (!r->conf->has_access_checks) return run_lua(r, LuaPhase::access);
+  Rc rc = access_run(r);
+  if (rc != kDeclined) return rc;
+  return access_vote(r, run_lua(r, LuaPhase::access));
+}
+
+static Rc step_try_files(Request *r) {
+  if (r->access_status) return access_refuse(r);
+  return try_files_run(r);
+}
+
 static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::precontent); }
 
 static Rc upstream_content(Request *r) {
@@ -113,6 +126,7 @@ static Rc step_content(Request *r) {
   if (script >= 0 && lua_hook && r->location) return run_lua(r, LuaPhase::content);
   if (r->conf->upstream >= 0) return upstream_content(r);
   if (!r->conf->echo.empty()) return echo_run(r);
+  if (r->conf->handler != PlainHandler::none) return plain_run(r);
   return static_run(r);
 }
 
@@ -131,7 +145,7 @@ static constexpr StepRow kSteps[kStepCount] = {
     /* kStepNeedBody         */ {"request body", step_need_body, true},
     /* kStepRewriteLua       */ {"rewrite lua", step_rewrite_lua, true},
     /* kStepPostRewrite      */ {"post_rewrite", step_post_rewrite, true},
-    /* kStepAccessLua        */ {"access lua", step_access_lua, true},
+    /* kStepAccessLua        */ {"access", step_access, true},
     /* kStepTryFiles         */ {"try_files", step_try_files, true},
     /* kStepPrecontentLua    */ {"precontent lua", step_precontent_lua, true},
     /* kStepContent          */ {"content", step_content, false},
@@ -194,6 +208,7 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
     return;
   }
   r->step = step_of(phase);
+  if (phase == LuaPhase::access && r->conf->satisfy_any) rc = access_vote(r, rc);
   if (settle(r, rc)) http_run_phases(r);
 }
 

@@ -103,6 +103,7 @@ struct Output {
   bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
   bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
   uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
+  void *gzip = nullptr;           ///< of the gzip filter: its stream
   Sink sink = Sink::connection;
   bool is_cut = false;             ///< see output_cut()
   bool is_finished = false;        ///< the request's end was started
@@ -201,7 +202,9 @@ struct Request {
   const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
   int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
-  Str exec_uri, exec_args;  ///< ngx.exec asked for this
+  int32_t access_status = 0;  ///< satisfy any: what a check has refused with
+  uint8_t access_at = 0;      ///< the access check to go on with
+  Str exec_uri, exec_args;    ///< ngx.exec asked for this
   bool has_exec = false;
   bool has_reload = false;           ///< ngx.req.set_uri(uri, true)
   VarSlot *vars = nullptr;           ///< plan.variables.size() slots once something was set

@@ -13,6 +13,7 @@
 
 #include "base/urlencode.h"
 #include "http/body.h"
+#include "http/modules/access.h"
 #include "http/modules/echo.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
@@ -193,7 +194,10 @@ static bool get_msec(Request *r, const VarDef &, Str &out) {
 static bool get_time_local(Request *r, const VarDef &, Str &out) { return out = r->core->log_time, true; }
 static bool get_time_iso8601(Request *r, const VarDef &, Str &out) { return out = r->core->log_time_iso, true; }
 static bool get_limit_rate(Request *, const VarDef &, Str &out) { return out = "0", true; }
-static bool get_remote_user(Request *, const VarDef &, Str &) { return false; }
+static bool get_remote_user(Request *r, const VarDef &, Str &out) {
+  Str password;
+  return auth_basic_credentials(r, out, password);
+}
 
 static bool get_echo_client_headers(Request *r, const VarDef &, Str &out) { return out = r->main->raw_head, true; }
 static bool get_echo_client_method(Request *r, const VarDef &, Str &out) { return out = r->main->head.method, true; }

@@ -2,8 +2,10 @@
 // The directive table: every directive that is known. Both fronts, the checks, the defaults, the plan, the TypeScript types
 // and the documents come from it; there is no second list.
 import type { Spec } from "../spec.js";
+import { access } from "./access.js";
 import { accepted } from "./accepted.js";
 import { echo } from "./echo.js";
+import { filters } from "./filters.js";
 import { headersMore } from "./headers-more.js";
 import { http } from "./http.js";
 import { limits } from "./limits.js";
@@ -24,6 +26,8 @@ export const directives = {
   ...log,
   ...echo,
   ...headersMore,
+  ...access,
+  ...filters,
   ...proxy,
   ...memc,
   ...lua,

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+// Output filters of modules: gzip, charset, expires; and the handlers without settings.
+import { gunzipSync } from "node:zlib";
+import test from "ava";
+import { startMoonwire } from "../helpers/index.js";
+
+test("gzip", async (t) => {
+  const s = await startMoonwire(t, {
+    http: "default_type text/plain; gzip on; gzip_types text/plain; gzip_vary on; gzip_min_length 100;",
+    files: { "html/f.html": "file ".repeat(5000), "html/small.html": "small" },
+    server: `location = /lua { content_by_lua_block { for i = 1, 2000 do ngx.say("line ", i) if i == 500 then ngx.flush(true) end end } }
+      location = /type { default_type image/png; content_by_lua_block { ngx.say(("x"):rep(1000)) } }
+      location = /filter { body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1]:upper() } echo_duplicate 100 abc; }`,
+  });
+  const fetched = async (path, encoding = "gzip") => {
+    const field = encoding ? `Accept-Encoding: ${encoding}\r\n` : "";
+    const bytes = await s.raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${field}\r\n`);
+    const cut = bytes.indexOf("\r\n\r\n");
+    const head = bytes.subarray(0, cut).toString().toLowerCase();
+    let body = bytes.subarray(cut + 4);
+    if (head.includes("transfer-encoding: chunked")) {
+      const parts = [];
+      for (let n; (n = parseInt(body.toString("latin1", 0, 16), 16)) > 0;) {
+        const at = body.indexOf("\r\n") + 2;
+        parts.push(body.subarray(at, at + n));
+        body = body.subarray(at + n + 2);
+      }
+      body = Buffer.concat(parts);
+    }
+    const isZipped = head.includes("content-encoding: gzip");
+    return { head, isZipped, text: (isZipped ? gunzipSync(body) : body).toString() };
+  };
+  const lua = await fetched("/lua");
+  t.true(lua.isZipped);
+  t.true(lua.head.includes("vary: accept-encoding"));
+  t.is(lua.text, Array.from({ length: 2000 }, (_, i) => `line ${i + 1}\n`).join(""));
+  const file = await fetched("/f.html");
+  t.is(file.text, "file ".repeat(5000));
+  t.regex(file.head, /etag: w\/"/);
+  t.is((await fetched("/filter")).text, "ABC".repeat(100));
+  for (const [path, encoding] of [
+    ["/lua", ""],
+    ["/lua", "gzip;q=0"],
+    ["/type", "gzip"],
+    ["/small.html", "gzip"],
+  ])
+    t.false((await fetched(path, encoding)).isZipped, path + encoding);
+});
+
+test("charset, expires, empty_gif, stub_status", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location = /charset { charset utf-8; default_type text/plain; echo hi; }
+      location = /own { charset utf-8; default_type "text/plain; charset=koi8-r"; echo hi; }
+      location = /png { charset utf-8; default_type image/png; echo hi; }
+      location = /hour { expires 1h; echo hi; } location = /past { expires -1; echo hi; }
+      location = /epoch { expires epoch; echo hi; } location = /max { expires max; echo hi; }
+      location = /bad { expires 1h; return 404; }
+      location = /gif { empty_gif; } location = /status { stub_status; }`,
+  });
+  const headers = async (path) => (await s.get(path)).headers;
+  t.is((await headers("/charset"))["content-type"], "text/plain; charset=utf-8");
+  t.is((await headers("/own"))["content-type"], "text/plain; charset=koi8-r");
+  t.is((await headers("/png"))["content-type"], "image/png");
+  t.is((await headers("/hour"))["cache-control"], "max-age=3600");
+  t.is((await headers("/past"))["cache-control"], "no-cache");
+  t.is((await headers("/epoch")).expires, "Thu, 01 Jan 1970 00:00:01 GMT");
+  t.is((await headers("/max")).expires, "Thu, 31 Dec 2037 23:55:55 GMT");
+  t.is((await headers("/bad")).expires, undefined);
+  const gif = await s.get("/gif");
+  t.is(gif.headers["content-length"], "43");
+  t.is(gif.headers["last-modified"], "Mon, 28 Sep 1970 06:00:00 GMT");
+  t.regex((await s.get("/status")).body, /^Active connections: \d+ \nserver accepts handled requests\n \d+ \d+ \d+ \n/);
+});
