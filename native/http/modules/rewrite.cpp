@@ -7,7 +7,6 @@
 
 #include "base/urlencode.h"
 #include "http/lua_hook.h"
-#include "http/modules/set_misc.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/variable.h"
@@ -197,14 +196,6 @@ Rc rewrite_lua_done(Request *r, Rc rc) {
   return kOk;
 }
 
-static Rc run_set_misc(Machine &s, const RewriteOp &op) {
-  Str *inputs = evaluate_inputs(s, op);
-  Str out;
-  if (!set_misc_run(s.r, op.status, inputs, static_cast<uint32_t>(op.inputs.size()), out)) return 500;
-  variable_set(s.r, op.var, out.data() ? out : Str(""));
-  return kDeclined;
-}
-
 /// kDeclined: on to `next`. Anything else ends the list; kOk with nothing more to say.
 static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
   switch (op.kind) {
@@ -216,7 +207,6 @@ static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
       if (!run_test(s, op)) next = static_cast<uint32_t>(op.jump);
       return kDeclined;
     case RewriteOp::lua: return run_lua(s, op);
-    case RewriteOp::set_misc: return run_set_misc(s, op);
   }
   return kDeclined;
 }
