@@ -416,6 +416,15 @@ void http_connection_await_discard(Connection *c) {
   if (!c->is_closed) connection_set_timeout(c, request_of(c)->conf->lingering_timeout);
 }
 
+ConnectionCounts http_connection_counts(const HttpCore *core) {
+  ConnectionCounts n;
+  for (const Connection *c = core->net.connections; c; c = c->list_next) {
+    if (c->is_closed) continue;
+    ++(c->state == kHead ? n.reading : c->state == kIdle ? n.waiting : n.writing);
+  }
+  return n;
+}
+
 void core_shutdown(HttpCore *core) {
   core->on_drained = nullptr;
   core->net.is_ending = true;

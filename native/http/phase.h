@@ -63,6 +63,11 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
 void http_connection_await_discard(Connection *c);
 /// lua_check_client_abort: a handler waits now; if its client has gone already, it is told later in this turn.
 void http_connection_recheck(Connection *c);
+/// What the worker's connections are doing: reading a head, being answered, or idle (stub_status).
+struct ConnectionCounts {
+  uint64_t reading = 0, writing = 0, waiting = 0;
+};
+ConnectionCounts http_connection_counts(const HttpCore *core);
 /// Stops keep-alive: idle connections close now, others after their request.
 void http_drain(HttpCore *core);
 

@@ -27,16 +27,18 @@ static Rc answer(Request *r, Str type, Str body) {
   return kDone;
 }
 
+/// nginx's text, of this worker's connections.
 static Rc stub_status(Request *r) {
   const HttpCore *core = r->core;
-  auto n = static_cast<unsigned long long>(core->requests_active),
-       all = static_cast<unsigned long long>(core->requests_total);
+  ConnectionCounts now = http_connection_counts(core);
+  auto count = [](uint64_t n) { return static_cast<unsigned long long>(n); };
   char text[256];
-  int size =
-      snprintf(text, sizeof text,
-               "Active connections: %llu \nserver accepts handled requests\n %llu %llu %llu \nReading: 0 Writing: %llu "
-               "Waiting: 0 \n",
-               n, all, all, all, n);
+  int size = snprintf(text, sizeof text,
+                      "Active connections: %llu \nserver accepts handled requests\n %llu %llu %llu \n"
+                      "Reading: %llu Writing: %llu Waiting: %llu \n",
+                      count(now.reading + now.writing + now.waiting), count(core->net.accepted),
+                      count(core->net.accepted), count(core->requests_total), count(now.reading), count(now.writing),
+                      count(now.waiting));
   return answer(r, "text/plain", {text, static_cast<size_t>(size)});
 }
 
