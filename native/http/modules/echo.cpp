@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -156,7 +157,7 @@ static int64_t duration(Request *r, Str text) {
     str_put(buf, text);
     buf[text.size()] = 0;
     double seconds = strtod(buf, &end);
-    if (end == buf + text.size() && seconds >= 0 && seconds < 1e9) return static_cast<int64_t>(seconds * 1000 + 0.5);
+    if (end == buf + text.size() && seconds >= 0 && seconds < 1e9) return llround(seconds * 1000);
   }
   log_write(r->log(), kLogError, 0, &r->log_ctx, "invalid sleep duration \"%.*s\"", static_cast<int>(text.size()),
             text.data());

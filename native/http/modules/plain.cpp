@@ -33,12 +33,12 @@ static Rc stub_status(Request *r) {
   ConnectionCounts now = http_connection_counts(core);
   auto count = [](uint64_t n) { return static_cast<unsigned long long>(n); };
   char text[256];
-  int size = snprintf(text, sizeof text,
-                      "Active connections: %llu \nserver accepts handled requests\n %llu %llu %llu \n"
-                      "Reading: %llu Writing: %llu Waiting: %llu \n",
-                      count(now.reading + now.writing + now.waiting), count(core->net.accepted),
-                      count(core->net.accepted), count(core->requests_total), count(now.reading), count(now.writing),
-                      count(now.waiting));
+  int size =
+      snprintf(text, sizeof text,
+               "Active connections: %llu \nserver accepts handled requests\n %llu %llu %llu \n"
+               "Reading: %llu Writing: %llu Waiting: %llu \n",
+               count(now.reading + now.writing + now.waiting), count(core->net.accepted), count(core->net.accepted),
+               count(core->requests_total), count(now.reading), count(now.writing), count(now.waiting));
   return answer(r, "text/plain", {text, static_cast<size_t>(size)});
 }
 
