@@ -134,7 +134,6 @@ export const mistakes = [
   [
     location("content_by_lua_block { x = [==[ ]=] }"),
     '2:22 Lua code block missing the closing long bracket "]==]", the inlined Lua code may be too long',
-    "adds a guess at the reason, which holds for its buffers alone",
   ],
   [
     location("content_by_lua_file nope.lua;"),
