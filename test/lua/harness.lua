@@ -4,7 +4,7 @@
 -- global `ngx` with the families installed. Returns the numbers of checks passed and failed.
 local ffi = require "ffi"
 local root = arg[1]
-package.path = root .. "/native/lua/?.lua;" .. package.path
+package.path = root .. "native/lua/?.lua;" .. package.path
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -17,8 +17,8 @@ local WORKER_SIZE = 512
 local scratch_size = tonumber(os.getenv "MW_SCRATCH") or 4096
 local worker_memory = ffi.new("char[?]", WORKER_SIZE)
 local scratch = ffi.new("char[?]", scratch_size)
-local abi_chunk = assert(loadfile(root .. "/native/lua/moonwire/abi.lua"))
-local abi = abi_chunk(read(root .. "/native/abi/mw_abi.h"), worker_memory, {})
+local abi_chunk = assert(loadfile(root .. "native/lua/moonwire/abi.lua"))
+local abi = abi_chunk(read(root .. "native/abi/mw_abi.h"), worker_memory, {})
 assert(ffi.sizeof "mw_worker_t" <= WORKER_SIZE)
 ffi.cdef "void mw_test_set_worker(void *worker);"
 ffi.C.mw_test_set_worker(worker_memory)

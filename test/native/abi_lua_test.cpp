@@ -22,11 +22,6 @@ void mw_test_set_worker(mw_worker_t *w) { mw::abi_worker = w; }
 
 namespace {
 
-std::string repository() {
-  const std::string file = __FILE__;
-  return file.substr(0, file.size() - std::string("/test/native/abi_lua_test.cpp").size());
-}
-
 // Runs the harness over `files`; returns the number of checks passed, or -1 after reporting what failed.
 int run_lua(const std::vector<std::string> &files, const char *scratch) {
   setenv("MW_SCRATCH", scratch, 1);
@@ -34,7 +29,7 @@ int run_lua(const std::vector<std::string> &files, const char *scratch) {
   luaL_openlibs(L);
   mw::json_preload(L);
   lua_newtable(L);
-  lua_pushstring(L, repository().c_str());
+  lua_pushstring(L, MW_REPOSITORY);
   lua_rawseti(L, -2, 1);
   for (size_t i = 0; i < files.size(); ++i) {
     lua_pushstring(L, files[i].c_str());
@@ -42,7 +37,7 @@ int run_lua(const std::vector<std::string> &files, const char *scratch) {
   }
   lua_setglobal(L, "arg");
   int passed = -1;
-  if (luaL_loadfile(L, (repository() + "/test/lua/harness.lua").c_str()) || lua_pcall(L, 0, 2, 0)) {
+  if (luaL_loadfile(L, MW_REPOSITORY "test/lua/harness.lua") || lua_pcall(L, 0, 2, 0)) {
     check::fail(__FILE__, __LINE__, lua_tostring(L, -1));
   } else {
     passed = static_cast<int>(lua_tointeger(L, -2));
@@ -55,7 +50,7 @@ int run_lua(const std::vector<std::string> &files, const char *scratch) {
 
 std::vector<std::string> lua_tests() {
   std::vector<std::string> files;
-  const std::string folder = repository() + "/test/lua/";
+  const std::string folder = MW_REPOSITORY "test/lua/";
   if (DIR *dir = opendir(folder.c_str())) {
     while (dirent *entry = readdir(dir)) {
       const std::string name = entry->d_name;
@@ -77,4 +72,4 @@ TEST(lua_families_hold) {
 
 TEST(lua_families_hold_with_a_tiny_scratch) { CHECK(run_lua(lua_tests(), "64") > 300); }
 
-TEST(lua_differential_corpus_runs) { CHECK(run_lua({repository() + "/test/lua/families_corpus.lua"}, "4096") > 5000); }
+TEST(lua_differential_corpus_runs) { CHECK(run_lua({MW_REPOSITORY "test/lua/families_corpus.lua"}, "4096") > 5000); }

@@ -19,12 +19,6 @@ using namespace mw;
 namespace {
 std::vector<ShmDictRef> zones;
 
-/// The source tree with a '/' at its end, or "" when the compiler was started in it.
-std::string repository() {
-  const std::string file = __FILE__;
-  return file.substr(0, file.rfind("test/native/"));
-}
-
 int create(lua_State *L) {
   std::string error;
   zones.push_back(shm_dict_create(luaL_checkstring(L, 1), static_cast<uint64_t>(luaL_checknumber(L, 2)), error));
@@ -54,7 +48,7 @@ void run(bool jit) {
   luaL_openlibs(L);
   if (!jit && luaL_dostring(L, "jit.off()")) CHECK(!"jit.off()");
   if (luaL_loadstring(L, kStart)) check::fail(__FILE__, __LINE__, lua_tostring(L, -1));
-  lua_pushstring(L, repository().c_str());
+  lua_pushstring(L, MW_REPOSITORY);
   lua_pushlightuserdata(L, &worker);
   lua_pushcfunction(L, create);
   if (lua_pcall(L, 3, 2, 0)) {
