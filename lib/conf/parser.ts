@@ -83,6 +83,7 @@ class Parser {
           if (token.isBroken) directive.isBroken = true;
           break;
         case ";":
+          directive.endLine = token.line;
           if (name === "include") out.push(...this.#include(directive));
           else out.push(directive);
           return undefined;

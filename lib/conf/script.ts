@@ -50,15 +50,16 @@ export function readScript(c: Compiler, d: Directive, name: string): Script | un
 const maxChunkName = 59;
 
 // `content_by_lua(FILE:LINE)` with the file as its include names it from the configuration's folder, the front of a long one
-// left out: Lua would leave out its end.
+// left out: Lua would leave out its end. The line is the one OpenResty names: where a block begins, where a string ends.
 function chunkName(name: string, d: Directive, confFile: string, prefix: string): string {
   if (d.line === 0) return `${name}(${basename(d.file || "config")})`;
-  if (confFile === "") return `${name}(${basename(d.file)}:${d.line})`;
+  if (confFile === "") return `${name}(${basename(d.file)}:${d.endLine ?? d.line})`;
   let file = isAbsolute(d.file) ? d.file : resolve(d.file);
   if (file.startsWith(prefix) || dirname(file) === dirname(confFile)) file = relative(dirname(confFile), file);
-  const room = maxChunkName - `${name}(:${d.line})`.length;
+  const line = d.endLine ?? d.line;
+  const room = maxChunkName - `${name}(:${line})`.length;
   if (file.length > room) file = `...${file.slice(3 - room)}`;
-  return `${name}(${file}:${d.line})`;
+  return `${name}(${file}:${line})`;
 }
 
 // A request that needs a missing file gets an error status, and the file may come later: a warning, unless the start needs it.

@@ -24,6 +24,8 @@ export interface Directive extends Place {
   args: Word[];
   /** Directives inside braces. */
   block?: Directive[];
+  /** Line of its `;`, where it was read from nginx.conf: what nginx itself names a directive of several lines by. */
+  endLine?: number;
   /** Lua source, of `*_by_lua_block` and of `lua` templates. */
   lua?: string;
   /** A mistake in it is noted already: its words are not to be trusted. */

@@ -225,6 +225,7 @@ void mw_log_write(int32_t level, const char *text, size_t size);
 /* ---- thread: native/abi/thread.cpp (spawn, wait, kill and timers move Lua values: script/thread_lib.cpp, timer_lib.cpp) ---- */
 /* Parks the running light thread; 0 seconds lets everything else that is ready run first. */
 int32_t mw_thread_sleep(double seconds);
+void mw_thread_log_slept(void); /* the debug line of a sleep of 0 ms, for which there is no timer */
 int32_t mw_thread_yield(void);
 /* The handler of the running light thread ends with `rc` at the await that follows. MW_BUSY: another light thread of it waits
    for subrequests, it cannot end. */

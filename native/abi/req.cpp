@@ -90,7 +90,9 @@ void mw_req_set_args(mw_req_t *r, const char *args, size_t len) { of(r)->args = 
 extern "C" MW_EXPORT
 int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump) {
   Request *r = of(req);
+  if (jump && sched_has_subrequests()) return MW_BUSY;
   r->uri = r->arena.dup({uri, len});
+  r->is_uri_plain = true;
   if (!jump) return MW_OK;
   r->uri_changed = true;
   r->has_reload = true;

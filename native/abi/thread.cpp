@@ -15,6 +15,9 @@ static void debug_expiry(const Run *run) {
             static_cast<int>(args.size()), args.data());
 }
 
+extern "C" MW_EXPORT
+void mw_thread_log_slept(void) { debug_expiry(vm_current->current->run); }
+
 static void on_slept(Timer *t) {
   LightThread *thread =
       reinterpret_cast<LightThread *>(reinterpret_cast<char *>(t) - offsetof(LightThread, sleep_timer));
@@ -54,6 +57,8 @@ extern "C" MW_EXPORT
 int32_t mw_thread_exit(int32_t rc) {
   if (rc != kError && rc != 444 && rc != 408 && rc != 499 && sched_has_subrequests()) return MW_BUSY;
   // These two have a meaning between us and http, which a handler's own code must not reach.
+  Request *r = sched_request();
+  if (r && rc >= 200 && r->abi.status == 0 && !r->abi.header_sent) r->abi.status = rc;
   sched_exit(rc == kAgain || rc == kDone ? static_cast<int32_t>(kOk) : rc);
   return MW_OK;
 }

@@ -86,12 +86,15 @@ static const ErrorPage *find_error_page(const Request *r, int32_t status) {
   return nullptr;
 }
 
+bool http_has_error_page(const Request *r, int32_t status) {
+  return !r->is_error_page && find_error_page(r, status) != nullptr;
+}
+
 /// Sends the request to its error_page. False when the page is an external URL's redirect, already set up as a response.
 static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) {
   r->is_error_page = true;
   r->err_status = page.response > 0 ? page.response : status;
-  if (page.response == 0) r->err_status = 0;  // "=": the page's own status
-  r->abi.status = 0;
+  if (page.response == 0) r->err_status = 0;  // "=": the page's own status, or the one that Lua has set by now
   Str uri = complex_value(r, page.uri);
   if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
   if (!uri.empty() && uri[0] == '/') {
@@ -133,11 +136,9 @@ static bool has_built_in_page(int32_t status) {
 }
 
 void http_replace_response(Request *r, int32_t status) {
-  r->resp.content_length = -1;
-  r->resp.last_modified = -1;
+  r->resp = Response();
   r->err_status = 0;
   r->abi.status = status;
-  r->resp.status_line = {};
   if (has_built_in_page(status))
     built_in_page(r, status);
   else

@@ -135,6 +135,10 @@ static void put_location(Writer &w, const Request *r, Str port) {
 Str connection_local_port(const Request *r, char *buf);
 
 void header_write(Request *r, int64_t length) {
+  if (r->abi.http_major == 0) {  // HTTP/0.9: the body is all, up to the end of the connection
+    r->keepalive = false;
+    return;
+  }
   const Response &resp = r->resp;
   Output &o = r->out;
   int32_t status = r->abi.status;

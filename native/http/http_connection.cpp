@@ -168,8 +168,8 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   r->start_ms = core->loop->wall_ms();
   r->start_mono = core->loop->now_ms();
   adopt_head(r, head, from, size);
-  r->abi.http_major = 1;
-  r->abi.http_minor = static_cast<uint8_t>(head.http_minor);
+  r->abi.http_major = head.is_simple ? 0 : 1;
+  r->abi.http_minor = head.is_simple ? 9 : head.http_minor;
   r->method = r->head.method;
   r->method_id = r->head.method_id;
   r->request_line = r->head.request_line;

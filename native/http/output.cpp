@@ -34,6 +34,7 @@ bool output_header_is_direct(const Request *r) {
 /// The filters after Lua's: add_header, and what the status says of a body.
 static void header_through(Request *r) {
   r->out.header_state = kHeaderThrough;
+  if (r->out.refused) return;
   int32_t status = r->abi.status;
   if (r->out.sink != Sink::memory) http_add_headers(r);  // nor do they show in nginx's captures
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
@@ -41,19 +42,40 @@ static void header_through(Request *r) {
 }
 
 /// The Lua header filter answered with a status (ngx.exit) or an error. A status replaces the response; an error breaks it.
+/// An error_page waits for the end of the handler that writes here: it may be on the stack.
 static void header_refused(Request *r, Rc rc) {
-  if (rc < 200 || rc == 444 || rc == 499) return http_filter_failed(r);
+  if (rc < 200) return http_filter_failed(r);
   Output &o = r->out;
   o.body.clear(r->core->net.blocks);
   o.first = o.last = nullptr;
-  http_replace_response(r, rc);
+  if (r->parent || !http_has_error_page(r, rc)) return http_replace_response(r, rc);
+  o.refused = rc;
+  o.is_last_queued = true;
+}
+
+/// The handler of a response that its header filter refused has ended: the request goes to the error_page.
+static void serve_refused(Request *r) {
+  Output &o = r->out;
+  int32_t status = o.refused;
+  o.body.clear(r->core->net.blocks);
+  o.first = o.last = nullptr;
+  o.header_state = kHeaderUntouched;
+  o.is_last_queued = o.is_finished = false;
+  o.refused = 0;
+  r->abi.header_sent = 0;
+  r->abi.status = 0;
+  r->resp = Response();
+  http_special_response(r, status);
 }
 
 static bool is_pass(Rc rc) { return rc == kOk || rc == kDone || rc == kDeclined; }
 
 static Rc header_start(Request *r) {
   if (r->out.header_state != kHeaderUntouched) return r->out.header_state == kHeaderThrough ? kOk : kAgain;
-  if (r->abi.status == 0) r->abi.status = r->err_status ? r->err_status : 200;
+  if (r->err_status)
+    r->abi.status = r->err_status;
+  else if (r->abi.status == 0)
+    r->abi.status = 200;
   response_default_type(r);
   r->abi.header_sent = 1;
   r->out.sent_mark = r->conn->bytes_sent + r->conn->out.bytes();
@@ -135,6 +157,7 @@ static void connection_flush(Request *r) {
 }
 
 static void frame(Request *r, bool last) {
+  if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
   if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
   if (r->out.is_diverted)
     subrequest_pass(r, last);
@@ -294,6 +317,7 @@ Rc output_pump(Request *r) {
   Output &o = r->out;
   if (o.is_filtering || header_start(r) == kAgain) return kAgain;
   int32_t script = filter_script(r, LuaPhase::body_filter);
+  if (o.refused) o.first = o.last = nullptr;
   while (o.first) {
     o.filter_data = o.first->data;
     o.filter_last = o.first->is_last;
@@ -307,7 +331,10 @@ Rc output_pump(Request *r) {
     chunk_through(r);
   }
   wake(r, r->conn->is_closed ? kError : kOk, output_is_sent(r));
-  if (o.is_last_framed && o.is_finished) request_finish(r);
+  if (o.refused && o.is_finished)
+    serve_refused(r);
+  else if (o.is_last_framed && o.is_finished)
+    request_finish(r);
   return kOk;
 }
 
@@ -359,6 +386,7 @@ void output_finish(Request *r) {
   o.is_finished = true;
   // What is left of the request body decides whether the connection can stay: find out before the header says so.
   if (!o.is_serialized && r->keepalive && !r->conn->is_closed) body_discard(r);
+  if (o.refused) return serve_refused(r);
   if (!o.is_last_queued && !output_is_direct(r)) output_queue(r, {}, false, true);
   o.is_last_queued = true;
   if (!output_is_direct(r)) {

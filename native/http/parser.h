@@ -84,6 +84,7 @@ struct RequestHead {
   bool expect_continue = false;
   bool is_connect = false;
   bool is_upgrade = false;
+  bool is_simple = false;  ///< HTTP/0.9: a request line without a version, nothing else
 
   /// The host's name without port; empty when the client named none.
   Str host_name() const { return authority.substr(0, authority_name_size); }

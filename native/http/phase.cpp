@@ -121,9 +121,12 @@ static Rc upstream_content(Request *r) {
   return is_memc ? memc_run(r) : proxy_run(r);
 }
 
+/// ngx.exit(ngx.DECLINED) from content: there is no next handler, and as in lua-nginx-module no answer either.
+static Rc lua_content_answer(Rc rc) { return rc == kDeclined ? static_cast<Rc>(kError) : rc; }
+
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
-  if (script >= 0 && lua_hook && r->location) return run_lua(r, LuaPhase::content);
+  if (script >= 0 && lua_hook && r->location) return lua_content_answer(run_lua(r, LuaPhase::content));
   if (r->conf->upstream >= 0) return upstream_content(r);
   if (!r->conf->echo.empty()) return echo_run(r);
   if (r->conf->handler != PlainHandler::none) return plain_run(r);
@@ -209,6 +212,7 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
   }
   r->step = step_of(phase);
   if (phase == LuaPhase::access && r->conf->satisfy_any) rc = access_vote(r, rc);
+  if (phase == LuaPhase::content) rc = lua_content_answer(rc);
   if (settle(r, rc)) http_run_phases(r);
 }
 

@@ -36,6 +36,8 @@ void http_internal_redirect(Request *r, Str uri, Str args);
 void http_named_location(Request *r, Str name);
 /// Answers `status` with its error_page or nginx's built-in page.
 void http_special_response(Request *r, int32_t status);
+/// Whether an error_page of r's location answers this status (and r does not answer another one already).
+bool http_has_error_page(const Request *r, int32_t status);
 /// From a header filter: the queued response becomes the built-in page of `status` (or nothing).
 void http_replace_response(Request *r, int32_t status);
 /// Output is all handed to the connection: log phase, then the connection's next request.

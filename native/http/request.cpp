@@ -99,10 +99,28 @@ Str request_header(const Request *r, Str name) {
   return {};
 }
 
+/// What nginx reads anew from a header that a handler sets.
+static void take_known_header(Request *r, Str name, Str value) {
+  if (str_iequal(name, "host")) {
+    bool is_literal = !value.empty() && value[0] == '[';
+    Str host = value.substr(0, is_literal ? value.find(']') + 1 : value.find(':'));
+    char *low = static_cast<char *>(r->arena.alloc(host.size()));
+    for (size_t i = 0; i < host.size(); ++i) low[i] = static_cast<char>(str_lower(static_cast<unsigned char>(host[i])));
+    r->host = {low, host.size()};
+    return;
+  }
+  uint64_t length;
+  bool is_length = str_iequal(name, "content-length") && r->body.state == BodyState::unread && !r->body.is_chunked;
+  if (!is_length || !str_to_u64(value, length)) return;
+  r->body.remaining = length;
+  r->keepalive = false;  // where the body ends for the client, and the next request begins, cannot be told any more
+}
+
 void request_set_header(Request *r, Str name, Str value, bool append) {
   HeaderList &list = r->head.headers;
   Str key = r->arena.dup(name), text = r->arena.dup(value);
-  if (str_iequal(key, "host") && !append) r->host = text.substr(0, text.find(':'));
+  if (r->abi.http_major == 0) return;  // HTTP/0.9 has none
+  if (!append) take_known_header(r, key, text);
   if (!append)
     for (uint32_t i = 0; i < list.size(); ++i)
       if (str_iequal(list[i].name, key)) {

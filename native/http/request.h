@@ -105,9 +105,10 @@ struct Output {
   uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
   void *gzip = nullptr;           ///< of the gzip filter: its stream
   Sink sink = Sink::connection;
-  bool is_cut = false;             ///< see output_cut()
-  bool is_finished = false;        ///< the request's end was started
-  bool is_bodiless = false;        ///< HEAD, 204, 304, 1xx
+  int32_t refused = 0;       ///< the header filter's status that an error_page answers, once the handler has ended
+  bool is_cut = false;       ///< see output_cut()
+  bool is_finished = false;  ///< the request's end was started
+  bool is_bodiless = false;  ///< HEAD, 204, 304, 1xx
   bool is_length_unknown = false;  ///< part of the body was refused: its length is not that of a GET
   uint64_t body_bytes = 0;         ///< body bytes framed so far
   uint64_t sent_mark = 0;          ///< connection bytes (sent + queued) when this response began
@@ -186,6 +187,8 @@ struct Request {
   uint8_t step = 0;  ///< phase engine: next step
   uint8_t uri_changes = 11;
   bool uri_changed = false;
+  bool is_uri_plain =
+      false;  ///< uri is text that a handler gave, not the client's: it is escaped where it is passed on
   bool keepalive = false;
   bool is_error_page = false;  ///< an error_page redirect is being served
   uint32_t rewrite_at = 0;     ///< the rewrite operation to go on with, when one has parked

@@ -86,7 +86,7 @@ static bool get_is_args(Request *r, const VarDef &, Str &out) {
 }
 static bool get_uri(Request *r, const VarDef &, Str &out) { return out = r->uri, true; }
 static bool get_request_uri(Request *r, const VarDef &, Str &out) { return out = r->unparsed_uri, true; }
-static bool get_method(Request *r, const VarDef &, Str &out) { return out = r->main->head.method, !out.empty(); }
+static bool get_method(Request *r, const VarDef &, Str &out) { return out = r->main->method, !out.empty(); }
 static bool get_request_line(Request *r, const VarDef &, Str &out) { return out = r->request_line, true; }
 static bool get_scheme(Request *, const VarDef &, Str &out) { return out = "http", true; }
 static bool get_https(Request *, const VarDef &, Str &out) { return out = "", true; }
@@ -100,6 +100,7 @@ static bool get_hostname(Request *r, const VarDef &, Str &out) {
   return out = r->arena.dup(name), true;
 }
 static bool get_protocol(Request *r, const VarDef &, Str &out) {
+  if (r->abi.http_major == 0) return out = "HTTP/0.9", true;
   return out = r->abi.http_minor ? Str("HTTP/1.1") : Str("HTTP/1.0"), true;
 }
 static bool get_remote_addr(Request *r, const VarDef &, Str &out) {

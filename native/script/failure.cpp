@@ -169,4 +169,29 @@ void sched_log_failure(LightThread *t) {
   lua_settop(L, top);
 }
 
+// The message lies on top. Where error() raised it, the text that error() was given lies at the bottom of that frame.
+int sched_error_values(const LightThread *t) {
+  lua_State *co = t->co;
+  int n = lua_gettop(co);
+  if (n < 2) return n;
+  if (lua_type(co, 1) == LUA_TSTRING && lua_type(co, n) == LUA_TSTRING) {
+    size_t given_size, size;
+    const char *given = lua_tolstring(co, 1, &given_size);
+    const char *message = lua_tolstring(co, n, &size);
+    bool is_given = size > given_size && memcmp(message + size - given_size, given, given_size) == 0;
+    lua_Debug frame;
+    if (is_given && lua_getstack(co, 0, &frame) && lua_getinfo(co, "f", &frame)) {
+      lua_rawgeti(co, LUA_REGISTRYINDEX, t->vm->error_function);
+      is_given = lua_rawequal(co, -1, -2);
+      lua_pop(co, 2);
+      if (is_given) {
+        lua_pushvalue(co, 1);
+        lua_insert(co, -2);
+        return 2;
+      }
+    }
+  }
+  return 1;
+}
+
 }  // namespace mw

@@ -360,10 +360,8 @@ void sched_kill(LightThread *t) {
 }
 
 int sched_collect(LightThread *z, lua_State *to) {
-  int n = lua_gettop(z->co);
   lua_pushboolean(to, z->end == LightThread::finished);
-  if (z->end == LightThread::failed) n = n > 0 ? 1 : 0;
-  if (z->end == LightThread::failed && n) lua_pushvalue(z->co, -1);
+  int n = z->end == LightThread::failed ? sched_error_values(z) : lua_gettop(z->co);
   if (!lua_checkstack(to, n)) n = 0;
   lua_xmove(z->co, to, n);
   sched_thread_free(z);

@@ -103,6 +103,8 @@ static int boot(lua_State *L) {
   json_preload(L);
   vm->refused_table = new_weak_table(L);
   vm->failures_table = new_weak_table(L);
+  lua_getglobal(L, "error");
+  vm->error_function = luaL_ref(L, LUA_REGISTRYINDEX);
   lua_pushcfunction(L, embedded_loader);
   lua_pushliteral(L, "boot");
   lua_call(L, 1, 1);

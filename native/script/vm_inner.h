@@ -94,6 +94,7 @@ struct Vm {
   int refused_table =
       LUA_NOREF;  ///< weak-keyed: coroutines that coroutine.resume refuses, all of the light threads' among them
   int fresh = LUA_NOREF;                ///< moonwire.fresh
+  int error_function = LUA_NOREF;       ///< the builtin error()
   int failures_table = LUA_NOREF;       ///< weak-keyed: coroutine -> {coroutine wrapped in it that failed, message}
   LightThread *free_threads = nullptr;  ///< idle, with a clean coroutine
   uint32_t free_count = 0;
@@ -185,6 +186,9 @@ void timer_cancel_all(Vm *vm);
 // errors
 /// Logs a failed thread's message, which is on its stack's top, with its traceback; or fills its run's report.
 void sched_log_failure(LightThread *t);
+/// Leaves on the stack of a light thread's coroutine, which died of an error, what lua-nginx-module returns of it: the
+/// message; behind the text that was given to error(), where that raised it. Returns how many there are.
+int sched_error_values(const LightThread *t);
 const Log &run_log(const Run *run, const LogContext **ctx);
 /// LogContext::tail of a timer's run.
 void run_timer_tail(const LogContext *ctx, std::string &out);

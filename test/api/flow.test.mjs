@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // ngx.exit, ngx.redirect, ngx.exec, ngx.req.set_uri with jump: where a handler leads.
-import { apiCase } from "../helpers/api.js";
+import test from "ava";
+import { apiCase, startServer } from "../helpers/api.js";
 
 apiCase("ngx.exit(403) answers with the built-in page", {
   content: `ngx.exit(403) ngx.say("never")`,
@@ -155,4 +156,52 @@ apiCase("an error in a handler answers 500 and names the line", {
   body: /500 Internal Server Error/,
   log: /lua entry thread aborted: runtime error: content_by_lua\(nginx\.conf:\d+\):1: some trouble\nstack traceback:\ncoroutine 0:\n\t\[C\]: in function 'error'\n\tcontent_by_lua\(nginx\.conf:\d+\):1: in main chunk/,
   ours: "nginx numbers the block's first line otherwise",
+});
+
+apiCase("ngx.exit in the header filter goes to the error_page, whose own header filter has the last word", {
+  server: `error_page 482 = /page; error_page 403 /page;
+    location /t { echo ok; header_filter_by_lua_block { return ngx.exit(482) } }
+    location = /page { echo page; header_filter_by_lua_block { ngx.header["X-Page"] = "1" return ngx.exit(302) } }`,
+  status: 302,
+  body: /302 Found/,
+  headers: { "X-Page": [] },
+});
+
+apiCase("ngx.exit in the header filter of a handler that goes on writing: the error_page answers once it has ended", {
+  server: `error_page 482 =201 /page;
+    location /t {
+      content_by_lua_block { ngx.say("hi") ngx.sleep(0.01) ngx.say(("x"):rep(100000)) ngx.flush(true) }
+      header_filter_by_lua_block { ngx.header["X-Old"] = "1" return ngx.exit(482) }
+    }
+    location = /page { content_by_lua_block { ngx.say("page of ", ngx.status) } }`,
+  status: 201,
+  body: "page of 201\n",
+  headers: { "X-Old": [] },
+});
+
+apiCase("the status of ngx.exit stays with an error_page that sets none, as of any other handler", {
+  server: `error_page 404 = /page;
+    location = /t { content_by_lua_block { ngx.exit(404) } }
+    location = /page { content_by_lua_block { ngx.say("page of ", ngx.status) } }`,
+  status: 404,
+  body: "page of 404\n",
+});
+
+test("ngx.exit(ngx.DECLINED) in content answers nothing", async (t) => {
+  const s = await startServer(t, { server: `location /t { content_by_lua_block { ngx.exit(ngx.DECLINED) } }` });
+  t.is((await s.raw("GET /t HTTP/1.1\r\nHost: a\r\n\r\n")).toString(), "");
+});
+
+apiCase("ngx.redirect and a jump are refused while another light thread waits for a subrequest", {
+  server: `location /t { rewrite_by_lua_block {
+      ngx.thread.spawn(function()
+        ngx.sleep(0.01)
+        ngx.ctx.seen = { select(2, pcall(ngx.redirect, "/x")), select(2, pcall(ngx.req.set_uri, "/x", true)) }
+      end)
+      ngx.location.capture("/sleep")
+      ngx.say(ngx.ctx.seen[1], "\\n", ngx.ctx.seen[2], " ", ngx.status)
+      ngx.exit(ngx.HTTP_OK)
+    } }
+    location = /sleep { echo_sleep 0.05; }`,
+  body: /^(.*attempt to abort with pending subrequests.?){2} 0\n$/s,
 });

@@ -94,7 +94,7 @@ apiCase("get_method and set_method", {
     ngx.req.set_method(ngx.HTTP_PUT)
     ngx.print(ngx.req.get_method(), " ", ngx.var.request_method, " ")
     ngx.say(pcall(ngx.req.set_method, 1024 * 1024))`,
-  body: /^DELETE PUT DELETE false.*unsupported HTTP method: 1048576\n$/,
+  body: /^DELETE PUT PUT false.*unsupported HTTP method: 1048576\n$/,
   ours: "nginx's $request_method follows set_method only in newer versions",
 });
 
@@ -113,6 +113,52 @@ test("raw_header with and without the request line, HTTP/1.0", async (t) => {
   const head = "GET /t?x HTTP/1.0\r\nHost: a\r\nFoo:  bar\r\n\r\n";
   const text = (await s.raw(head)).toString();
   t.is(text.slice(text.indexOf("\r\n\r\n") + 4), `${head}|${head.slice(head.indexOf("\n") + 1)}|1`);
+});
+
+test("an HTTP/0.9 request: no header either way", async (t) => {
+  const s = await startServer(t, {
+    server: `location /t { content_by_lua_block {
+      ngx.req.set_header("X-Foo", "a")
+      ngx.say(ngx.req.http_version(), ngx.var.server_protocol, ngx.status, ngx.req.get_headers()["X-Foo"]) } }`,
+  });
+  t.is((await s.raw("GET /t\r\n")).toString(), "0.9HTTP/0.99nil\n");
+});
+
+apiCase("set_header of Host moves $host", {
+  content: `ngx.req.set_header("Host", "Other.TEST:81") ngx.say(ngx.var.host, " ", ngx.var.http_host)`,
+  body: "other.test Other.TEST:81\n",
+});
+
+test("set_header of Content-Length cuts the body, and the connection ends", async (t) => {
+  const s = await startServer(t, {
+    server: `location /t { content_by_lua_block {
+      ngx.req.set_header("Content-Length", 3) ngx.req.read_body() ngx.say(ngx.req.get_body_data()) } }`,
+  });
+  const rest = "GET /smuggled HTTP/1.1\r\nHost: b\r\n\r\n";
+  const text = (
+    await s.raw(`POST /t HTTP/1.1\r\nHost: a\r\nContent-Length: ${3 + rest.length}\r\n\r\nabc${rest}`)
+  ).toString();
+  t.regex(text, /Connection: close\r\n(.*\r\n)*\r\n(4\r\n)?abc\n(\r\n0\r\n\r\n)?$/);
+  t.is(text.split("HTTP/1.1 ").length, 2);
+});
+
+apiCase("set_header escapes what no field name may hold", {
+  content: `ngx.req.set_header("Foo\\195 :", "v") ngx.say(ngx.req.get_headers()["Foo%C3%20%3A"])`,
+  body: "v\n",
+});
+
+apiCase("a uri of set_uri is escaped on its way to a proxied server", {
+  server: `location /t { rewrite_by_lua_block { ngx.req.set_uri("/to/\\tb c\\r\\n", false, true) } proxy_pass http://127.0.0.1:$server_port; }
+    location /to { return 200 "$request_uri"; }`,
+  body: "/to/%09b%20c%0D%0A",
+});
+
+test("a bad request reaches a handler that is its error_page", async (t) => {
+  const s = await startServer(t, {
+    server: `error_page 400 = /bad;
+      location = /bad { content_by_lua_block { ngx.req.set_header("A", "b") ngx.say("bad", ngx.var.cookie_a) } }`,
+  });
+  t.regex((await s.raw("GeT / HTTP/1.1\r\n")).toString(), /^HTTP\/1\.1 200 OK\r\n(.*\r\n)*\r\nbadnil\n$/);
 });
 
 apiCase("set_uri: bad values", {

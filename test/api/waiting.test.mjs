@@ -162,3 +162,17 @@ test("a shared dictionary is one for all workers and outlives a reload", async (
   t.true(seen.size > 1, "one worker took all connections");
   t.is((await s.get("/n")).body, "60\n");
 });
+
+apiCase("ngx.thread.wait of a thread that failed: what error() was given, then the message with its place", {
+  content: `
+    local function try(f)
+      ngx.say(ngx.thread.wait(ngx.thread.spawn(f)))
+    end
+    try(function() error("bad") end)
+    try(function() ngx.sleep(0.001) local function g() error("deep") end g() ngx.say("no") end)
+    try(function() error("plain", 0) end)
+    try(function() local x; return x.y end)
+    try(function() error(setmetatable({}, { __tostring = function() return "table" end })) end)
+    try(function() error("") end)`,
+  body: /^falsebad\S+:\d+: bad\nfalsedeep\S+:\d+: deep\nfalseplain\nfalse\S+ attempt to index local 'x' \(a nil value\)\nfalsetable\nfalse\S*:\d+: \n$/,
+});

@@ -77,7 +77,8 @@ patchHarness(join(work, "harness/lib/Test/Nginx/Util.pm"));
 const binary = writeLauncher();
 const slots = Array.from({ length: jobs }, (_, i) => makeSlot(i));
 
-/// The server as the suite runs it: with the sanitizer's library where one is asked for.
+/// The server as the suite runs it: refusing in each phase what OpenResty refuses there, which some blocks want to see, and
+/// with the sanitizer's library where one is asked for.
 function writeLauncher() {
   const path = join(work, "nginx");
   const lines = ["#!/bin/sh"];
@@ -92,7 +93,7 @@ function writeLauncher() {
       `export ASAN_OPTIONS="detect_leaks=0:log_path=${reports}/asan" UBSAN_OPTIONS="print_stacktrace=1:log_path=${reports}/ubsan"`,
     );
   }
-  lines.push(`exec "${join(root, "dist/cli/nginx.sh")}" "$@"`, "");
+  lines.push(`exec "${join(root, "dist/cli/nginx.sh")}" -g "lua_strict_phases on;" "$@"`, "");
   writeFileSync(path, lines.join("\n"), { mode: 0o755 });
   return path;
 }

@@ -72,6 +72,8 @@ test("auth_request", async (t) => {
   const s = await startMoonwire(t, {
     server: `
       location = /in { auth_request /check; auth_request_set $who $sent_http_x_user; echo "hello $who"; }
+      location = /var { set $who $arg_who; auth_request /named; echo in; }
+      location = /named { content_by_lua_block { ngx.exit(ngx.var.who == "me" and 204 or 403) } }
       location = /out { auth_request /refuse; echo in; }
       location = /ask { auth_request /challenge; echo in; }
       location = /odd { auth_request /missing; echo in; }
@@ -82,6 +84,8 @@ test("auth_request", async (t) => {
       location = /missing { return 404; }`,
   });
   t.is((await s.get("/in")).body, "hello me\n");
+  t.is((await s.get("/var?who=me")).body, "in\n");
+  t.is((await s.get("/var?who=you")).status, 403);
   t.is((await s.get("/out")).status, 403);
   t.is((await s.get("/ask")).status, 401);
   t.is((await s.get("/odd")).status, 500);

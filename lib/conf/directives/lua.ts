@@ -212,7 +212,7 @@ export const lua = {
   },
   lua_strict_phases: {
     module: "moonwire",
-    in: ["http"],
+    in: ["main", "http"],
     kind: "flag",
     default: "off",
     about: "refuses in each phase what OpenResty refuses there",

@@ -71,6 +71,7 @@ Rc access_vote(Request *r, Rc rc) {
     return kOk;
   }
   if (rc != 401 && rc != 403) return rc;
+  r->abi.status = 0;  // ngx.exit has set it; another check may still let the request in
   if (r->access_status != 401) r->access_status = rc;
   return kDeclined;
 }

@@ -43,6 +43,7 @@ static Rc start(Request *r) {
   r->handler_state = a;
   request_on_free(r, forget, a);
   subrequest_set_body(sub, SubBody::none);
+  subrequest_share_vars(sub);
   subrequest_start(sub, on_done, a);
   return kAgain;
 }

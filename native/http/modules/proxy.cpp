@@ -80,7 +80,7 @@ static Str join(Request *r, Str a, Str b, Str args) {
 }
 
 static Str escaped(Request *r, Str s) {
-  bool is_quoted = r->abi.is_internal || r->parent || r->unparsed_uri.find('%') != Str::npos;
+  bool is_quoted = r->abi.is_internal || r->is_uri_plain || r->parent || r->unparsed_uri.find('%') != Str::npos;
   if (!is_quoted) return s;
   size_t size = url_escaped_size(s, ESCAPE_URI);
   if (size == s.size()) return s;

@@ -87,9 +87,11 @@ local function encode_args(...)
   end
   local t = ...
   if type(t) ~= "table" then
-    error("bad argument #1 to 'encode_args' (table expected, got " .. type(t) .. ")", 2)
+    local name = debug.getinfo(1, "n").name or "?"
+    error("bad argument #1 to '" .. name .. "' (table expected, got " .. type(t) .. ")", 2)
   end
-  return args.encode(t)
+  local query = args.encode(t) -- no tail call: an error counts the frames up to its caller
+  return query
 end
 
 local function decode_args(...)

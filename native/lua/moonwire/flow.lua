@@ -83,8 +83,11 @@ return function(ngx)
     if code then
       error('unsafe byte "' .. code .. '" in redirect uri "' .. shown .. '"', 2)
     end
+    if C.mw_thread_exit(status) == C.MW_BUSY then
+      error("attempt to abort with pending subrequests", 2)
+    end
     C.mw_resp_redirect(r, uri, #uri, status)
-    finish(status)
+    await()
   end
 
   --- Goes to another location inside: a path with arguments, or "@name".

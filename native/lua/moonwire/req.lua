@@ -78,8 +78,12 @@ function req.set_uri(uri, jump, binary)
   if jump and band(W.phase, MAY_JUMP) == 0 then
     abi.refuse_phase()
   end
-  if C.mw_req_set_uri(r, uri, #uri, jump and 1 or 0) == AGAIN then
+  local rc = C.mw_req_set_uri(r, uri, #uri, jump and 1 or 0)
+  if rc == AGAIN then
+    abi.debug('lua set uri jump to "%s"', uri)
     await()
+  elseif rc ~= OK then
+    error("attempt to abort with pending subrequests", 2)
   end
 end
 
@@ -126,21 +130,24 @@ local function header_text(value)
   error("bad argument #2 to 'set_header' (string, number, or array table expected, got " .. kind .. ")", 3)
 end
 
---- Control bytes would end the line: they are percent-encoded.
-local function safe(value)
-  if find(value, "[%z\1-\8\10-\31\127]") then
-    value = gsub(value, "[%z\1-\8\10-\31\127]", function(c)
+local VALUE_ESCAPED = "[%z\1-\8\10-\31\127]"
+local NAME_ESCAPED = "[%z\1-\32:\127-\255]"
+
+--- Bytes of the class `escaped` would end the line, or the name: they are percent-encoded.
+local function safe(text, escaped)
+  if find(text, escaped) then
+    text = gsub(text, escaped, function(c)
       return ("%%%02X"):format(c:byte())
     end)
   end
-  return value
+  return text
 end
 
 local function set_header(r, name, value, append)
   if type(name) ~= "string" then
     name = tostring(name)
   end
-  name = safe(name)
+  name = safe(name, NAME_ESCAPED)
   if value == nil then
     return C.mw_req_clear_header(r, name, #name)
   end
@@ -149,12 +156,12 @@ local function set_header(r, name, value, append)
       C.mw_req_clear_header(r, name, #name)
     end
     for i = 1, #value do
-      local item = safe(header_text(value[i]))
+      local item = safe(header_text(value[i]), VALUE_ESCAPED)
       C.mw_req_set_header(r, name, #name, item, #item, 1)
     end
     return
   end
-  value = safe(header_text(value))
+  value = safe(header_text(value), VALUE_ESCAPED)
   C.mw_req_set_header(r, name, #name, value, #value, append and 1 or 0)
 end
 

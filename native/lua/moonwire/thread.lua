@@ -14,6 +14,7 @@ return function(ngx, host)
   local on_abort = lib.on_abort
   ngx.thread = { spawn = lib.spawn, wait = lib.wait, kill = lib.kill }
   local is_strict = W.is_strict_phases ~= 0
+  local is_debug = abi.is_debug
   if is_strict then
     for name, f in pairs(ngx.thread) do
       ngx.thread[name] = function(...)
@@ -53,5 +54,8 @@ return function(ngx, host)
     end
     C.mw_thread_sleep(delay)
     await()
+    if is_debug and delay < 0.001 then
+      C.mw_thread_log_slept()
+    end
   end
 end
