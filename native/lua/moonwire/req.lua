@@ -134,13 +134,13 @@ local VALUE_ESCAPED = "[%z\1-\8\10-\31\127]"
 local NAME_ESCAPED = "[%z\1-\32:\127-\255]"
 
 --- Bytes of the class `escaped` would end the line, or the name: they are percent-encoded.
-local function safe(text, escaped)
-  if find(text, escaped) then
-    text = gsub(text, escaped, function(c)
+local function safe(raw, escaped)
+  if find(raw, escaped) then
+    raw = gsub(raw, escaped, function(c)
       return ("%%%02X"):format(c:byte())
     end)
   end
-  return text
+  return raw
 end
 
 local function set_header(r, name, value, append)
