@@ -110,6 +110,7 @@ class Decoder {
   bool read(const Value &v, AddressRule &out);
   bool read(const Value &v, VariableSetting &out);
   bool read(const Value &v, ErrorPage &out);
+  bool read(const Value &v, ResolverConf &out);
   bool read(const Value &v, TryFiles &out);
   bool read(const Value &v, AccessLog &out);
   bool read(const Value &v, ErrorLog &out);
@@ -281,6 +282,14 @@ static void follow(LocationConf &c) {
   if (c.expires[0]) c.filters |= kFilterExpires;
 }
 
+bool Decoder::read(const Value &v, ResolverConf &out) {
+  MEMBER(servers);
+  MEMBER(valid);
+  MEMBER(ipv4);
+  MEMBER(ipv6);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(scripts);
   MEMBER(rewrite);
@@ -353,6 +362,15 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(lua_code_cache);
   MEMBER(lua_use_default_type);
   MEMBER(lua_http10_buffering);
+  MEMBER(lua_socket_connect_timeout);
+  MEMBER(lua_socket_send_timeout);
+  MEMBER(lua_socket_read_timeout);
+  MEMBER(lua_socket_keepalive_timeout);
+  MEMBER(lua_socket_buffer_size);
+  MEMBER(lua_socket_pool_size);
+  MEMBER(lua_socket_log_errors);
+  MEMBER(resolver);
+  MEMBER(resolver_timeout);
   MEMBER(lua_check_client_abort);
   MEMBER(lua_transform_underscores);
   return v.tag == Value::table;

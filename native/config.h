@@ -156,6 +156,13 @@ enum FilterBit : uint32_t {
   kFilterExpires = 16
 };
 
+/// Whom names are looked up with. No servers: /etc/hosts and the system's resolv.conf.
+struct ResolverConf {
+  std::vector<std::string> servers;  ///< "1.2.3.4:53", "[::1]:53"
+  uint64_t valid = 0;                ///< ms an answer is kept; 0 = by its TTL
+  bool ipv4 = true, ipv6 = true;     ///< which addresses are asked for
+};
+
 /// error_page CODES... [=[RESPONSE]] URI. `response` is -1 when no "=" was given, 0 for a bare "=".
 struct ErrorPage {
   std::vector<int32_t> codes;
@@ -339,6 +346,13 @@ struct LocationConf {
   bool lua_code_cache = true;
   bool lua_use_default_type = true;
   bool lua_http10_buffering = true;
+  uint64_t lua_socket_connect_timeout = 60000, lua_socket_send_timeout = 60000, lua_socket_read_timeout = 60000;
+  uint64_t lua_socket_keepalive_timeout = 60000;
+  uint64_t lua_socket_buffer_size = 4096;
+  uint32_t lua_socket_pool_size = 30;
+  bool lua_socket_log_errors = true;
+  ResolverConf resolver;
+  uint64_t resolver_timeout = 30000;
   bool lua_check_client_abort = false;
   bool lua_transform_underscores = true;  ///< lua_transform_underscores_in_response_headers
 };

@@ -173,6 +173,44 @@ int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *s
 void mw_regex_set_match_limit(uint32_t limit);
 int32_t mw_regex_set_jit_stack(int64_t size);
 
+/* ---- sock: native/abi/sock.cpp, sock_read.cpp, sock_pool.cpp ---- */
+enum mw_sock_read { MW_SOCK_LINE = 1, MW_SOCK_ALL = 2, MW_SOCK_SIZE = 3, MW_SOCK_ANY = 4, MW_SOCK_UNTIL = 5 };
+
+/* A TCP or unix cosocket. A call that fails returns MW_ERROR with the reason in err, or in read_err for the two that read;
+   what has been read when it failed is in data as well. */
+typedef struct {
+  const char *err; /* NUL-terminated */
+  const char *read_err;
+  const char *data; /* what the last read call got; good until the next call on this socket */
+  size_t size;
+  uint32_t reused; /* uses of the connection before this one */
+  uint32_t pad;
+} mw_sock_t;
+
+mw_sock_t *mw_sock_new(void);
+void mw_sock_free(mw_sock_t *s);
+/* Milliseconds; negative leaves one as it is, 0 takes the configuration's. */
+void mw_sock_set_timeouts(mw_sock_t *s, int64_t connect, int64_t send, int64_t read);
+/* host: an address, a name, or "unix:/path". pool: its name, empty for the address; pool_size, backlog: -1 = not given. */
+int32_t mw_sock_connect(mw_sock_t *s, const char *host, size_t host_len, int32_t port, const char *pool, size_t pool_len,
+                        int32_t pool_size, int32_t backlog);
+int32_t mw_sock_bind(mw_sock_t *s, const char *address, size_t len);
+int32_t mw_sock_send(mw_sock_t *s, const char *data, size_t len);
+/* kind: enum mw_sock_read but UNTIL; n: bytes, for SIZE and ANY. */
+int32_t mw_sock_receive(mw_sock_t *s, int32_t kind, int64_t n);
+/* Up to `pattern`, which it takes out of the stream; n > 0: at most n bytes of what is before it. *found: the pattern was
+   met. pattern and found must live until the call is through. */
+int32_t mw_sock_receive_until(mw_sock_t *s, const char *pattern, size_t len, int32_t inclusive, int64_t n, int32_t *found);
+/* timeout in ms, -1 = the configuration's; size likewise. */
+int32_t mw_sock_keepalive(mw_sock_t *s, int64_t timeout, int32_t size);
+int32_t mw_sock_close(mw_sock_t *s);
+int32_t mw_sock_shutdown(mw_sock_t *s);
+/* keepalive, reuseaddr, tcp-nodelay, sndbuf, rcvbuf, by index. */
+int32_t mw_sock_set_option(mw_sock_t *s, int32_t option, int32_t value);
+int32_t mw_sock_get_option(mw_sock_t *s, int32_t option, int32_t *value);
+/* The descriptor, or -1. */
+int32_t mw_sock_fd(mw_sock_t *s);
+
 /* ---- shdict: native/abi/shdict.cpp ---- */
 enum mw_shdict_status {
   MW_SHDICT_NOT_NUMBER = -200, /* "not a number" */

@@ -170,6 +170,7 @@ struct Request {
   bool is_ended = false;      ///< a subrequest whose output and log phase are over
   bool is_truncated = false;  ///< its output ended before its time
   Cleanup *cleanups = nullptr;
+  void *sockets = nullptr;  ///< cosockets that end with it, see abi/sock.h
   Request *next_free = nullptr;
   Request *list_next = nullptr, *list_prev = nullptr;
   RequestHead head;  ///< its Strs lie in the arena

@@ -56,6 +56,7 @@ local installers = {
   "errlog",
   "pipe",
   "worker_thread",
+  "socket",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

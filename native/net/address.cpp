@@ -50,6 +50,22 @@ bool address_parse(Str text, uint16_t default_port, PeerAddress &out) {
   return inet_pton(AF_INET, host, &out.in.sin_addr) == 1;
 }
 
+bool address_parse_ip(Str text, uint16_t port, PeerAddress &out) {
+  if (text.find(':') == Str::npos || text.starts_with("[")) {
+    bool has_port = text.find(text.starts_with("[") ? Str("]:") : Str(":")) != Str::npos;
+    return !has_port && address_parse(text, port, out) && out.sa.sa_family != AF_UNIX;
+  }
+  char host[INET6_ADDRSTRLEN];
+  if (text.size() >= sizeof host) return false;
+  memcpy(host, text.data(), text.size());
+  host[text.size()] = 0;
+  out = PeerAddress();
+  out.in6.sin6_family = AF_INET6;
+  out.in6.sin6_port = htons(port);
+  out.len = sizeof out.in6;
+  return inet_pton(AF_INET6, host, &out.in6.sin6_addr) == 1;
+}
+
 size_t address_text(const PeerAddress &a, char *buf) {
   char host[INET6_ADDRSTRLEN] = "";
   int n = 0;

@@ -28,6 +28,8 @@ constexpr size_t kAddressText = 128;  ///< room that address_text() needs
 
 /// Reads "1.2.3.4[:port]", "[::1][:port]" or "unix:/path". False when `text` is none of them (a host name, or nonsense).
 bool address_parse(Str text, uint16_t default_port, PeerAddress &out);
+/// Reads "1.2.3.4", "::1" or "[::1]", without a port.
+bool address_parse_ip(Str text, uint16_t port, PeerAddress &out);
 /// Writes "1.2.3.4:80", "[::1]:80" or "unix:/path"; returns its length.
 size_t address_text(const PeerAddress &a, char *buf);
 /// The port; 0 for unix addresses.

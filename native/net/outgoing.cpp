@@ -15,7 +15,14 @@ namespace mw {
 static ssize_t plain_recv(Outgoing *o, char *to, size_t n) { return socket_recv(o->fd, to, n); }
 static ssize_t plain_send(Outgoing *o, Chain &out) { return socket_send(o->fd, out); }
 
-const OutgoingTransport outgoing_plain = {plain_recv, plain_send};
+static ssize_t plain_write(Outgoing *o, const char *data, size_t n) {
+  ssize_t sent;
+  do sent = send(o->fd, data, n, MSG_NOSIGNAL);
+  while (sent < 0 && errno == EINTR);
+  return sent;
+}
+
+const OutgoingTransport outgoing_plain = {plain_recv, plain_send, plain_write};
 
 // --- events ----------------------------------------------------------------------------------------------------------
 
@@ -172,6 +179,21 @@ bool outgoing_send(Outgoing *o, Chain &chain) {
     chain.consume(o->net->blocks, static_cast<uint64_t>(n));
   }
   return true;
+}
+
+ssize_t outgoing_write(Outgoing *o, const char *data, size_t n) {
+  size_t done = 0;
+  while (done < n) {
+    ssize_t sent = o->transport->write(o, data + done, n - done);
+    if (sent < 0) {
+      if (errno != EAGAIN) return -1;
+      o->is_blocked = true;
+      break;
+    }
+    done += static_cast<size_t>(sent);
+  }
+  o->bytes_out += done;
+  return static_cast<ssize_t>(done);
 }
 
 bool outgoing_is_clean(Outgoing *o) {

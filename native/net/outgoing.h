@@ -15,6 +15,8 @@ struct OutgoingTransport {
   ssize_t (*recv)(Outgoing *, char *, size_t);
   /// Sends from the front of the chain what one call takes; returns bytes taken.
   ssize_t (*send)(Outgoing *, Chain &);
+  /// Sends bytes that are not in a chain; returns bytes taken.
+  ssize_t (*write)(Outgoing *, const char *, size_t);
 };
 extern const OutgoingTransport outgoing_plain;
 
@@ -60,6 +62,9 @@ void outgoing_close(Outgoing *o);
 ssize_t outgoing_recv(Outgoing *o, char *to, size_t n);
 /// Sends what it can of the chain, consuming it. False with errno set on a failure; is_blocked when something is left.
 bool outgoing_send(Outgoing *o, Chain &chain);
+/// Sends what it can of `data` and returns how much that was, or -1 with errno set on a failure; is_blocked when the rest has
+/// to wait.
+ssize_t outgoing_write(Outgoing *o, const char *data, size_t n);
 /// Whether an idle connection is still good: open, and the peer has sent nothing.
 bool outgoing_is_clean(Outgoing *o);
 

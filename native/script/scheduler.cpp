@@ -150,6 +150,7 @@ Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
 
 static void free_run(Run *run) {
   Vm *vm = run->vm;
+  if (run->on_end) run->on_end(run);
   if (run->prev)
     run->prev->next = run->next;
   else if (run->r)

@@ -158,6 +158,7 @@ void vm_destroy(Vm *vm) {
     vm->free_runs = run->next;
     free(run);
   }
+  if (vm->sock_worker) vm->sock_worker_free(vm->sock_worker);
   vm_current = nullptr;
   lua_hook = nullptr;
   delete vm;

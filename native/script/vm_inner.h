@@ -80,6 +80,8 @@ struct Run {
   void *done_arg = nullptr;
   std::shared_ptr<const TimerOrigin> origin;  ///< of a timer's run; null when no request made it
   LogContext log_ctx;                         ///< of a timer's run
+  void *sockets = nullptr;          ///< cosockets that end with a run without request, see abi/sock.h
+  void (*on_end)(Run *) = nullptr;  ///< closes them
   RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
@@ -107,6 +109,8 @@ struct Vm {
   Task *soon_last = nullptr;
   bool is_draining = false;  ///< `soon` is being worked off further down the stack
   TimerEntry *timers = nullptr;
+  void *sock_worker = nullptr;  ///< what the cosockets of this worker share: pools, resolvers; see abi/sock.h
+  void (*sock_worker_free)(void *) = nullptr;
   uint32_t timers_pending = 0, timers_running = 0;
   int64_t next_ticket = 1;
   uint64_t ctx_free_count = 0;

@@ -121,13 +121,16 @@ Value location_conf() {
                            "lua_need_request_body",
                            "lua_use_default_type",
                            "lua_http10_buffering",
+                           "lua_socket_log_errors",
                            "lua_check_client_abort",
                            "lua_transform_underscores"})
     v.pairs.emplace_back(text(name), flag(true));
   for (const char *name :
        {"client_max_body_size", "client_body_buffer_size", "client_body_timeout", "client_body_min_rate",
         "send_timeout", "keepalive_timeout", "keepalive_header_timeout", "keepalive_requests", "lingering_time",
-        "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since"})
+        "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since", "lua_socket_connect_timeout",
+        "lua_socket_send_timeout", "lua_socket_read_timeout", "lua_socket_keepalive_timeout", "lua_socket_buffer_size",
+        "lua_socket_pool_size", "resolver_timeout"})
     v.pairs.emplace_back(text(name), number(2));
   return v;
 }

@@ -4,7 +4,7 @@
 import { everywhere, many, type Spec } from "../spec.js";
 
 const http = { in: everywhere, store: "none" } as const;
-const lua = { ...http, module: "lua", about: "accepted, no effect: there are no cosockets yet" } as const;
+const lua = { ...http, module: "lua", about: "accepted, no effect yet" } as const;
 const folder = { ...http, module: "proxy", kind: "words", args: [1, 4], about: "accepted, no effect" } as const;
 
 export const accepted = {
@@ -12,22 +12,7 @@ export const accepted = {
   fastcgi_temp_path: folder,
   uwsgi_temp_path: folder,
   scgi_temp_path: folder,
-  resolver: {
-    ...http,
-    module: "http",
-    kind: "words",
-    args: [1, many],
-    about: "accepted, no effect: no names are looked up yet",
-  },
-  resolver_timeout: { ...http, module: "http", kind: "time", about: "accepted, no effect: no names are looked up yet" },
-  lua_socket_connect_timeout: { ...lua, kind: "time" },
-  lua_socket_send_timeout: { ...lua, kind: "time" },
-  lua_socket_read_timeout: { ...lua, kind: "time" },
   lua_socket_send_lowat: { ...lua, kind: "size" },
-  lua_socket_buffer_size: { ...lua, kind: "size" },
-  lua_socket_pool_size: { ...lua, kind: "number" },
-  lua_socket_keepalive_timeout: { ...lua, kind: "time" },
-  lua_socket_log_errors: { ...lua, kind: "flag" },
   lua_ssl_ciphers: { ...lua, kind: "string" },
   lua_ssl_crl: { ...lua, kind: "string" },
   lua_ssl_protocols: { ...lua, kind: "words", args: [1, many] },

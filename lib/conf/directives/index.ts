@@ -16,6 +16,7 @@ import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
+import { socket } from "./socket.js";
 
 export const directives = {
   ...main,
@@ -31,6 +32,7 @@ export const directives = {
   ...proxy,
   ...memc,
   ...lua,
+  ...socket,
   ...accepted,
 };
 

@@ -221,14 +221,7 @@ export const lua = {
   lua_load_resty_core: { ...ignored("flag"), in: ["http"], about: "accepted, no effect: there is nothing to load" },
   lua_sa_restart: { ...ignored("flag"), in: ["http"], about: "accepted, no effect" },
   lua_worker_thread_vm_pool_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect yet" },
-  lua_socket_log_errors: { ...ignored("flag"), about: "accepted, no effect yet" },
-  lua_socket_connect_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
-  lua_socket_send_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
-  lua_socket_read_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
-  lua_socket_keepalive_timeout: { ...ignored("time"), about: "accepted, no effect yet" },
   lua_socket_send_lowat: { ...ignored("size"), about: "accepted, no effect" },
-  lua_socket_buffer_size: { ...ignored("size"), about: "accepted, no effect yet" },
-  lua_socket_pool_size: { ...ignored("number"), about: "accepted, no effect yet" },
 } as const satisfies Record<string, Spec>;
 
 function ignored<K extends "flag" | "number" | "size" | "time">(kind: K) {

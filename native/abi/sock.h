@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+// What the files of the sock family share: a cosocket, its pools, what all cosockets of a worker use. A cosocket belongs to
+// the request (or run without one) whose code connected it last and is closed with it; the object lives until Lua collects
+// it. At most one light thread reads, one writes and one connects at a time. Worker's thread.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "net/listener.h"
+#include "net/outgoing.h"
+#include "net/resolver.h"
+#include "script/vm_inner.h"
+
+namespace mw {
+
+struct SockPool;
+
+struct ReadOp {
+  int32_t kind = 0;  ///< enum mw_sock_read; 0 = none
+  uint64_t n = 0;
+  const char *pattern = nullptr;
+  size_t pattern_size = 0;
+  bool is_inclusive = false;
+  int32_t *found = nullptr;
+  size_t scanned = 0;  ///< bytes from the buffer's start that hold no end
+};
+
+struct Sock {
+  mw_sock_t abi{};  ///< first: Lua holds a pointer to it
+  Outgoing *o = nullptr;
+  Sock **owner = nullptr;  ///< the list it is in: Request::sockets or Run::sockets; null = not connected by anybody
+  Request *r = nullptr;    ///< its owner, or else `run`
+  Run *run = nullptr;
+  const LocationConf *conf = nullptr;  ///< its owner's, since connect
+  Sock *next = nullptr, *prev = nullptr;
+  SockPool *pool = nullptr;  ///< counts its connection, when there is one
+  std::string pool_key;
+  std::string host;  ///< as given to connect
+  int32_t port = 0;
+  uint64_t connect_ms = 0, send_ms = 0, read_ms = 0;  ///< 0 = the configuration's
+  PeerAddress local;                                  ///< of bind
+  char error_room[512];
+  // waiting
+  Waiter connector, reader, writer;
+  Lookup lookup;
+  Sock *queue_next = nullptr, *queue_prev = nullptr;  ///< in its pool's queue of connects
+  Timer queue_timer;
+  bool is_queued = false;
+  bool is_read_closed = false;  ///< the peer's end of stream, or an error, was met
+  // input
+  ReadOp op;
+  char *buf = nullptr;
+  size_t buf_capacity = 0, buf_pos = 0, buf_end = 0;
+  // output that could not be sent at once
+  Chain out;
+  size_t send_size = 0;
+};
+
+/// Idle connections under one name, and the connects that wait where their number is limited.
+struct SockPool {
+  std::string key;
+  uint32_t size = 0;         ///< idle ones it keeps
+  int32_t backlog = -1;      ///< -1: the number of connections is not limited
+  uint32_t connections = 0;  ///< open: idle, in use, being made
+  uint32_t idle = 0;
+  Outgoing *newest = nullptr, *oldest = nullptr;
+  Sock *first_waiting = nullptr, *last_waiting = nullptr;
+  int32_t waiting = 0;
+};
+
+struct SockWorker {
+  HttpCore *core = nullptr;
+  std::unordered_map<std::string, std::unique_ptr<SockPool>> pools;
+  std::unordered_map<std::string, std::unique_ptr<Resolver>> resolvers;
+  std::vector<char *> free_buffers;  ///< of kSockBuffer bytes
+  ~SockWorker();
+};
+constexpr size_t kSockBuffer = 4096;
+
+inline Sock *sock_of(mw_sock_t *s) { return reinterpret_cast<Sock *>(s); }
+SockWorker &sock_worker();
+/// True when the running code may use the connection: it is of the request (or run) that connected it.
+bool sock_is_owner(const Sock *s);
+/// Writes an error line of the socket's where lua_socket_log_errors is on.
+void sock_log(Sock *s, int err, const char *text);
+int32_t sock_fail(Sock *s, const char *err);
+/// strerror() in small letters, as lua-nginx-module returns it.
+const char *sock_errno(Sock *s, int err);
+void sock_debug(const Sock *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/// Ends the connection. What waits on it is woken with "closed".
+void sock_drop(Sock *s);
+/// The connection is here: gives it events and tells whoever waits for it.
+extern const OutgoingEvents sock_events;
+/// Starts to connect to s's address (its turn has come). Returns as mw_sock_connect does; wakes nobody.
+int32_t sock_start_connect(Sock *s);
+void sock_connect_done(Sock *s, int32_t result);
+
+// reading, sock_read.cpp
+void sock_readable(Sock *s);
+void sock_read_timeout(Sock *s);
+/// Ends a read that waits.
+void sock_read_fail(Sock *s, const char *err);
+void sock_free_buffer(Sock *s);
+
+// pools, sock_pool.cpp
+/// The pool of that name, or null.
+SockPool *sock_pool_find(const std::string &key);
+SockPool *sock_pool_create(const std::string &key, uint32_t size, int32_t backlog);
+/// An idle connection, no longer in the pool, or null.
+Outgoing *sock_pool_take(SockPool *p);
+/// Keeps `o` idle for `timeout_ms`, 0 for good.
+void sock_pool_put(SockPool *p, Outgoing *o, uint64_t timeout_ms);
+/// A connection counted by the pool is gone: the next connect that waits has its turn.
+void sock_pool_release(SockPool *p);
+void sock_pool_enqueue(SockPool *p, Sock *s);
+void sock_pool_dequeue(Sock *s);
+
+}  // namespace mw

@@ -1,0 +1,413 @@
+-- SPDX-License-Identifier: MIT
+-- ngx.socket.tcp, stream, connect: cosockets. Arguments are checked here, with lua-nginx-module's words; the work is done by the
+-- sock family of mw_abi.h. A socket is a table, so that modules may keep fields in it; slot 1 holds the native object.
+local ffi = require "ffi"
+local abi = require "moonwire.abi"
+
+local C, W, await = abi.C, abi.W, abi.await
+local ffi_gc, ffi_new, ffi_string = ffi.gc, ffi.new, ffi.string
+local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
+local setmetatable, concat, sub, find = setmetatable, table.concat, string.sub, string.find
+local OK, AGAIN = C.MW_OK, C.MW_AGAIN
+local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW_SOCK_ANY
+
+local tcp = {}
+local metatable = { __index = tcp }
+
+local function check_count(method, count, least, most, words)
+  if count < least or count > most then
+    error(method .. ": expecting " .. words .. " arguments (including the object), but seen " .. count, 3)
+  end
+end
+
+--- The native object; throws where code cannot wait.
+local function handle(self, method)
+  if W.thread == nil then
+    abi.refuse_phase(1)
+  end
+  local s = type(self) == "table" and self[1]
+  if not s then
+    error("bad argument #1 to '" .. method .. "' (table expected, got " .. type(self) .. ")", 3)
+  end
+  return s
+end
+
+local function finish(s, rc)
+  if rc == AGAIN then
+    rc = await()
+  end
+  if rc == OK then
+    return 1
+  end
+  return nil, ffi_string(s.err)
+end
+
+-- connect -------------------------------------------------------------------------------------------------------------
+
+local function whole_number(opts, name, least)
+  local value = opts[name]
+  if value == nil then
+    return -1
+  end
+  if type(value) ~= "number" then
+    error('bad "' .. name .. '" option type: ' .. type(value), 3)
+  end
+  if value < least then
+    error('bad "' .. name .. '" option value: ' .. value, 3)
+  end
+  return floor(value)
+end
+
+--- Connects to `host` and `port`, or to "unix:/path"; opts: pool, pool_size, backlog.
+-- @return 1, or nil and the reason
+function tcp:connect(host, ...)
+  local count = select("#", ...) + 2
+  check_count("ngx.socket connect", count, 2, 4, "2, 3, or 4")
+  local s = handle(self, "connect")
+  if type(host) ~= "string" then
+    error("bad argument #1 to 'connect' (string expected, got " .. (host == nil and "nil" or type(host)) .. ")", 2)
+  end
+  local port, opts = ...
+  local is_unix = sub(host, 1, 5) == "unix:"
+  if is_unix then
+    opts, port = type(port) == "table" and port or opts, -1
+  elseif port == nil then
+    return nil, "missing the port number"
+  else
+    local number = tonumber(port)
+    if not number then
+      error("bad argument #2 to 'connect' (number expected, got " .. type(port) .. ")", 2)
+    end
+    port = floor(number)
+    if port < 0 or port > 65535 then
+      return nil, "bad port number: " .. port
+    end
+  end
+  local pool, pool_size, backlog = nil, -1, -1
+  if opts ~= nil then
+    if type(opts) ~= "table" then
+      error("bad argument #3 to 'connect' (table expected, got " .. type(opts) .. ")", 2)
+    end
+    pool_size = whole_number(opts, "pool_size", 1)
+    backlog = whole_number(opts, "backlog", 0)
+    pool = opts.pool
+    if pool ~= nil and type(pool) ~= "string" and type(pool) ~= "number" then
+      error('bad "pool" option type: ' .. type(pool), 2)
+    end
+  end
+  local key = pool and tostring(pool) or is_unix and host or host .. ":" .. port
+  return finish(s, C.mw_sock_connect(s, host, #host, port, key, #key, pool_size, backlog))
+end
+
+--- The local address of connects to come.
+function tcp:bind(address)
+  local s = handle(self, "bind")
+  if type(address) ~= "string" then
+    error("bad argument #1 to 'bind' (string expected, got " .. type(address) .. ")", 2)
+  end
+  return finish(s, C.mw_sock_bind(s, address, #address))
+end
+
+-- send ----------------------------------------------------------------------------------------------------------------
+
+local function flatten(parts, n, value)
+  local kind = type(value)
+  if kind == "string" then
+    parts[n + 1] = value
+    return n + 1
+  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+    parts[n + 1] = tostring(value)
+    return n + 1
+  elseif kind == "table" then
+    for key in pairs(value) do
+      if type(key) ~= "number" or key <= 0 then
+        error("bad argument #1 to 'send' (non-array table found)", 4)
+      end
+    end
+    for i = 1, #value do
+      n = flatten(parts, n, value[i])
+    end
+    return n
+  end
+  error(
+    "bad argument #1 to 'send' (string, number, boolean, nil, or array table expected, got " .. kind .. ")",
+    4
+  )
+end
+
+--- Sends a string, a number, or an array of such, nested as it may be; returns once the kernel has all of it.
+-- @return the number of bytes, or nil and the reason
+function tcp:send(...)
+  local count = select("#", ...) + 1
+  check_count("ngx.socket send", count, 2, 2, "2")
+  local s = handle(self, "send")
+  local data = ...
+  if type(data) ~= "string" then
+    local parts = {}
+    data = concat(parts, "", 1, flatten(parts, 0, data))
+  end
+  local rc = C.mw_sock_send(s, data, #data)
+  if rc == AGAIN then
+    rc = await()
+  end
+  if rc == OK then
+    return #data
+  end
+  return nil, ffi_string(s.err)
+end
+
+-- receive -------------------------------------------------------------------------------------------------------------
+
+local function received(s, rc)
+  if rc == AGAIN then
+    rc = await()
+  end
+  if rc == OK then
+    return ffi_string(s.data, s.size)
+  end
+  return nil, ffi_string(s.read_err), ffi_string(s.data, s.size)
+end
+
+--- Reads a line ("*l", the default, without its end), all up to the end ("*a"), or a number of bytes.
+-- @return the text, or nil, the reason and what was read before it
+function tcp:receive(...)
+  local count = select("#", ...) + 1
+  check_count("ngx.socket receive", count, 1, 2, "1 or 2")
+  local s = handle(self, "receive")
+  local pattern = ...
+  if pattern == nil or pattern == "*l" or pattern == "l" then
+    return received(s, C.mw_sock_receive(s, LINE, 0))
+  end
+  local kind = type(pattern)
+  if kind == "number" or kind == "string" and find(pattern, "^%d+$") then
+    local n = floor(tonumber(pattern))
+    if n < 0 then
+      error("bad argument #1 to 'receive' (bad pattern argument)", 2)
+    end
+    if n == 0 then
+      return ""
+    end
+    return received(s, C.mw_sock_receive(s, SIZE, n))
+  elseif pattern == "*a" or pattern == "a" then
+    return received(s, C.mw_sock_receive(s, ALL, 0))
+  end
+  if kind == "string" then
+    error("bad argument #1 to 'receive' (bad pattern argument: " .. pattern .. ")", 2)
+  end
+  error("bad argument #1 to 'receive' (bad pattern argument)", 2)
+end
+
+--- Reads whatever is there, at most `max` bytes; waits when nothing is.
+function tcp:receiveany(max)
+  local s = handle(self, "receiveany")
+  max = tonumber(max)
+  if not max then
+    error("bad argument #1 to 'receiveany' (bad max argument)", 2)
+  end
+  if max < 1 then
+    error("bad argument #1 to 'receiveany' (bad max argument)", 2)
+  end
+  max = floor(max)
+  abi.debug("lua tcp socket calling receiveany() method to read at most %d bytes", max)
+  return received(s, C.mw_sock_receive(s, ANY, max))
+end
+
+--- An iterator that reads up to `pattern`; opts.inclusive: the pattern is part of what it returns. Called with a size it
+-- returns pieces of at most so many bytes, and nil after the last.
+function tcp:receiveuntil(pattern, opts)
+  local s = handle(self, "receiveuntil")
+  if type(pattern) ~= "string" and type(pattern) ~= "number" then
+    error("bad argument #1 to 'receiveuntil' (string expected, got " .. type(pattern) .. ")", 2)
+  end
+  pattern = tostring(pattern)
+  if pattern == "" then
+    return nil, "pattern is empty"
+  end
+  local is_inclusive = false
+  if opts ~= nil then
+    if type(opts) ~= "table" then
+      error("bad argument #2 to 'receiveuntil' (table expected, got " .. type(opts) .. ")", 2)
+    end
+    is_inclusive = opts.inclusive
+    if is_inclusive ~= nil and type(is_inclusive) ~= "boolean" then
+      error('bad argument #2 to \'receiveuntil\' (bad "inclusive" option value type: ' .. type(is_inclusive) .. ")", 2)
+    end
+  end
+  local found = ffi_new "int32_t[1]"
+  local is_over = false
+  return function(size)
+    handle(self, "receiveuntil")
+    if is_over then
+      is_over = false
+      return nil, nil, nil
+    end
+    local n = 0
+    if size ~= nil then
+      n = tonumber(size)
+      if not n or n < 0 then
+        error("bad argument #1 to '?' (bad size argument)", 2)
+      end
+      n = floor(n)
+    end
+    local text, err, partial =
+      received(s, C.mw_sock_receive_until(s, pattern, #pattern, is_inclusive and 1 or 0, n, found))
+    if text and n > 0 and found[0] ~= 0 then
+      is_over = true
+    end
+    if text then
+      return text
+    end
+    return nil, err, partial
+  end
+end
+
+-- the rest ------------------------------------------------------------------------------------------------------------
+
+local function milliseconds(value)
+  local ms = tonumber(value)
+  if not ms or ms < 0 then
+    error("bad timeout value", 3)
+  end
+  return floor(ms)
+end
+
+--- Timeout in milliseconds of every operation to come.
+function tcp:settimeout(...)
+  local count = select("#", ...) + 1
+  check_count("ngx.socket settimeout", count, 2, 2, "2")
+  local ms = ...
+  local s = self[1]
+  ms = ms == nil and 0 or milliseconds(ms)
+  C.mw_sock_set_timeouts(s, ms, ms, ms)
+end
+
+--- Timeouts in milliseconds of connects, sends and reads to come; nil: the configuration's.
+function tcp:settimeouts(...)
+  local count = select("#", ...) + 1
+  check_count("ngx.socket settimeouts", count, 4, 4, "4")
+  local connect, send, read = ...
+  C.mw_sock_set_timeouts(
+    self[1],
+    connect == nil and 0 or milliseconds(connect),
+    send == nil and 0 or milliseconds(send),
+    read == nil and 0 or milliseconds(read)
+  )
+end
+
+--- Gives the connection to its pool, for `timeout` ms (0: for good); `size`: of the pool, when it is made by this.
+function tcp:setkeepalive(...)
+  local count = select("#", ...) + 1
+  check_count("ngx.socket setkeepalive", count, 1, 3, "1 to 3")
+  local timeout, size = ...
+  local s = handle(self, "setkeepalive")
+  local ms = timeout == nil and -1 or milliseconds(timeout)
+  size = size == nil and -1 or floor(tonumber(size) or 0)
+  return finish(s, C.mw_sock_keepalive(s, ms, size))
+end
+
+--- How often the connection was used before this connect: 0 for a new one.
+function tcp:getreusedtimes()
+  local s = handle(self, "getreusedtimes")
+  if C.mw_sock_fd(s) < 0 then
+    return nil, "closed"
+  end
+  return s.reused
+end
+
+function tcp:close()
+  local s = handle(self, "close")
+  return finish(s, C.mw_sock_close(s))
+end
+
+--- Ends the sending half ("send").
+function tcp:shutdown(direction)
+  local s = handle(self, "shutdown")
+  if direction ~= "send" then
+    error("bad argument #1 to 'shutdown' (only \"send\" can be shut down)", 2)
+  end
+  return finish(s, C.mw_sock_shutdown(s))
+end
+
+--- The descriptor, or nil and the reason.
+function tcp:getfd()
+  local fd = C.mw_sock_fd(self[1])
+  if fd < 0 then
+    return nil, "closed"
+  end
+  return fd
+end
+
+local OPTIONS = { keepalive = 0, reuseaddr = 1, ["tcp-nodelay"] = 2, sndbuf = 3, rcvbuf = 4 }
+
+function tcp:setoption(name, value)
+  if name == nil then
+    return nil, "missing the \"option\" argument"
+  end
+  if value == nil then
+    return nil, "missing the \"value\" argument"
+  end
+  local option = OPTIONS[name]
+  if not option then
+    return nil, "unsupported option " .. tostring(name)
+  end
+  if type(value) == "boolean" then
+    value = value and 1 or 0
+  end
+  local number = tonumber(value)
+  if not number then
+    return nil, "bad value"
+  end
+  local s = handle(self, "setoption")
+  return finish(s, C.mw_sock_set_option(s, option, number))
+end
+
+function tcp:getoption(name)
+  if name == nil then
+    return nil, "missing the \"option\" argument"
+  end
+  local option = OPTIONS[name]
+  if not option then
+    return nil, "unsupported option " .. tostring(name)
+  end
+  local s = handle(self, "getoption")
+  local value = ffi_new "int32_t[1]"
+  local ok, err = finish(s, C.mw_sock_get_option(s, option, value))
+  if not ok then
+    return nil, err
+  end
+  return value[0]
+end
+
+--- TLS is not built yet.
+function tcp.sslhandshake()
+  return nil, "TLS is not supported yet"
+end
+
+local function new()
+  if W.is_strict_phases ~= 0 then
+    abi.check_wait(1)
+  end
+  return setmetatable({ ffi_gc(C.mw_sock_new(), C.mw_sock_free) }, metatable)
+end
+
+return function(ngx)
+  ngx.socket = {
+    tcp = function(...)
+      local count = select("#", ...)
+      if count ~= 0 then
+        error("expecting zero arguments, but got " .. count, 2)
+      end
+      return new()
+    end,
+    --- A socket that is connected: tcp() and connect() in one.
+    connect = function(...)
+      local sock = new()
+      local ok, err = sock:connect(...)
+      if ok then
+        return sock
+      end
+      return nil, err
+    end,
+  }
+  ngx.socket.stream = ngx.socket.tcp
+end

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// Host names to addresses, on c-ares inside a worker's loop. Answers are kept for as long as their TTL, or the `valid` of the
+// configuration, says; lookups of one name share one query. One for each ResolverConf that is in use; a worker's own.
+#pragma once
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/str.h"
+#include "config.h"
+#include "loop/loop.h"
+#include "net/address.h"
+
+struct ares_channeldata;
+struct ares_addrinfo;
+
+namespace mw {
+
+/// Somebody waiting for a name. Embedded in its owner, which may cancel.
+struct Lookup {
+  Lookup *next = nullptr, *prev = nullptr;
+  /// `error` is null and `addresses` (never empty) hold, or `error` is nginx's "(3: Host not found)" and the like.
+  void (*done)(Lookup *, const char *error, const std::vector<PeerAddress> *addresses) = nullptr;
+  Timer timer;
+  void *name = nullptr;  ///< the resolver's; null when it does not wait
+};
+
+class Resolver {
+ public:
+  Resolver(Loop *loop, const ResolverConf &conf);
+  ~Resolver();
+  Resolver(const Resolver &) = delete;
+  Resolver &operator=(const Resolver &) = delete;
+  /// The addresses when they are known by now (ports are 0), or null: then l->done is called, not before this returns, unless
+  /// it is cancelled; at the latest after `timeout_ms`.
+  const std::vector<PeerAddress> *find(Str host, Lookup *l, uint64_t timeout_ms);
+  /// Harmless when it does not wait.
+  void cancel(Lookup *l);
+
+ private:
+  struct Name {
+    Resolver *resolver = nullptr;
+    std::vector<PeerAddress> addresses;
+    const char *error = nullptr;
+    uint64_t valid_until = 0;
+    Lookup *waiting = nullptr;
+    bool is_asked = false;
+    Task task;  ///< tells those who wait
+  };
+  struct Watch {
+    IoHandler io;  ///< first: epoll names it
+    Resolver *resolver = nullptr;
+    int fd = -1;
+    bool is_dead = false;
+    Task free_task;
+  };
+  struct OwnTimer : Timer {
+    Resolver *resolver = nullptr;
+  };
+  bool open();
+  void ask(const std::string &host, Name *n);
+  void schedule();
+  static void on_answer(void *arg, int status, int timeouts, ares_addrinfo *result);
+  static void on_socket(void *arg, int fd, int readable, int writable);
+  static void on_io(IoHandler *h, uint32_t events);
+  static void on_timer(Timer *t);
+  static void on_lookup_timeout(Timer *t);
+  static void tell(Task *t);
+
+  Loop *loop_;
+  ResolverConf conf_;
+  ares_channeldata *channel_ = nullptr;
+  bool is_open_ = false, is_ending_ = false;
+  OwnTimer timer_;
+  std::unordered_map<std::string, std::unique_ptr<Name>> names_;
+  std::unordered_map<int, Watch *> watches_;
+};
+
+}  // namespace mw
