@@ -517,6 +517,7 @@ bool Decoder::read(const Value &v, LogFormat &out) {
 
 void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(conf_file);
+  MEMBER(product);
   MEMBER(prefix);
   MEMBER(worker_processes);
   MEMBER(worker_connections);

@@ -411,6 +411,7 @@ struct LogFormat {
 /// The whole configuration.
 struct Plan {
   std::string conf_file;          ///< for messages; may be empty
+  std::string product;            ///< "name/version" in Server and error pages; empty: our own
   std::string prefix;             ///< server prefix, ends with '/'
   uint32_t worker_processes = 1;  ///< "auto" is already a number
   uint32_t worker_connections = 512;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The texts of -v and -V. Tools read, by a slash and digits, which nginx's behaviour this is, the OpenSSL it is linked to, and the modules it has.
+import { nginxVersion } from "../conf/compile.js";
 import { complain } from "./report.js";
 import { version } from "./version.js";
-
-/** The nginx whose behaviour and configuration this server has; ngx.config.nginx_version says the same. */
-const nginxVersion = "1.29.2";
 
 /** nginx's modules that are mirrored, by the names of its configure script. */
 const present = ["http_realip_module", "http_gzip_static_module", "threads", "pcre-jit"];

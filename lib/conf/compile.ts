@@ -17,6 +17,9 @@ import { readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
 import { parseSize, parseText, parseTime } from "./words.js";
 
+/** The nginx whose behaviour and configuration this server has; ngx.config.nginx_version says the same. */
+export const nginxVersion = "1.29.2";
+
 /** What the command line says over the configuration. */
 export interface Overrides {
   port?: number;
@@ -88,6 +91,7 @@ export class Compiler {
     this.#listens = new Listens(problems);
     this.plan = {
       conf_file: options.confFile,
+      product: options.defaults === "nginx" ? `nginx/${nginxVersion}` : "",
       prefix: options.prefix.endsWith("/") ? options.prefix : `${options.prefix}/`,
       variables: [],
       user_variables: [],

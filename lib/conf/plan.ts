@@ -61,6 +61,7 @@ export interface Listen {
 export interface Plan {
   [member: string]: unknown;
   conf_file: string;
+  product: string;
   prefix: string;
   variables: string[];
   user_variables: number[];

@@ -202,15 +202,32 @@ void sock_connect_done(Sock *s, int32_t result) {
   sched_wake(&s->connector, result);
 }
 
+static void open_failed(Sock *s, const PeerAddress &to, const char *call, int err) {
+  if (!s->conf->lua_socket_log_errors) return;
+  bool is_bind = strcmp(call, "bind") == 0, is_unix = to.sa.sa_family == AF_UNIX;
+  char address[kAddressText];
+  size_t n = address_text(is_bind ? s->local : to, address);
+  if (is_bind)
+    while (n > 1 && address[--n] != ':') {
+    }
+  const LogContext *ctx;
+  const Log &log = log_of(s, &ctx);
+  LogLevelId level = is_bind || (is_unix && err == ENOENT) ? kLogCrit : kLogError;
+  if (is_bind)
+    log_write(log, level, err, ctx, "bind(%.*s) failed", static_cast<int>(n), address);
+  else if (is_unix)
+    log_write(log, level, err, ctx, "%s() to %.*s failed", call, static_cast<int>(n), address);
+  else
+    log_write(log, level, err, ctx, "%s() failed", call);
+}
+
 static int32_t open_to(Sock *s, const PeerAddress &to) {
   const char *call = "";
   const PeerAddress *local = s->local.len ? &s->local : nullptr;
   s->o = outgoing_open(&sock_worker().core->net, to, local, &sock_events, s, call);
   if (!s->o) {
     int err = errno;
-    char text[64];
-    snprintf(text, sizeof text, "%s() failed", call);
-    sock_log(s, err, text);
+    open_failed(s, to, call, err);
     return connect_failed(s, sock_errno(s, err));
   }
   if (!s->o->is_connecting) return connected(s);
@@ -263,7 +280,9 @@ int32_t sock_start_connect(Sock *s) {
 
 static void cancel_connect(Waiter *w) {
   Sock *s = reinterpret_cast<Sock *>(reinterpret_cast<char *>(w) - offsetof(Sock, connector));
-  if (s->is_queued) sock_debug(s, "lua tcp socket abort queueing, conn_op_ctx: %p, u: %p", static_cast<void *>(w), static_cast<void *>(s));
+  if (s->is_queued)
+    sock_debug(s, "lua tcp socket abort queueing, conn_op_ctx: %p, u: %p", static_cast<void *>(w),
+               static_cast<void *>(s));
   if (s->lookup.name) sock_debug(s, "lua tcp socket abort resolver");
   sock_drop(s);
 }
@@ -328,17 +347,18 @@ static void cancel_send(Waiter *w) {
   sock_drop(reinterpret_cast<Sock *>(reinterpret_cast<char *>(w) - offsetof(Sock, writer)));
 }
 
-/// What every call but connect asks first. False with the reason in err.
-static bool is_usable(Sock *s, const char *verb) {
-  if (sched_is_waiting(s->connector)) return s->abi.err = "socket busy connecting", false;
+/// What every call but connect asks first: MW_OK, or MW_ERROR with the reason in err, or MW_NO_REQUEST where the connection
+/// is another request's.
+static int32_t check(Sock *s, const char *verb) {
+  if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
   if (!s->o) {
     char text[160];
     snprintf(text, sizeof text, "attempt to %s on a closed socket: u:%p, c:%p, ft:%d eof:%d", verb,
              static_cast<void *>(s), nullptr, 0, 0);
     if (verb[0]) sock_log(s, 0, text);
-    return s->abi.err = "closed", false;
+    return sock_fail(s, "closed");
   }
-  return sock_is_owner(s) || (s->abi.err = "bad request", false);
+  return sock_is_owner(s) ? MW_OK : MW_NO_REQUEST;
 }
 
 }  // namespace mw
@@ -377,6 +397,7 @@ int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int3
   if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
+  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
   if (s->o) {
     sock_debug(s, "lua reuse socket upstream ctx");
     sock_debug(s, "lua tcp socket reconnect without shutting down");
@@ -387,6 +408,7 @@ int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int3
   s->port = port;
   s->pool_key.assign(pool, pool_len);
   choose_pool(s, pool_size, backlog);
+  if (s->conf->tcp_nodelay && port >= 0) sock_debug(s, "lua socket tcp_nodelay");
   sock_debug(s, "lua tcp socket connect timeout: %llu",
              static_cast<unsigned long long>(s->connect_ms ? s->connect_ms : s->conf->lua_socket_connect_timeout));
   SockPool *p = s->pool;
@@ -415,7 +437,7 @@ int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len) {
 extern "C" MW_EXPORT
 int32_t mw_sock_send(mw_sock_t *sock, const char *data, size_t len) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "send data")) return MW_ERROR;
+  if (int32_t rc = check(s, "send data")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   uint64_t ms = s->send_ms ? s->send_ms : s->conf->lua_socket_send_timeout;
   sock_debug(s, "lua tcp socket send timeout: %llu", static_cast<unsigned long long>(ms));
@@ -435,19 +457,27 @@ int32_t mw_sock_send(mw_sock_t *sock, const char *data, size_t len) {
 extern "C" MW_EXPORT
 int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "keep alive")) return MW_ERROR;
+  if (int32_t rc = check(s, "keep alive")) return rc;
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer) || !s->out.is_empty()) return sock_fail(s, "socket busy writing");
   if (s->is_read_closed) return sock_fail(s, "closed");
   if (s->buf_pos != s->buf_end) return sock_fail(s, "unread data in buffer");
-  if (s->o->may_read && !outgoing_is_clean(s->o)) return sock_fail(s, "connection in dubious state");
+  if (s->o->may_read) {  // whatever the peer has said, no later user of the connection would understand it
+    char byte;
+    ssize_t n = recv(s->o->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (n == 0) return sock_fail(s, "closed");
+    if (n > 0 || errno != EAGAIN) return sock_fail(s, "connection in dubious state");
+  }
   if (vm_current->abi->exiting) {
-    sock_debug(s, "lua tcp socket set keepalive while process exiting, closing connection %p", static_cast<void *>(s->o));
+    sock_debug(s, "lua tcp socket set keepalive while process exiting, closing connection %p",
+               static_cast<void *>(s->o));
     sock_drop(s);
     return MW_OK;
   }
-  if (!s->pool) s->pool = sock_pool_find(s->pool_key);
-  else --s->pool->connections;  // counted again below
+  if (!s->pool)
+    s->pool = sock_pool_find(s->pool_key);
+  else
+    --s->pool->connections;  // counted again below
   if (!s->pool) {
     uint32_t n = size > 0 ? static_cast<uint32_t>(size) : s->conf->lua_socket_pool_size;
     sock_debug(s, "lua tcp socket keepalive create connection pool for key \"%s\"", s->pool_key.c_str());
@@ -472,7 +502,7 @@ int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
 extern "C" MW_EXPORT
 int32_t mw_sock_close(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "")) return MW_ERROR;
+  if (int32_t rc = check(s, "")) return rc;
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   sock_debug(s, "lua close socket connection");
@@ -484,22 +514,22 @@ int32_t mw_sock_close(mw_sock_t *sock) {
 extern "C" MW_EXPORT
 int32_t mw_sock_shutdown(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "")) return MW_ERROR;
+  if (int32_t rc = check(s, "")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   if (shutdown(s->o->fd, SHUT_WR) < 0) return sock_fail(s, sock_errno(s, errno));
   return MW_OK;
 }
 
 static constexpr int kOptions[][2] = {{SOL_SOCKET, SO_KEEPALIVE},
-                                     {SOL_SOCKET, SO_REUSEADDR},
-                                     {IPPROTO_TCP, TCP_NODELAY},
-                                     {SOL_SOCKET, SO_SNDBUF},
-                                     {SOL_SOCKET, SO_RCVBUF}};
+                                      {SOL_SOCKET, SO_REUSEADDR},
+                                      {IPPROTO_TCP, TCP_NODELAY},
+                                      {SOL_SOCKET, SO_SNDBUF},
+                                      {SOL_SOCKET, SO_RCVBUF}};
 
 extern "C" MW_EXPORT
 int32_t mw_sock_set_option(mw_sock_t *sock, int32_t option, int32_t value) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "")) return MW_ERROR;
+  if (int32_t rc = check(s, "")) return rc;
   const int *o = kOptions[option];
   return setsockopt(s->o->fd, o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, sock_errno(s, errno))
                                                                     : static_cast<int32_t>(MW_OK);
@@ -508,7 +538,7 @@ int32_t mw_sock_set_option(mw_sock_t *sock, int32_t option, int32_t value) {
 extern "C" MW_EXPORT
 int32_t mw_sock_get_option(mw_sock_t *sock, int32_t option, int32_t *value) {
   Sock *s = sock_of(sock);
-  if (!is_usable(s, "")) return MW_ERROR;
+  if (int32_t rc = check(s, "")) return rc;
   const int *o = kOptions[option];
   socklen_t len = sizeof *value;
   return getsockopt(s->o->fd, o[0], o[1], value, &len) < 0 ? sock_fail(s, sock_errno(s, errno))

@@ -54,7 +54,7 @@ static Str buffered(const Sock *s) { return {s->buf + s->buf_pos, s->buf_end - s
 
 /// `size` bytes of the buffer are the result; `skip` more are dropped with them.
 static void give(Sock *s, size_t size, size_t skip) {
-  s->abi.data = s->buf + s->buf_pos;
+  s->abi.data = s->buf ? s->buf + s->buf_pos : "";
   s->abi.size = size;
   s->buf_pos += size + skip;
 }
@@ -74,7 +74,8 @@ static void give_line(Sock *s, size_t size) {
 
 static bool complete_line(Sock *s) {
   Str in = buffered(s);
-  const void *lf = in.size() > s->op.scanned ? memchr(in.data() + s->op.scanned, '\n', in.size() - s->op.scanned) : nullptr;
+  const void *lf =
+      in.size() > s->op.scanned ? memchr(in.data() + s->op.scanned, '\n', in.size() - s->op.scanned) : nullptr;
   if (!lf) {
     s->op.scanned = in.size();
     return false;
@@ -197,8 +198,6 @@ static void cancel_read(Waiter *w) {
 }
 
 static int32_t start_read(Sock *s) {
-  s->abi.data = "";
-  s->abi.size = 0;
   if (complete(s)) return s->op.kind = 0, MW_OK;
   int32_t rc = s->is_read_closed ? end_of_stream(s) : pull(s);
   if (rc != MW_AGAIN) {
@@ -214,11 +213,10 @@ static int32_t start_read(Sock *s) {
 
 /// The checks before any read. False with the reason in read_err.
 static bool may_read(Sock *s) {
-  s->abi.data = "";
+  s->abi.data = nullptr;
   s->abi.size = 0;
   if (s->op.kind) return s->abi.read_err = "socket busy reading", false;
   if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
-  if (s->o && !sock_is_owner(s)) return s->abi.read_err = "bad request", false;
   bool is_over = !s->o || (s->is_read_closed && s->buf_pos == s->buf_end);
   if (!is_over) return true;
   char text[160];
@@ -236,6 +234,7 @@ using namespace mw;
 extern "C" MW_EXPORT
 int32_t mw_sock_receive(mw_sock_t *sock, int32_t kind, int64_t n) {
   Sock *s = sock_of(sock);
+  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   s->op = {};
   s->op.kind = kind;
@@ -247,6 +246,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_receive_until(mw_sock_t *sock, const char *pattern, size_t len, int32_t inclusive, int64_t n,
                               int32_t *found) {
   Sock *s = sock_of(sock);
+  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   *found = 0;
   s->op = {};

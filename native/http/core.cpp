@@ -9,6 +9,22 @@
 
 namespace mw {
 
+static constexpr char kProduct[] = "moonwire/0.1.0";
+
+Str core_product(const HttpCore *core, bool has_version) {
+  Str product = core->p && !core->p->product.empty() ? Str(core->p->product) : Str(kProduct);
+  return has_version ? product : product.substr(0, product.find('/'));
+}
+
+/// "Server: ...\r\nDate: ...\r\n"; returns its length.
+template <size_t N>
+static uint32_t put_server_date(const HttpCore *core, bool has_version, char (&to)[N]) {
+  Str product = core_product(core, has_version);
+  return static_cast<uint32_t>(snprintf(to, N, "Server: %.*s\r\nDate: %s\r\n",
+                                        static_cast<int>(std::min<size_t>(product.size(), 32)), product.data(),
+                                        core->date));
+}
+
 void core_tick(HttpCore *core) {
   core->abi->now_ms = core->loop->wall_ms();
   core->abi->mono_ms = static_cast<int64_t>(core->loop->now_ms());
@@ -17,10 +33,8 @@ void core_tick(HttpCore *core) {
   core->second = second;
   http_time_format(second, core->date);
   core->date[HTTP_TIME_SIZE] = 0;
-  core->server_date_size = static_cast<uint32_t>(
-      snprintf(core->server_date, sizeof core->server_date, "Server: %s\r\nDate: %s\r\n", kServerToken, core->date));
-  core->server_date_short_size = static_cast<uint32_t>(snprintf(core->server_date_short, sizeof core->server_date_short,
-                                                                "Server: moonwire\r\nDate: %s\r\n", core->date));
+  core->server_date_size = put_server_date(core, true, core->server_date);
+  core->server_date_short_size = put_server_date(core, false, core->server_date_short);
   time_t now = static_cast<time_t>(second);
   tm local;
   localtime_r(&now, &local);

@@ -65,7 +65,7 @@ void core_tick(HttpCore *core);
 /// The worker ends now: closes every connection and frees every request. Before the VM goes.
 void core_shutdown(HttpCore *core);
 
-/// The product token of the Server header and error pages.
-extern const char kServerToken[];
+/// The product token of the Server header and error pages: "moonwire/1.2.3", or the name alone.
+Str core_product(const HttpCore *core, bool has_version);
 
 }  // namespace mw

@@ -119,7 +119,7 @@ static void built_in_page(Request *r, int32_t status) {
   int n = status == 494
               ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
               : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
-  Str token = r->conf->server_tokens ? Str(kServerToken) : Str("moonwire");
+  Str token = core_product(r->core, r->conf->server_tokens);
   char page[512];
   n = snprintf(page, sizeof page,
                "<html>\r\n<head><title>%.*s</title></head>\r\n<body>\r\n<center><h1>%.*s</h1></center>\r\n"

@@ -107,7 +107,7 @@ static void put_server_date(Writer &w, const Request *r) {
   }
   if (!r->resp.has_server) {
     w.put("Server: ");
-    w.put(r->conf->server_tokens ? Str(kServerToken) : Str("moonwire"));
+    w.put(core_product(r->core, r->conf->server_tokens));
     w.put("\r\n");
   }
   if (!r->resp.has_date) {

@@ -15,7 +15,6 @@
 namespace mw {
 
 thread_local const LuaHook *lua_hook = nullptr;
-const char kServerToken[] = "moonwire/0.1.0";
 
 const Log &Request::log() const {
   if (!conf || conf->error_logs.empty()) return *core->log;

@@ -11,8 +11,8 @@
 
 namespace mw {
 
-static constexpr size_t kMaxNames = 10000;          ///< kept; beyond it those that are no longer valid go
-static constexpr uint64_t kFailureValidMs = 1000;   ///< how long a name stays not found
+static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
+static constexpr uint64_t kFailureValidMs = 1000;  ///< how long a name stays not found
 static constexpr uint32_t kMaxTtl = 86400;
 
 static const char *error_text(int status) {
@@ -51,7 +51,8 @@ bool Resolver::open() {
   char lookups_dns[] = "b", lookups_all[] = "fb";
   options.sock_state_cb = on_socket;
   options.sock_state_cb_data = this;
-  options.lookups = conf_.servers.empty() ? lookups_all : lookups_dns;  // as nginx: name servers alone, where there are some
+  options.lookups =
+      conf_.servers.empty() ? lookups_all : lookups_dns;  // as nginx: name servers alone, where there are some
   options.timeout = 2000;
   options.tries = 3;
   int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
@@ -76,7 +77,8 @@ const std::vector<PeerAddress> *Resolver::find(Str host, Lookup *l, uint64_t tim
   for (char &c : key) c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
   if (names_.size() >= kMaxNames)
     std::erase_if(names_, [this](const auto &item) {
-      return !item.second->waiting && !item.second->is_asked && !item.second->task.is_queued && item.second->valid_until <= loop_->now_ms();
+      return !item.second->waiting && !item.second->is_asked && !item.second->task.is_queued &&
+             item.second->valid_until <= loop_->now_ms();
     });
   std::unique_ptr<Name> &slot = names_[key];
   if (!slot) {

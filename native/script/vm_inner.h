@@ -80,8 +80,8 @@ struct Run {
   void *done_arg = nullptr;
   std::shared_ptr<const TimerOrigin> origin;  ///< of a timer's run; null when no request made it
   LogContext log_ctx;                         ///< of a timer's run
-  void *sockets = nullptr;          ///< cosockets that end with a run without request, see abi/sock.h
-  void (*on_end)(Run *) = nullptr;  ///< closes them
+  void *sockets = nullptr;                    ///< cosockets that end with a run without request, see abi/sock.h
+  void (*on_end)(Run *) = nullptr;            ///< closes them
   RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 

@@ -93,6 +93,10 @@ Value location_conf() {
                    {"gzip_http_minor", number(1)},
                    {"gzip_types", list({})},
                    {"error_pages", list({})},
+                   {"resolver", table({{"servers", list({text("127.0.0.1:53")})},
+                                       {"valid", number(5)},
+                                       {"ipv4", flag(true)},
+                                       {"ipv6", flag(false)}})},
                    {"access_logs", list({})},
                    {"error_logs", list({})},
                    {"client_body_temp_path", text("/tmp")}});
@@ -125,12 +129,26 @@ Value location_conf() {
                            "lua_check_client_abort",
                            "lua_transform_underscores"})
     v.pairs.emplace_back(text(name), flag(true));
-  for (const char *name :
-       {"client_max_body_size", "client_body_buffer_size", "client_body_timeout", "client_body_min_rate",
-        "send_timeout", "keepalive_timeout", "keepalive_header_timeout", "keepalive_requests", "lingering_time",
-        "lingering_timeout", "lingering_close", "postpone_output", "if_modified_since", "lua_socket_connect_timeout",
-        "lua_socket_send_timeout", "lua_socket_read_timeout", "lua_socket_keepalive_timeout", "lua_socket_buffer_size",
-        "lua_socket_pool_size", "resolver_timeout"})
+  for (const char *name : {"client_max_body_size",
+                           "client_body_buffer_size",
+                           "client_body_timeout",
+                           "client_body_min_rate",
+                           "send_timeout",
+                           "keepalive_timeout",
+                           "keepalive_header_timeout",
+                           "keepalive_requests",
+                           "lingering_time",
+                           "lingering_timeout",
+                           "lingering_close",
+                           "postpone_output",
+                           "if_modified_since",
+                           "lua_socket_connect_timeout",
+                           "lua_socket_send_timeout",
+                           "lua_socket_read_timeout",
+                           "lua_socket_keepalive_timeout",
+                           "lua_socket_buffer_size",
+                           "lua_socket_pool_size",
+                           "resolver_timeout"})
     v.pairs.emplace_back(text(name), number(2));
   return v;
 }
@@ -167,6 +185,7 @@ Value whole_plan() {
                         {"tcp_nodelay", flag(true)},
                         {"pos", pos()}});
   Value plan = table({{"conf_file", text("nginx.conf")},
+                      {"product", text("")},
                       {"prefix", text("/srv/")},
                       {"variables", list({text("uri")})},
                       {"user_variables", list({})},

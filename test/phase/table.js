@@ -382,6 +382,21 @@ export const groups = {
       beyond: ["init_worker", "log", "exit_worker"],
     },
   ],
+  Sockets: [
+    {
+      name: "ngx.socket.tcp",
+      call: `local s = ngx.socket.tcp() s:settimeouts(1000, 1000, 1000)
+             local ok, err = s:connect("localhost", 1) assert(not ok and err == "connection refused", err)`,
+      beyond: everywhere,
+      note: "`connect`, `send`, `receive`, `receiveany`, `receiveuntil`, `setkeepalive`, `getreusedtimes`, `settimeout`, `settimeouts`, `setoption`, `getoption`, `bind`, `getfd`, `shutdown`, `close`; no TLS yet; waits in every phase; `ngx.socket.stream` is the same",
+    },
+    {
+      name: "ngx.socket.connect",
+      call: `local s, err = ngx.socket.connect("localhost", 1) assert(not s and err == "connection refused", err)`,
+      beyond: everywhere,
+      note: "`ngx.socket.tcp` and `connect` in one",
+    },
+  ],
   "A client that goes": [
     {
       name: "ngx.on_abort",
@@ -529,7 +544,7 @@ export const groups = {
 /** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
   Sockets: {
-    fields: ["ngx.socket.tcp", "ngx.socket.udp", "ngx.socket.stream", "ngx.socket.connect", "ngx.req.socket"],
+    fields: ["ngx.socket.udp", "ngx.req.socket"],
   },
   "Set-misc of other modules": { fields: ["ndk.set_var"] },
   TLS: {

@@ -8,7 +8,8 @@ local C, W, await = abi.C, abi.W, abi.await
 local ffi_gc, ffi_new, ffi_string = ffi.gc, ffi.new, ffi.string
 local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
 local setmetatable, concat, sub, find = setmetatable, table.concat, string.sub, string.find
-local OK, AGAIN = C.MW_OK, C.MW_AGAIN
+local OK, AGAIN, OTHERS = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST
+local getinfo = debug.getinfo
 local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW_SOCK_ANY
 
 local tcp = {}
@@ -32,12 +33,23 @@ local function handle(self, method)
   return s
 end
 
+--- Throws, of an argument of the method that called this, in the words of Lua's own argument errors.
+local function bad_argument(index, text)
+  local info = getinfo(2, "n")
+  if info.namewhat ~= "method" then
+    index = index + 1
+  end
+  error("bad argument #" .. index .. " to '" .. (info.name or "?") .. "' (" .. text .. ")", 3)
+end
+
 local function finish(s, rc)
   if rc == AGAIN then
     rc = await()
   end
   if rc == OK then
     return 1
+  elseif rc == OTHERS then
+    error("bad request", 3)
   end
   return nil, ffi_string(s.err)
 end
@@ -76,7 +88,7 @@ function tcp:connect(host, ...)
   else
     local number = tonumber(port)
     if not number then
-      error("bad argument #2 to 'connect' (number expected, got " .. type(port) .. ")", 2)
+      return nil, "missing the port number"
     end
     port = floor(number)
     if port < 0 or port > 65535 then
@@ -110,29 +122,32 @@ end
 
 -- send ----------------------------------------------------------------------------------------------------------------
 
-local function flatten(parts, n, value)
-  local kind = type(value)
-  if kind == "string" then
-    parts[n + 1] = value
-    return n + 1
-  elseif kind == "number" or kind == "boolean" or kind == "nil" then
-    parts[n + 1] = tostring(value)
-    return n + 1
-  elseif kind == "table" then
-    for key in pairs(value) do
-      if type(key) ~= "number" or key <= 0 then
-        error("bad argument #1 to 'send' (non-array table found)", 4)
-      end
+-- Appends the texts of an array to parts[n + 1 ...]; returns the new n, or nil and the complaint.
+local function flatten(parts, n, array)
+  local most = 0
+  for key in pairs(array) do
+    if type(key) ~= "number" or key <= 0 then
+      return nil, "non-array table found"
     end
-    for i = 1, #value do
-      n = flatten(parts, n, value[i])
-    end
-    return n
+    most = key > most and key or most
   end
-  error(
-    "bad argument #1 to 'send' (string, number, boolean, nil, or array table expected, got " .. kind .. ")",
-    4
-  )
+  for i = 1, most do
+    local value = array[i]
+    local kind = type(value)
+    if kind == "table" then
+      local err
+      n, err = flatten(parts, n, value)
+      if not n then
+        return nil, err
+      end
+    elseif kind == "string" or kind == "number" then
+      n = n + 1
+      parts[n] = value
+    else
+      return nil, "bad data type " .. kind .. " found"
+    end
+  end
+  return n
 end
 
 --- Sends a string, a number, or an array of such, nested as it may be; returns once the kernel has all of it.
@@ -142,9 +157,18 @@ function tcp:send(...)
   check_count("ngx.socket send", count, 2, 2, "2")
   local s = handle(self, "send")
   local data = ...
-  if type(data) ~= "string" then
+  local kind = type(data)
+  if kind == "table" then
     local parts = {}
-    data = concat(parts, "", 1, flatten(parts, 0, data))
+    local n, err = flatten(parts, 0, data)
+    if not n then
+      bad_argument(1, err)
+    end
+    data = concat(parts, "", 1, n)
+  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+    data = tostring(data)
+  elseif kind ~= "string" then
+    bad_argument(1, "string, number, boolean, nil, or array table expected, got " .. kind)
   end
   local rc = C.mw_sock_send(s, data, #data)
   if rc == AGAIN then
@@ -152,6 +176,8 @@ function tcp:send(...)
   end
   if rc == OK then
     return #data
+  elseif rc == OTHERS then
+    error("bad request", 2)
   end
   return nil, ffi_string(s.err)
 end
@@ -164,6 +190,11 @@ local function received(s, rc)
   end
   if rc == OK then
     return ffi_string(s.data, s.size)
+  elseif rc == OTHERS then
+    error("bad request", 3)
+  end
+  if s.data == nil then
+    return nil, ffi_string(s.read_err)
   end
   return nil, ffi_string(s.read_err), ffi_string(s.data, s.size)
 end
@@ -198,17 +229,19 @@ function tcp:receive(...)
 end
 
 --- Reads whatever is there, at most `max` bytes; waits when nothing is.
-function tcp:receiveany(max)
-  local s = handle(self, "receiveany")
-  max = tonumber(max)
-  if not max then
-    error("bad argument #1 to 'receiveany' (bad max argument)", 2)
+function tcp:receiveany(...)
+  local count = select("#", ...) + 1
+  if count ~= 2 then
+    error("expecting 2 arguments (including the object), but got " .. count, 2)
   end
-  if max < 1 then
-    error("bad argument #1 to 'receiveany' (bad max argument)", 2)
+  local s = handle(self, "receiveany")
+  local max = tonumber((...))
+  if not max or max < 1 then
+    bad_argument(1, "bad max argument")
   end
   max = floor(max)
   abi.debug("lua tcp socket calling receiveany() method to read at most %d bytes", max)
+  abi.debug "lua tcp socket read any"
   return received(s, C.mw_sock_receive(s, ANY, max))
 end
 
@@ -230,7 +263,7 @@ function tcp:receiveuntil(pattern, opts)
     end
     is_inclusive = opts.inclusive
     if is_inclusive ~= nil and type(is_inclusive) ~= "boolean" then
-      error('bad argument #2 to \'receiveuntil\' (bad "inclusive" option value type: ' .. type(is_inclusive) .. ")", 2)
+      error("bad argument #2 to 'receiveuntil' (bad \"inclusive\" option value type: " .. type(is_inclusive) .. ")", 2)
     end
   end
   local found = ffi_new "int32_t[1]"
@@ -265,7 +298,7 @@ end
 
 local function milliseconds(value)
   local ms = tonumber(value)
-  if not ms or ms < 0 then
+  if not ms or ms < 0 or ms > 2147483647 then
     error("bad timeout value", 3)
   end
   return floor(ms)
@@ -301,8 +334,16 @@ function tcp:setkeepalive(...)
   local timeout, size = ...
   local s = handle(self, "setkeepalive")
   local ms = timeout == nil and -1 or milliseconds(timeout)
-  size = size == nil and -1 or floor(tonumber(size) or 0)
-  return finish(s, C.mw_sock_keepalive(s, ms, size))
+  if size ~= nil then
+    local number = tonumber(size)
+    if not number then
+      bad_argument(2, "number expected, got " .. type(size))
+    elseif number < 1 then
+      bad_argument(2, 'bad "pool_size" option value: ' .. number)
+    end
+    size = floor(number)
+  end
+  return finish(s, C.mw_sock_keepalive(s, ms, size or -1))
 end
 
 --- How often the connection was used before this connect: 0 for a new one.
@@ -341,10 +382,10 @@ local OPTIONS = { keepalive = 0, reuseaddr = 1, ["tcp-nodelay"] = 2, sndbuf = 3,
 
 function tcp:setoption(name, value)
   if name == nil then
-    return nil, "missing the \"option\" argument"
+    return nil, 'missing the "option" argument'
   end
   if value == nil then
-    return nil, "missing the \"value\" argument"
+    return nil, 'missing the "value" argument'
   end
   local option = OPTIONS[name]
   if not option then
@@ -363,7 +404,7 @@ end
 
 function tcp:getoption(name)
   if name == nil then
-    return nil, "missing the \"option\" argument"
+    return nil, 'missing the "option" argument'
   end
   local option = OPTIONS[name]
   if not option then
