@@ -116,13 +116,20 @@ static void close_all(Sock **list) {
 static void on_run_end(Run *run) { close_all(reinterpret_cast<Sock **>(&run->sockets)); }
 static void on_request_end(void *r) { close_all(reinterpret_cast<Sock **>(&static_cast<Request *>(r)->sockets)); }
 
+/// What holds for code without a request: what the configuration's first server says, the defaults in a bare VM.
+static const LocationConf &requestless_conf() {
+  static const LocationConf defaults{};
+  const std::vector<ServerConf> &servers = vm_current->core->p->servers;
+  return servers.empty() ? defaults : servers.front().conf;
+}
+
 /// The request of the running code, or its run, becomes the owner.
 static void join_owner(Sock *s) {
   leave_owner(s);
   Run *run = vm_current->current->run;
   s->r = run->r;
   s->run = run->r ? nullptr : run;
-  s->conf = run->r ? run->r->conf : &vm_current->core->p->servers.front().conf;
+  s->conf = run->r ? run->r->conf : &requestless_conf();
   s->owner = reinterpret_cast<Sock **>(run->r ? &run->r->sockets : &run->sockets);
   if (!*s->owner) {
     if (run->r)

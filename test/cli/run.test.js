@@ -66,3 +66,9 @@ for (const [code, status] of [
     t.is(r.stdout, "before");
     t.is(r.code, status);
   });
+
+test("cosockets, with the defaults where no configuration says anything", async (t) => {
+  const r = await run(t, `local s = ngx.socket.tcp() print(s:connect("localhost", 1)) print(s:send("x"))`);
+  t.is(r.stdout, "nil\tconnection refused\nnil\tclosed\n");
+  t.is(r.code, 0);
+});
