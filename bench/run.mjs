@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { withBackend } from "./lib/backend.mjs";
 import { verify } from "./lib/client.mjs";
 import { Stage, chooseContenders, contenderOptions, defaultMoonwire, root } from "./lib/contenders.mjs";
 import { runLoad } from "./lib/load.mjs";
@@ -81,8 +82,9 @@ async function startAll(stage, scenario) {
   return ready;
 }
 
-async function measure(scenario) {
+async function measure(given) {
   const stage = new Stage(options);
+  const { scenario, close } = await withBackend(given, loadCore);
   try {
     const ready = await startAll(stage, scenario);
     const results = Object.fromEntries(ready.map((c) => [c.name, []]));
@@ -95,6 +97,7 @@ async function measure(scenario) {
     return { figures, ratios: ratios(figures), rounds: results };
   } finally {
     await stage.close();
+    close();
   }
 }
 
