@@ -197,14 +197,14 @@ static bool parse_method(Scan &s, ParseResult &result) {
   return true;
 }
 
-/// The line's end right behind the target: HTTP/0.9's Simple-Request (RFC 1945 section 5), a whole head. GET alone has it,
-/// and nothing comes behind it: fields would mean a client that believes it speaks a later version.
+/// The line's end right behind the target: HTTP/0.9's Simple-Request (RFC 1945 section 5), a whole head. GET alone has it. Its
+/// connection ends with the answer, so that nothing behind it can be taken for a request.
 static bool parse_simple_request(Scan &s, ParseResult &result) {
   if (s.head.method_id != kMethodGet || s.head.target.empty()) return refuse(result, 400, kBadRequest);
   Str line(s.line, static_cast<size_t>(s.p - s.line));
   LineEnd le = take_line_end(s.p, s.e);
   if (le == kNeedMore) return result = more(), false;
-  if (le == kBareCr || s.p != s.e) return refuse(result, 400, kBadRequest);
+  if (le == kBareCr) return refuse(result, 400, kBadRequest);
   s.head.request_line = line;
   s.head.is_simple = true;
   return true;

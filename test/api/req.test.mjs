@@ -122,6 +122,7 @@ test("an HTTP/0.9 request: no header either way", async (t) => {
       ngx.say(ngx.req.http_version(), ngx.var.server_protocol, ngx.status, ngx.req.get_headers()["X-Foo"]) } }`,
   });
   t.is((await s.raw("GET /t\r\n")).toString(), "0.9HTTP/0.99nil\n");
+  t.is((await s.raw("GET /t\r\nGET /t HTTP/1.1\r\nHost: a\r\n\r\n")).toString(), "0.9HTTP/0.99nil\n");
 });
 
 apiCase("set_header of Host moves $host", {

@@ -39,7 +39,6 @@ const refused = {
   "HTTP/1.": [400, `GET / HTTP/1.\r\n${H}\r\n`],
   "http/1.1": [400, `GET / http/1.1\r\n${H}\r\n`],
   "HTTP/2.0": [505, `GET / HTTP/2.0\r\n${H}\r\n`],
-  "HTTP/0.9 with fields behind it": [400, `GET /\r\n${H}\r\n`],
   "HTTP/0.9 of another method": [400, "POST /\r\n"],
   "a method with a small letter, at once": [400, "Ge"],
   "a target of none of the four forms, at once": [400, "GET x "],
