@@ -355,6 +355,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(log_subrequest);
   MEMBER(etag);
   MEMBER(if_modified_since);
+  MEMBER(max_ranges);
   MEMBER(absolute_redirect);
   MEMBER(port_in_redirect);
   MEMBER(server_name_in_redirect);

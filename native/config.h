@@ -339,6 +339,7 @@ struct LocationConf {
   bool log_subrequest = false;
   bool etag = true;
   uint8_t if_modified_since = 1;  ///< 0 off, 1 exact, 2 before
+  uint64_t max_ranges = 999999999;
   bool absolute_redirect = true;
   bool port_in_redirect = true;
   bool server_name_in_redirect = false;

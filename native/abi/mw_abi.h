@@ -312,6 +312,10 @@ void mw_config_prefix(mw_str *out);
 /* ---- resp: native/abi/resp.cpp ---- */
 int32_t mw_resp_status(mw_req_t *r);
 int32_t mw_resp_set_status(mw_req_t *r, int32_t status);
+/* The text behind the status that was set last: "531 REASON". */
+int32_t mw_resp_set_reason(mw_req_t *r, const char *reason, size_t len);
+/* Conditional request headers (If-*) do not count for this response. */
+void mw_resp_bypass_conditions(mw_req_t *r);
 /* Adds output, with a newline when `newline`. MW_OK, MW_AGAIN (parked), MW_DONE (after eof), MW_CLOSED (client gone). */
 int32_t mw_resp_print(mw_req_t *r, const char *data, size_t len, int32_t newline);
 /* Sends what there is; with `wait` parks until the socket took it. */

@@ -159,6 +159,21 @@ int32_t mw_resp_set_status(mw_req_t *req, int32_t status) {
   return MW_OK;
 }
 
+extern "C" MW_EXPORT
+int32_t mw_resp_set_reason(mw_req_t *req, const char *reason, size_t len) {
+  Request *r = of(req);
+  if (r->abi.header_sent && r->out.header_state != kHeaderFiltering) return MW_HEADER_SENT;
+  Str text = header_value_copy(r->arena, {reason, len});
+  char *line = static_cast<char *>(r->arena.alloc(text.size() + 16));
+  int n = snprintf(line, 16, "%d ", r->abi.status);
+  memcpy(line + n, text.data(), text.size());
+  r->resp.status_line = {line, static_cast<size_t>(n) + text.size()};
+  return MW_OK;
+}
+
+extern "C" MW_EXPORT
+void mw_resp_bypass_conditions(mw_req_t *req) { of(req)->resp.bypasses_conditions = true; }
+
 /// The name with '-' for '_', unless lua_transform_underscores_in_response_headers is off.
 static Str field_name(Request *r, Str name) {
   if (!r->conf->lua_transform_underscores || name.find('_') == Str::npos) return name;

@@ -43,7 +43,8 @@ struct HttpCore {
   Request *requests = nullptr;  ///< all live main requests, for the end of the worker
   uint64_t requests_total = 0;
   uint64_t requests_active = 0;
-  bool is_draining = false;  ///< no keep-alive any more
+  uint64_t range_boundary = 0;  ///< the latest boundary of a multipart/byteranges body
+  bool is_draining = false;     ///< no keep-alive any more
   bool is_quitting = false;
   // Text of the current second, refreshed by core_tick().
   int64_t second = -1;

@@ -171,7 +171,7 @@ void header_write(Request *r, int64_t length) {
     w.number(static_cast<uint64_t>(length));
     w.put("\r\n");
   }
-  if (resp.last_modified >= 0) {
+  if (resp.last_modified >= 0 && (status == 200 || status == 206 || status == 304)) {
     w.put("Last-Modified: ");
     http_time_format(resp.last_modified, w.at);
     w.at += HTTP_TIME_SIZE;

@@ -10,6 +10,8 @@
 #include "http/body.h"
 #include "http/filter.h"
 #include "http/lua_hook.h"
+#include "http/modules/not_modified.h"
+#include "http/modules/range.h"
 #include "http/phase.h"
 #include "http/subrequest.h"
 
@@ -31,6 +33,21 @@ bool output_header_is_direct(const Request *r) {
 
 // --- header ----------------------------------------------------------------------------------------------------------
 
+static void header_refused(Request *r, Rc rc);
+
+/// The parts of the content that the client asked for. None of them there: a 416 that names the content's size.
+static void header_ranges(Request *r) {
+  int64_t size = r->resp.content_length;
+  int32_t status = range_filter(r);
+  if (status == 0) return;
+  ArenaVec<RespHeader> headers = r->resp.headers;
+  header_refused(r, status);
+  if (r->out.refused) return;
+  r->resp.headers = headers;  // what the other filters have added stays
+  response_clear_header(r, "ETag");
+  response_set_header(r, "Content-Range", range_unsatisfied(r, size));
+}
+
 /// The filters after Lua's: add_header, and what the status says of a body.
 static void header_through(Request *r) {
   r->out.header_state = kHeaderThrough;
@@ -39,6 +56,7 @@ static void header_through(Request *r) {
   if (r->out.sink != Sink::memory) http_add_headers(r);  // nor do they show in nginx's captures
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
   if (r->conf->filters) filter_header(r);
+  if (r->resp.allow_ranges) header_ranges(r);
 }
 
 /// The Lua header filter answered with a status (ngx.exit) or an error. A status replaces the response; an error breaks it.
@@ -79,9 +97,10 @@ static Rc header_start(Request *r) {
   response_default_type(r);
   r->abi.header_sent = 1;
   r->out.sent_mark = r->conn->bytes_sent + r->conn->out.bytes();
+  r->out.header_state = kHeaderFiltering;
+  if (int32_t refusal = not_modified_filter(r)) header_refused(r, refusal);
   int32_t script = filter_script(r, LuaPhase::header_filter);
-  if (script >= 0 && lua_hook) {
-    r->out.header_state = kHeaderFiltering;
+  if (script >= 0 && lua_hook && !r->out.refused) {
     Rc rc = lua_hook->run(r, LuaPhase::header_filter, script);
     if (rc == kAgain) return kAgain;
     if (!is_pass(rc)) header_refused(r, rc);
@@ -202,6 +221,7 @@ void output_flush(Request *r, bool send) {
 
 void output_append(Request *r, Str data) {
   if (r->out.header_state == kHeaderUntouched) header_start(r);
+  if (r->out.is_last_queued) return;  // a filter has answered in the handler's place
   r->out.body.append(r->core->net.blocks, data);
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
 }
@@ -212,6 +232,7 @@ char *output_reserve(Request *r, size_t n) {
 }
 
 void output_advance(Request *r, size_t n) {
+  if (r->out.is_last_queued) return;
   r->out.body.advance(n);
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
 }

@@ -55,6 +55,8 @@ struct Response {
   bool has_server = false;            ///< a header named Server / Date / Connection is in `headers`
   bool has_date = false;
   bool has_connection = false;
+  bool allow_ranges = false;         ///< the handler can hand out parts of its content (Output::ranges)
+  bool bypasses_conditions = false;  ///< If-* request headers do not count (ngx.resp.bypass_if_checks)
 };
 
 /// A piece of output on its way through the body filters.
@@ -86,6 +88,8 @@ struct OutWaiter {
   bool until_sent = false;
 };
 
+struct RangeParts;
+
 struct Output {
   Chain body;   ///< past the filters, not framed yet
   Chain ready;  ///< of a root that inline subrequests write for: what goes before `body`
@@ -99,11 +103,12 @@ struct Output {
   bool is_chunked = false;
   bool is_last_queued = false;  ///< no more output may come
   bool is_last_framed = false;
-  bool has_echo_before = false;   ///< echo_before_body is still to be put out
-  bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
-  bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
-  uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
-  void *gzip = nullptr;           ///< of the gzip filter: its stream
+  bool has_echo_before = false;        ///< echo_before_body is still to be put out
+  bool is_diverted = false;            ///< does not go to the connection directly: see subrequest_pass()
+  bool is_last_diverted = false;       ///< a main request's end, behind its subrequests
+  uint32_t filters = 0;                ///< FilterBit: body filters that this response goes through
+  void *gzip = nullptr;                ///< of the gzip filter: its stream
+  const RangeParts *ranges = nullptr;  ///< of a 206: what the handler sends of its content
   Sink sink = Sink::connection;
   int32_t refused = 0;       ///< the header filter's status that an error_page answers, once the handler has ended
   bool is_cut = false;       ///< see output_cut()

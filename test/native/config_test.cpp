@@ -142,6 +142,7 @@ Value location_conf() {
                            "lingering_close",
                            "postpone_output",
                            "if_modified_since",
+                           "max_ranges",
                            "lua_socket_connect_timeout",
                            "lua_socket_send_timeout",
                            "lua_socket_read_timeout",

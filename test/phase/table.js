@@ -468,7 +468,19 @@ export const groups = {
       call: `local add = require("ngx.resp").add_header add("X-C", "1") add("X-C", 2)
              assert(phase == "log" or phase == "body_filter" or #ngx.header["X-C"] == 2)`,
       where: "request",
-      note: 'of `require "ngx.resp"`; `set_status` and `bypass_if_checks` come later',
+      note: 'of `require "ngx.resp"`',
+    },
+    {
+      name: "ngx.resp.set_status",
+      call: `require("ngx.resp").set_status(200, "Fine") assert(ngx.status == 200)`,
+      where: "request",
+      note: 'of `require "ngx.resp"`',
+    },
+    {
+      name: "ngx.resp.bypass_if_checks",
+      call: `require("ngx.resp").bypass_if_checks()`,
+      where: "request",
+      note: 'of `require "ngx.resp"`: If-Match and the others do not count for this response',
     },
     {
       name: "ngx.base64.encode_base64url",

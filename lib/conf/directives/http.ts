@@ -138,6 +138,13 @@ export const http = {
     default: "exact",
     about: "how If-Modified-Since is compared with a file's time",
   },
+  max_ranges: {
+    module,
+    in: everywhere,
+    kind: "number",
+    default: "999999999",
+    about: "most ranges of one request; with more it gets the whole file, with 0 always",
+  },
   log_not_found: { module, in: everywhere, kind: "flag", default: "on", about: "missing files go to the error log" },
   log_subrequest: { module, in: everywhere, kind: "flag", default: "off", about: "subrequests go to the access log" },
   absolute_redirect: { module, in: everywhere, kind: "flag", default: "on", about: "redirects carry scheme and host" },

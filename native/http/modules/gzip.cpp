@@ -92,6 +92,7 @@ void gzip_filter_header(Request *r) {
     r->out.filters |= kFilterGzip;
   }
   r->resp.content_length = -1;
+  r->resp.allow_ranges = false;
   response_clear_header(r, "Accept-Ranges");
   weaken_etag(r);
   response_add_header(r, "Content-Encoding", "gzip");

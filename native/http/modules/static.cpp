@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/http_time.h"
+#include "http/modules/range.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/variable.h"
@@ -58,32 +59,52 @@ static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
   return fd;
 }
 
-/// If-None-Match and If-Modified-Since say that the client has it already; where both are there, as in nginx both must.
-static bool is_not_modified(const Request *r, Str etag, time_t mtime) {
-  Str match = request_header(r, "if-none-match"), since = request_header(r, "if-modified-since");
-  bool matches = match == "*" || (r->conf->etag && match.data() && match.find(etag) != Str::npos);
-  if (match.data() && !matches) return false;
-  if (!since.data()) return matches;
-  if (r->conf->if_modified_since == 0) return false;
-  int64_t when;
-  if (!http_time_parse(since, when)) return false;
-  return r->conf->if_modified_since == 1 ? when == mtime : when >= mtime;
-}
-
-/// Hands the file out: as a file range, or through memory where a Lua body filter looks at it.
-static void send_file(Request *r, int fd, uint64_t size) {
-  if (output_is_direct(r)) {
-    output_append_file(r, fd, 0, size);
-    return;
-  }
+/// Hands bytes [start, end) of the file out, as a file range or through memory where a Lua filter looks at it. Takes the
+/// descriptor.
+static void send_part(Request *r, int fd, uint64_t start, uint64_t end) {
+  if (output_is_direct(r)) return output_append_file(r, fd, start, end);
   char buf[kReadChunk];
-  for (uint64_t at = 0; at < size;) {
-    ssize_t n = pread(fd, buf, sizeof buf, static_cast<off_t>(at));
+  while (start < end) {
+    size_t want = end - start < sizeof buf ? static_cast<size_t>(end - start) : sizeof buf;
+    ssize_t n = pread(fd, buf, want, static_cast<off_t>(start));
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
     output_queue(r, {buf, static_cast<size_t>(n)}, false, false);
-    at += static_cast<uint64_t>(n);
+    start += static_cast<uint64_t>(n);
   }
+  close(fd);
+}
+
+static void send_text(Request *r, Str text) {
+  if (text.empty()) return;
+  if (output_is_direct(r))
+    output_append(r, text);
+  else
+    output_queue(r, text, false, false);
+}
+
+/// Several ranges, each behind its own head. Takes the descriptor.
+static void send_multipart(Request *r, int fd, const RangeParts &ranges) {
+  for (const RangePart &part : ranges.parts) {
+    send_text(r, part.head);
+    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (own < 0) {
+      log_write(r->log(), kLogAlert, errno, &r->log_ctx, "fcntl(F_DUPFD_CLOEXEC) failed");
+      output_cut(r);
+      break;
+    }
+    send_part(r, own, part.start, part.end);
+  }
+  send_text(r, ranges.tail);
+  close(fd);
+}
+
+/// The file's content, or the parts of it that a range request asked for. Takes the descriptor.
+static void send_file(Request *r, int fd, uint64_t size) {
+  const RangeParts *ranges = r->out.ranges;
+  if (ranges && ranges->parts.size > 1) return send_multipart(r, fd, *ranges);
+  if (ranges) return send_part(r, fd, ranges->parts.data[0].start, ranges->parts.data[0].end);
+  if (size) return send_part(r, fd, 0, size);
   close(fd);
 }
 
@@ -108,24 +129,14 @@ static Rc serve(Request *r, Str path) {
   Str tag{etag, static_cast<size_t>(n)};
   r->resp.last_modified = st.st_mtime;
   if (r->conf->etag) response_set_header(r, "ETag", tag);
-  if (is_not_modified(r, tag, st.st_mtime)) {
-    close(fd);
-    r->resp.has_content_type = true;
-    r->abi.status = 304;
-    output_finish(r);
-    return kDone;
-  }
   r->resp.content_length = st.st_size;
+  r->resp.allow_ranges = true;
   Rc rc = output_send_header(r);
-  if (r->out.is_last_queued) {  // a header filter answered in its place
-    close(fd);
-  } else if (rc == kAgain || !output_is_direct(r)) {
+  if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
+  if (r->out.is_last_queued || (rc != kAgain && r->out.is_bodiless))
+    close(fd);  // a filter answered in its place, or nobody wants the content
+  else
     send_file(r, fd, static_cast<uint64_t>(st.st_size));
-  } else if (st.st_size == 0 || r->out.is_bodiless) {
-    close(fd);
-  } else {
-    output_append_file(r, fd, 0, static_cast<uint64_t>(st.st_size));
-  }
   output_finish(r);
   return kDone;
 }

@@ -3,7 +3,8 @@
 local abi = require "moonwire.abi"
 local set_header = require("moonwire.resp").set_header
 
-local error, tostring = error, tostring
+local C = abi.C
+local error, tostring, tonumber = error, tostring, tonumber
 
 return {
   version = require("resty.core.base").version,
@@ -14,5 +15,23 @@ return {
       error("invalid header value", 2)
     end
     set_header(r, tostring(name), value, true)
+  end,
+
+  --- Sets the status and, where it is given, the text behind it in the status line.
+  set_status = function(status, reason)
+    local r = abi.request()
+    local number = tonumber(status)
+    if not number then
+      error("number expected", 2)
+    end
+    if C.mw_resp_set_status(r, number) == C.MW_OK and reason ~= nil then
+      local text = tostring(reason)
+      C.mw_resp_set_reason(r, text, #text)
+    end
+  end,
+
+  --- If-Match, If-Modified-Since and the others do not count for this response.
+  bypass_if_checks = function()
+    C.mw_resp_bypass_conditions(abi.request())
   end,
 }
