@@ -547,6 +547,13 @@ export const groups = {
              assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,
       note: "`resty.lrucache.pureffi` is the same",
     },
+    {
+      name: "resty.redis",
+      call: `local r = require("resty.redis"):new() r:set_timeouts(1000, 1000, 1000)
+             local ok, err = r:connect("127.0.0.1", 1) assert(not ok and err == "connection refused", err)`,
+      beyond: everywhere,
+      note: "[resty.md](resty.md)",
+    },
     { name: "tablepool", call: `local p = require("tablepool") p.release("x", p.fetch("x", 0, 1))` },
     { name: "cjson", call: `assert(require("cjson").decode('{"a":[1]}').a[1] == 1)` },
     { name: "cjson.safe", call: `assert(require("cjson.safe").decode("{") == nil)` },
