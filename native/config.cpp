@@ -102,6 +102,8 @@ class Decoder {
   bool read(const Value &v, SourcePos &out);
   bool read(const Value &v, Script &out);
   bool read(const Value &v, RewriteOp &out);
+  bool read(const Value &v, MapEntry &out);
+  bool read(const Value &v, MapConf &out);
   bool read(const Value &v, RegexSource &out);
   bool read(const Value &v, AddHeader &out);
   bool read(const Value &v, EchoCommand &out);
@@ -184,6 +186,24 @@ bool Decoder::read(const Value &v, RewriteOp &out) {
   MEMBER(jump);
   MEMBER(script);
   MEMBER(inputs);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MapEntry &out) {
+  MEMBER(kind);
+  MEMBER(key);
+  MEMBER(regex_index);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MapConf &out) {
+  MEMBER(var);
+  MEMBER(source);
+  MEMBER(hostnames);
+  MEMBER(is_volatile);
+  MEMBER(fallback);
+  MEMBER(entries);
   return v.tag == Value::table;
 }
 
@@ -550,6 +570,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(upstream_confs);
   MEMBER(if_confs);
   MEMBER(regexes);
+  MEMBER(maps);
   MEMBER(servers);
   MEMBER(listens);
 }

@@ -84,6 +84,22 @@ struct RewriteOp {
   int32_t script = -1;               ///< lua: index into Plan::scripts
   std::vector<ComplexValue> inputs;  ///< lua: ngx.arg
 };
+/// A line of a map. Keys are lower case.
+struct MapEntry {
+  enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact;
+  std::string key;  ///< of wildcards, without "*."
+  int32_t regex_index = -1;
+  ComplexValue value;
+};
+/// map TEXT $VARIABLE { }.
+struct MapConf {
+  int32_t var = -1;  ///< index into Plan::variables
+  ComplexValue source;
+  bool hostnames = false;    ///< keys may be wildcards; a dot at the end of the text does not count
+  bool is_volatile = false;  ///< looked up each time it is asked for
+  ComplexValue fallback;     ///< default
+  std::vector<MapEntry> entries;
+};
 /// A regex of rewrite, if or map.
 struct RegexSource {
   std::string pattern;
@@ -445,6 +461,7 @@ struct Plan {
   std::vector<UpstreamConf> upstream_confs;
   std::vector<LocationConf> if_confs;  ///< of the `if` blocks of locations
   std::vector<RegexSource> regexes;
+  std::vector<MapConf> maps;
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

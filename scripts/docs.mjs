@@ -51,6 +51,7 @@ const modules = {
   http: null,
   http_core: "HTTP",
   rewrite: "Rewrite",
+  map: "Map",
   headers: "Headers",
   log: "Access log",
   upstream: "Upstreams",

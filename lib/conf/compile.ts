@@ -105,6 +105,7 @@ export class Compiler {
       upstream_confs: [],
       if_confs: [],
       regexes: [],
+      maps: [],
       servers: [],
       listens: [],
     };
@@ -266,7 +267,7 @@ export class Compiler {
   }
 
   #directive(d: Directive, name: string, spec: Spec, level: Level): void {
-    if (spec.kind === "block") return this.#nested(d, level);
+    if (spec.kind === "block" && !spec.read) return this.#nested(d, level);
     if (spec.read) return spec.read(this, d, level);
     if (spec.kind === "script") return this.#script(d, name, spec, level);
     const v = this.#value(d, spec);

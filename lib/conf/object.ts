@@ -64,7 +64,7 @@ class Reader {
     }
     if (spec.kind === "script" && spec.form === "map") return this.#scripts(name, value, place);
     if (spec.kind === "script") return this.#script(name, value, place);
-    if (spec.kind === "block") return this.#blocks(name, value, place);
+    if (spec.kind === "block") return this.#blocks(name, spec, value, place);
     if (name === "internal" || name === "break") return value === false ? [] : [{ ...place, name, args: [] }];
     const before = this.#problems.list.length;
     const list = this.#lists(spec, value, place);
@@ -95,7 +95,7 @@ class Reader {
     return [];
   }
 
-  #blocks(name: string, value: unknown, place: Place): Directive[] {
+  #blocks(name: string, spec: Spec, value: unknown, place: Place): Directive[] {
     if (name === "server") {
       const list = Array.isArray(value) ? (value as unknown[]) : [value];
       return list.map((item, i) => {
@@ -104,7 +104,8 @@ class Reader {
       });
     }
     if (name === "upstream") return this.#upstreams(value, place);
-    if (!["location", "types", "if"].includes(name))
+    const isMap = spec.form === "map";
+    if (!isMap && !["location", "types", "if"].includes(name))
       return [{ ...place, name, args: [], block: this.block(value, place) }];
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
@@ -113,12 +114,25 @@ class Reader {
     const entries = Object.entries(value).map(([key, item]): Directive => {
       const at = { ...place, ...this.#finder.find(key), path: `${place.path}[${JSON.stringify(key)}]` };
       if (name === "types") return { ...at, name: key, args: this.#words(item, at, true) };
+      if (isMap) return { ...at, name, args: this.#words(key, at, true), block: this.#entries(item, at) };
       if (name === "if") return { ...at, name, args: this.#words(key, at, true), block: this.block(item, at) };
       const [modifier, rest] = /^(=|\^~|~\*|~)\s*(.*)$/s.exec(key)?.slice(1) ?? [undefined, key];
       const args = modifier === undefined ? [word(key, at)] : [word(modifier, at), word(rest!, at)];
       return { ...at, name, args, block: this.block(item, at) };
     });
     return name === "types" ? [{ ...place, name, args: [], block: entries }] : entries;
+  }
+
+  // The lines of a block such as `map`: `true` stands for a word alone.
+  #entries(value: unknown, place: Place): Directive[] {
+    if (!isObject(value)) {
+      this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
+      return [];
+    }
+    return Object.entries(value).map(([key, item]) => {
+      const at = { ...place, path: `${place.path}[${JSON.stringify(key)}]` };
+      return { ...at, name: key, args: item === true ? [] : this.#words(item, at, false) };
+    });
   }
 
   #upstreams(value: unknown, place: Place): Directive[] {

@@ -77,6 +77,8 @@ export interface Plan {
   upstream_confs: Record<string, unknown>[];
   /** What `if` blocks of locations say. */
   if_confs: LocationConf[];
+  /** Members of MapConf. */
+  maps: Record<string, unknown>[];
   regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];
   servers: ServerConf[];
   listens: Listen[];

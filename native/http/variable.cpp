@@ -15,6 +15,7 @@
 #include "http/body.h"
 #include "http/modules/access.h"
 #include "http/modules/echo.h"
+#include "http/modules/map.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
 #include "http/upstream.h"
@@ -367,6 +368,8 @@ static VarSlot *slots(Request *r) {
   return r->vars;
 }
 
+VarSlot &variable_slot(Request *r, const VarDef &def) { return slots(r->vars_owner)[def.slot]; }
+
 /// Said once per request and variable: from then on it is set, to nothing.
 static void warn_uninitialized(Request *r, const VarDef &def) {
   slots(r->vars_owner)[def.slot] = {Str(""), true};
@@ -393,7 +396,8 @@ static bool set_user(Request *r, const VarDef &def, Str value) {
 bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
   for (int32_t slot : plan.user_variables)
     if (plan.variables[static_cast<size_t>(slot)] == name) {
-      def = {std::string(name), slot, get_user, set_user};
+      def = {std::string(name), slot, get_user, set_user, map_of_variable(plan, name)};
+      if (def.map >= 0) return def.get = map_get, true;
       for (const Builtin &b : kBuiltins)  // `set $args ...` changes the built-in one
         if (b.name == name) def = {std::string(name), -1, b.get, b.set};
       return true;
@@ -421,6 +425,7 @@ std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &er
     }
     table->defs.push_back(std::move(def));
   }
+  table->maps = map_build(plan);
   table->regexes.resize(plan.regexes.size());
   for (size_t i = 0; i < plan.regexes.size(); ++i) {
     const RegexSource &source = plan.regexes[i];

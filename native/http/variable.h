@@ -17,11 +17,15 @@ struct VarDef {
   int32_t slot = -1;  ///< of `set` variables: index into Request::vars
   bool (*get)(Request *r, const VarDef &def, Str &out) = nullptr;
   bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
+  int32_t map = -1;  ///< index into Plan::maps
 };
 
+struct MapTable;
+
 struct VarTable {
-  std::vector<VarDef> defs;        ///< by index of Plan::variables
-  std::vector<ConfRegex> regexes;  ///< by index of Plan::regexes
+  std::vector<VarDef> defs;                           ///< by index of Plan::variables
+  std::vector<ConfRegex> regexes;                     ///< by index of Plan::regexes
+  std::vector<std::shared_ptr<const MapTable>> maps;  ///< by index of Plan::maps
 };
 
 /// Resolves every name of the plan. Null with `error` for an unknown one.
@@ -32,6 +36,8 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def);
 /// The value of plan variable `index`; empty when it has none.
 Str variable_value(Request *r, int32_t index);
 void variable_set(Request *r, int32_t index, Str value);
+/// Where the value of a variable with a slot lies: with the request whose variables these are.
+VarSlot &variable_slot(Request *r, const VarDef &def);
 /// Evaluates a value with variables into the arena (constants are not copied); captures escaped where `escape_captures`.
 Str complex_value(Request *r, const ComplexValue &value, bool escape_captures = false);
 /// $n of the last regex match; empty when unset.

@@ -200,6 +200,7 @@ Value whole_plan() {
                       {"upstream_confs", list({})},
                       {"if_confs", list({})},
                       {"regexes", list({})},
+                      {"maps", list({})},
                       {"lua_package_path", text("")},
                       {"lua_package_cpath", text("")},
                       {"servers", list({server})},

@@ -12,6 +12,7 @@ import { limits } from "./limits.js";
 import { log } from "./log.js";
 import { lua } from "./lua.js";
 import { main } from "./main.js";
+import { map } from "./map.js";
 import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
@@ -23,6 +24,7 @@ export const directives = {
   ...http,
   ...limits,
   ...rewrite,
+  ...map,
   ...responses,
   ...log,
   ...echo,
