@@ -552,7 +552,39 @@ export const groups = {
       call: `local r = require("resty.redis"):new() r:set_timeouts(1000, 1000, 1000)
              local ok, err = r:connect("127.0.0.1", 1) assert(not ok and err == "connection refused", err)`,
       beyond: everywhere,
-      note: "[resty.md](resty.md)",
+      note: "[resty.md](resty.md#restyredis)",
+    },
+    {
+      name: "resty.memcached",
+      call: `local m = require("resty.memcached"):new() m:set_timeout(1000)
+             local ok, err = m:connect("127.0.0.1", 1) assert(not ok and err == "connection refused", err)`,
+      beyond: everywhere,
+      note: "[resty.md](resty.md#restymemcached)",
+    },
+    {
+      name: "resty.lock",
+      call: `local l, err = require("resty.lock"):new("nosuch") assert(not l and err == "dictionary not found")`,
+      note: "[resty.md](resty.md#restylock); waits in every phase",
+    },
+    {
+      name: "resty.limit.req",
+      call: `local l, err = require("resty.limit.req").new("nosuch", 1, 1) assert(not l and err == "shared dict not found")`,
+      note: "[resty.md](resty.md#restylimit); also `resty.limit.conn`, `count`, `traffic`",
+    },
+    {
+      name: "resty.string",
+      call: `assert(require("resty.string").to_hex("a\\0") == "6100")`,
+    },
+    {
+      name: "resty.md5",
+      call: `local d = require("resty.md5"):new() d:update("a") assert(#d:final() == 16)`,
+      note: "also `resty.sha1`, `sha224`, `sha256`, `sha384`, `sha512`; OpenSSL's",
+    },
+    { name: "resty.random", call: `assert(#require("resty.random").bytes(8) == 8)` },
+    {
+      name: "resty.aes",
+      call: `local a = require("resty.aes"):new("key") assert(a:decrypt(a:encrypt("x")) == "x")`,
+      note: "[resty.md](resty.md#strings-digests-ciphers)",
     },
     { name: "tablepool", call: `local p = require("tablepool") p.release("x", p.fetch("x", 0, 1))` },
     { name: "cjson", call: `assert(require("cjson").decode('{"a":[1]}').a[1] == 1)` },

@@ -1,0 +1,3 @@
+-- SPDX-License-Identifier: MIT
+-- resty.sha384: new(), then update(s) as often as needed, final() for the bytes, reset() to begin anew.
+return require "resty.moonwire.digest" "sha384"
