@@ -206,3 +206,40 @@ test("pools, a unix socket, failures, timeouts", async (t) => {
   );
   t.regex(body.split("\n")[13], /^false .*not initialized$/);
 });
+
+test("what is no reply closes the connection; ssl is refused", async (t) => {
+  const port = await startRedis(t);
+  if (!port) return t.pass();
+  const answers = ["$x\r\n", "*\r\n", "HTTP/1.1 400\r\n", "\r\n", "*2\r\n+a\r\n!b\r\n", "$3\r\nab"];
+  const odd = await listening(
+    t,
+    createServer((socket) => socket.on("error", () => {}).once("data", () => socket.end(answers.shift() ?? ""))),
+  );
+  const body = await run(
+    t,
+    port,
+    `for i = 1, 7 do
+      local r = redis:new() r:set_timeout(1000) assert(r:connect("127.0.0.1", ${odd}))
+      show(r:get("x")) if i < 6 then show(r:set_keepalive()) end
+    end
+    show(redis:new():connect("127.0.0.1", ${port}, { ssl = true }))
+    red:init_pipeline() red:get("x") red:close() show(red:commit_pipeline())`,
+  );
+  const closed = "nil closed";
+  t.deepEqual(body.trimEnd().split("\n"), [
+    "nil bad bulk length: $x",
+    closed,
+    "nil bad array length: *",
+    closed,
+    'nil unknown prefix: "H"',
+    closed,
+    'nil unknown prefix: ""',
+    closed,
+    'nil unknown prefix: "!"',
+    closed,
+    closed,
+    closed,
+    "nil failed to do ssl handshake: TLS is not supported yet",
+    closed,
+  ]);
+});

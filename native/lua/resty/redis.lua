@@ -43,6 +43,12 @@ local function give_up(sock, err)
   return nil, err
 end
 
+-- What is no Redis' reply, so that nobody knows where the next one begins.
+local function refuse(sock, err)
+  sock:close()
+  return nil, err
+end
+
 local read_reply
 
 local function read_array(sock, n)
@@ -74,7 +80,7 @@ function read_reply(sock, may_wait)
   if kind == BULK then
     local n = SIZE[line]
     if not n then
-      return nil, "bad bulk length: " .. line
+      return refuse(sock, "bad bulk length: " .. line)
     end
     if n < 0 then
       return null
@@ -92,13 +98,13 @@ function read_reply(sock, may_wait)
   elseif kind == ARRAY then
     local n = tonumber(sub(line, 2))
     if not n then
-      return nil, "bad array length: " .. line
+      return refuse(sock, "bad array length: " .. line)
     end
     return read_array(sock, n)
   elseif kind == ERROR then
     return false, sub(line, 2)
   end
-  return nil, 'unknown prefix: "' .. tostring(kind and sub(line, 1, 1)) .. '"'
+  return refuse(sock, 'unknown prefix: "' .. sub(line, 1, 1) .. '"')
 end
 
 -- requests ------------------------------------------------------------------------------------------------------------
