@@ -563,12 +563,12 @@ export const groups = {
     },
     {
       name: "resty.lock",
-      call: `local l, err = require("resty.lock"):new("nosuch") assert(not l and err == "dictionary not found")`,
+      call: `local l = require("resty.lock"):new("d") assert(l:lock("a lock") == 0 and l:unlock())`,
       note: "[resty.md](resty.md#restylock); waits in every phase",
     },
     {
       name: "resty.limit.req",
-      call: `local l, err = require("resty.limit.req").new("nosuch", 1, 1) assert(not l and err == "shared dict not found")`,
+      call: `local l = require("resty.limit.req").new("d", 1000, 1000) assert(l:incoming("limited", true))`,
       note: "[resty.md](resty.md#restylimit); also `resty.limit.conn`, `count`, `traffic`",
     },
     {

@@ -3,6 +3,7 @@
 -- that is held when its object is collected is let go.
 local shared, sleep = ngx.shared, ngx.sleep
 local setmetatable, getmetatable, newproxy, tostring, min = setmetatable, getmetatable, newproxy, tostring, math.min
+local random = math.random
 
 local _M = { _VERSION = "0.09" }
 local metatable = { __index = _M }
@@ -50,7 +51,7 @@ function _M.lock(self, key)
     return nil, "locked"
   end
   local dict, exptime = self.dict, self.exptime
-  local token = tostring(self) .. ngx.worker.id() .. ngx.now() .. math.random()
+  local token = tostring(self) .. ngx.now() .. random() -- workers are threads: an address is one object's alone
   local step, elapsed = self.step, 0
   while true do
     local ok, err = dict:add(key, token, exptime)
