@@ -185,6 +185,7 @@ bool Decoder::read(const Value &v, RewriteOp &out) {
   MEMBER(conf);
   MEMBER(jump);
   MEMBER(script);
+  MEMBER(call);
   MEMBER(inputs);
   return v.tag == Value::table;
 }

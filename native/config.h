@@ -65,7 +65,7 @@ enum class LuaPhase : uint8_t {
 /// An instruction of the rewrite module, run in order (server level: server_rewrite phase; location level: rewrite phase).
 /// An `if` is a test that jumps over its own instructions where it is false.
 struct RewriteOp {
-  enum Kind : uint8_t { set, ret, rewrite, brk, condition, lua } kind = set;
+  enum Kind : uint8_t { set, ret, rewrite, brk, condition, lua, set_misc } kind = set;
   enum Test : uint8_t { truth, equal, regex_match, file, directory, exists, executable };
   int32_t var = -1;       ///< index into Plan::variables: what is set, or tested
   int32_t status = 0;     ///< ret: the code; rewrite: 301, 302 or 0
@@ -82,7 +82,8 @@ struct RewriteOp {
   int32_t conf = -1;                 ///< test: index into Plan::if_confs, -1 at server level
   int32_t jump = 0;                  ///< test: index of the next instruction when false
   int32_t script = -1;               ///< lua: index into Plan::scripts
-  std::vector<ComplexValue> inputs;  ///< lua: ngx.arg
+  int32_t call = -1;                 ///< set_misc: index of its function
+  std::vector<ComplexValue> inputs;  ///< lua: ngx.arg; set_misc: the function's texts
 };
 /// A line of a map. Keys are lower case.
 struct MapEntry {

@@ -52,6 +52,7 @@ const modules = {
   http_core: "HTTP",
   rewrite: "Rewrite",
   map: "Map",
+  "set-misc": "Set misc",
   headers: "Headers",
   log: "Access log",
   upstream: "Upstreams",

@@ -4,6 +4,7 @@
 #include "abi/abi.h"
 #include "base/base64.h"
 #include "base/urlencode.h"
+#include "http/modules/set_misc.h"
 
 using mw::Str;
 
@@ -11,22 +12,6 @@ namespace {
 
 // LuaJIT refuses strings of 2 GB; every size that goes back to Lua fits an int32_t.
 constexpr size_t kMaxLuaString = 0x7fffff00;
-
-// The letter after the backslash for a byte that a MySQL literal escapes, else 0.
-char sql_escape_of(char c) {
-  switch (c) {
-    case '\0': return '0';
-    case '\b': return 'b';
-    case '\n': return 'n';
-    case '\r': return 'r';
-    case '\t': return 't';
-    case 26: return 'Z';
-    case '\\':
-    case '\'':
-    case '"': return c;
-    default: return 0;
-  }
-}
 
 }  // namespace
 
@@ -52,12 +37,12 @@ int32_t mw_escape_unescape_uri(const char *src, size_t len, char *dst) {
 MW_EXPORT
 int32_t mw_escape_sql(const char *src, size_t len, char *dst, size_t dst_size) {
   size_t need = len + 2;
-  for (size_t i = 0; i < len; ++i) need += sql_escape_of(src[i]) != 0;
+  for (size_t i = 0; i < len; ++i) need += mw::sql_letter(src[i]) != 0;
   if (need > kMaxLuaString) return MW_NO_MEMORY;
   if (need > dst_size) return static_cast<int32_t>(need);
   *dst++ = '\'';
   for (size_t i = 0; i < len; ++i) {
-    const char letter = sql_escape_of(src[i]);
+    const char letter = mw::sql_letter(src[i]);
     if (letter) *dst++ = '\\';
     *dst++ = letter ? letter : src[i];
   }

@@ -111,6 +111,11 @@ typedef struct {
    offset where it stopped (len when all was read). Returns the number of arguments. */
 int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *args, int32_t count, size_t *rest);
 
+/* ---- set_misc: native/abi/set_misc.cpp ---- */
+int32_t mw_set_misc_find(const char *name, size_t len); /* of a directive; negative: none */
+size_t mw_set_misc_bound(int32_t call, size_t len);     /* bytes that mw_set_misc_run may write */
+size_t mw_set_misc_run(int32_t call, const char *src, size_t len, char *dst);
+
 /* ---- crypto: native/abi/crypto.cpp ---- */
 void mw_crypto_md5(const char *src, size_t len, char *dst);                                        /* 16 bytes */
 void mw_crypto_md5_hex(const char *src, size_t len, char *dst);                                    /* 32 bytes */

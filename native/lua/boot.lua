@@ -42,6 +42,7 @@ local installers = {
   "log",
   "ctx",
   "encode",
+  "ndk",
   "time",
   "regex",
   "coroutine",

@@ -279,6 +279,11 @@ export const groups = {
       name: "ngx.sha1_bin",
       call: `assert(ngx.encode_base64(ngx.sha1_bin("hello")) == "qvTGHdzF6KLavt4PO0gs2a6pQ00=")`,
     },
+    {
+      name: "ndk.set_var",
+      call: `assert(ndk.set_var.set_escape_uri(" ") == "%20")`,
+      note: "the directives of Set misc that take one text",
+    },
     { name: "ngx.quote_sql_str", call: `assert(ngx.quote_sql_str("a'b") == "'a\\\\'b'")` },
   ],
   Time: [
@@ -597,7 +602,6 @@ export const missing = {
   Sockets: {
     fields: ["ngx.socket.udp", "ngx.req.socket"],
   },
-  "Set-misc of other modules": { fields: ["ndk.set_var"] },
   TLS: {
     modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
   },

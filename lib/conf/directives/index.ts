@@ -17,6 +17,7 @@ import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
 import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
+import { setMisc } from "./set-misc.js";
 import { socket } from "./socket.js";
 
 export const directives = {
@@ -25,6 +26,7 @@ export const directives = {
   ...limits,
   ...rewrite,
   ...map,
+  ...setMisc,
   ...responses,
   ...log,
   ...echo,

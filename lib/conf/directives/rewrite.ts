@@ -118,6 +118,7 @@ const plain = {
   conf: -1,
   jump: 0,
   script: -1,
+  call: -1,
   inputs: [] as ComplexValue[],
 };
 /** An instruction, see RewriteOp of native/config.h. */

@@ -7,6 +7,7 @@
 
 #include "base/urlencode.h"
 #include "http/lua_hook.h"
+#include "http/modules/set_misc.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/variable.h"
@@ -207,6 +208,9 @@ static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
       if (!run_test(s, op)) next = static_cast<uint32_t>(op.jump);
       return kDeclined;
     case RewriteOp::lua: return run_lua(s, op);
+    case RewriteOp::set_misc:
+      variable_set(s.r, op.var, set_misc_value(s.r, op.call, evaluate_inputs(s, op)));
+      return kDeclined;
   }
   return kDeclined;
 }

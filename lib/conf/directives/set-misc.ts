@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// Directives of the set_misc module: each sets a variable to what a function makes of texts, in one order with `set`. The
+// functions are those of native/http/modules/set_misc.cpp, by index.
+import type { Compiler, Level } from "../compile.js";
+import { typed, type Spec } from "../spec.js";
+import type { Directive, Word } from "../tree.js";
+import { addOp, opKind, rewriteContexts, targetOf } from "./rewrite.js";
+
+type Text = string | number;
+
+// The order of kFunctions of set_misc.cpp.
+const functions = [
+  "set_quote_sql_str",
+  "set_quote_json_str",
+  "set_unescape_uri",
+  "set_escape_uri",
+  "set_encode_base32",
+  "set_decode_base32",
+  "set_encode_base64",
+  "set_decode_base64",
+  "set_encode_base64url",
+  "set_decode_base64url",
+  "set_encode_hex",
+  "set_decode_hex",
+  "set_md5",
+  "set_sha1",
+  "set_local_today",
+  "set_if_empty",
+  "set_random",
+  "set_hmac_sha1",
+  "set_formatted_gmt_time",
+  "set_formatted_local_time",
+];
+
+/** `NAME $variable TEXT`, or `NAME $variable` for the variable's own value. */
+const one = (about: string) =>
+  ({
+    module: "set-misc",
+    in: rewriteContexts,
+    kind: "own",
+    args: [1, 2],
+    form: "map",
+    repeat: true,
+    store: "none",
+    isRewrite: true,
+    read: readCall,
+    type: typed<{ readonly [variable: `$${string}`]: Text }>(),
+    about,
+  }) as const satisfies Spec;
+
+export const setMisc = {
+  set_quote_sql_str: one("a variable becomes a text quoted for MySQL"),
+  set_quote_json_str: one("a variable becomes a text as a JSON string; `null` where it is empty"),
+  set_unescape_uri: one("a variable becomes a text without its percent escapes"),
+  set_escape_uri: one("a variable becomes a text escaped for a part of a URI"),
+  set_encode_base32: one("a variable becomes a text in base32 (`0-9a-v`)"),
+  set_decode_base32: one("a variable becomes what a text in base32 stands for; empty where it is none"),
+  set_encode_base64: one("a variable becomes a text in base64"),
+  set_decode_base64: one("a variable becomes what a text in base64 stands for; empty where it is none"),
+  set_encode_base64url: one("a variable becomes a text in base64 for URLs, without padding"),
+  set_decode_base64url: one("a variable becomes what a text in base64 for URLs stands for; empty where it is none"),
+  set_encode_hex: one("a variable becomes a text's bytes in hexadecimal"),
+  set_decode_hex: one("a variable becomes the bytes of hexadecimal digits; empty where they are none"),
+  set_md5: one("a variable becomes a text's MD5 digest in hexadecimal"),
+  set_sha1: one("a variable becomes a text's SHA-1 digest in hexadecimal"),
+  set_local_today: {
+    ...one("a variable becomes the date here, `2026-01-31`"),
+    args: [1, 1],
+    form: "list",
+    type: typed<string | readonly string[]>(),
+  },
+  set_if_empty: { ...one("a variable that is empty becomes a text"), args: [2, 2] },
+  set_random: {
+    ...one("a variable becomes a number between two, both included"),
+    args: [3, 3],
+    type: typed<{ readonly [variable: `$${string}`]: readonly [from: Text, to: Text] }>(),
+  },
+  set_hmac_sha1: {
+    ...one("a variable becomes the HMAC-SHA1 (20 bytes) of a key and a text"),
+    args: [3, 3],
+    type: typed<{ readonly [variable: `$${string}`]: readonly [key: Text, text: Text] }>(),
+  },
+  set_formatted_gmt_time: { ...one("a variable becomes the time in UTC in a format of strftime"), args: [2, 2] },
+  set_formatted_local_time: { ...one("a variable becomes the time here in a format of strftime"), args: [2, 2] },
+} as const satisfies Record<string, Spec>;
+
+function readCall(c: Compiler, d: Directive, level: Level): void {
+  const [name, ...texts] = d.args as [Word, ...Word[]];
+  const index = targetOf(c, name);
+  const inputs = texts.map((word) => c.text(word.text, word));
+  if (index === undefined || inputs.includes(undefined)) return;
+  if (texts.length === 0 || d.name === "set_if_empty") inputs.unshift([{ var: index, capture: -1 }]);
+  const call = functions.indexOf(d.name);
+  addOp(level, { kind: opKind.setMisc, var: index, call, inputs: inputs.filter((text) => text !== undefined) });
+}
