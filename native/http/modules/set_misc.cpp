@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // See set_misc.h. lib/conf/directives/set-misc.ts names the functions in the order of kFunctions and of Call.
+#define OPENSSL_SUPPRESS_DEPRECATED
 #include "http/modules/set_misc.h"
 
 #include <openssl/evp.h>
