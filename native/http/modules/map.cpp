@@ -76,7 +76,7 @@ bool map_get(Request *r, const VarDef &def, Str &out) {
     return false;
   }
   if (slot.is_set) return out = slot.value, out.data() != nullptr;
-  slot = {Str(&kInProgress, 0), true};
+  slot = {Str(&kInProgress, 1), true};
   out = complex_value(r, find(r, table, complex_value(r, table.conf->source)));
   if (!out.data()) out = "";
   slot = {out, !table.conf->is_volatile};

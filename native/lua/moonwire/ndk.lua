@@ -40,6 +40,7 @@ local function lookup(_, name)
 end
 
 return function()
-  ndk = { set_var = setmetatable({}, { __index = lookup }) }
+  local ndk = { set_var = setmetatable({}, { __index = lookup }) }
+  rawset(_G, "ndk", ndk)
   package.loaded.ndk = ndk
 end
