@@ -110,6 +110,10 @@ class Decoder {
   bool read(const Value &v, MoreHeaders &out);
   bool read(const Value &v, MoreHeaders::Field &out);
   bool read(const Value &v, AddressRule &out);
+  bool read(const Value &v, Referer &out);
+  bool read(const Value &v, LimitReq &out);
+  bool read(const Value &v, LimitConn &out);
+  bool read(const Value &v, LimitZone &out);
   bool read(const Value &v, VariableSetting &out);
   bool read(const Value &v, ErrorPage &out);
   bool read(const Value &v, ResolverConf &out);
@@ -245,6 +249,35 @@ bool Decoder::read(const Value &v, AddressRule &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, LimitReq &out) {
+  MEMBER(zone);
+  MEMBER(burst);
+  MEMBER(delay);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LimitConn &out) {
+  MEMBER(zone);
+  MEMBER(most);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LimitZone &out) {
+  MEMBER(name);
+  MEMBER(size);
+  MEMBER(key);
+  MEMBER(rate);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Referer &out) {
+  MEMBER(kind);
+  MEMBER(name);
+  MEMBER(uri);
+  MEMBER(regex);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, VariableSetting &out) {
   MEMBER(var);
   MEMBER(value);
@@ -331,6 +364,15 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(more_headers);
   MEMBER(more_input_headers);
   MEMBER(access_rules);
+  MEMBER(referers);
+  MEMBER(limit_reqs);
+  MEMBER(limit_req_status);
+  MEMBER(limit_req_log_level);
+  MEMBER(limit_req_dry_run);
+  MEMBER(limit_conns);
+  MEMBER(limit_conn_status);
+  MEMBER(limit_conn_log_level);
+  MEMBER(limit_conn_dry_run);
   MEMBER(satisfy_any);
   MEMBER(auth_basic);
   MEMBER(auth_basic_user_file);
@@ -553,6 +595,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(types);
   MEMBER(log_formats);
   MEMBER(shared_dicts);
+  MEMBER(limit_zones);
   MEMBER(lua_package_path);
   MEMBER(lua_package_cpath);
   MEMBER(lua_max_pending_timers);

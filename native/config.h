@@ -157,6 +157,22 @@ struct AddressRule {
   uint8_t bits = 0;
   bool is_deny = false;
 };
+/// limit_req: requests in thousandths. What is in the bucket up to `delay` is let in at once.
+struct LimitReq {
+  int32_t zone = 0;  ///< index into Plan::limit_zones
+  uint64_t burst = 0, delay = 0;
+};
+struct LimitConn {
+  int32_t zone = 0;
+  uint32_t most = 1;
+};
+/// A word of valid_referers. The first four kinds are ServerName's.
+struct Referer {
+  enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex_, none, blocked, server_names } kind = exact;
+  std::string name;
+  std::string uri;     ///< what the path must begin with
+  int32_t regex = -1;  ///< index into Plan::regexes
+};
 /// auth_request_set: a variable and what it gets once the subrequest has answered.
 struct VariableSetting {
   int32_t var = -1;  ///< index into Plan::variables
@@ -311,6 +327,12 @@ struct LocationConf {
   uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the members
   std::vector<AddressRule> access_rules;        ///< allow, deny
   bool satisfy_any = false;
+  std::vector<Referer> referers;  ///< valid_referers
+  std::vector<LimitReq> limit_reqs;
+  std::vector<LimitConn> limit_conns;
+  int32_t limit_req_status = 503, limit_conn_status = 503;
+  uint8_t limit_req_log_level = 4, limit_conn_log_level = 4;  ///< LogLevel
+  bool limit_req_dry_run = false, limit_conn_dry_run = false;
   ComplexValue auth_basic;  ///< the realm; "off" and empty: no check
   ComplexValue auth_basic_user_file;
   std::string auth_request;  ///< a URI, empty = no check
@@ -416,6 +438,14 @@ struct Listen {
   SourcePos pos;
 };
 
+/// limit_req_zone, limit_conn_zone. `rate`: thousandths of a request per second; 0 counts connections.
+struct LimitZone {
+  std::string name;
+  uint64_t size = 0;
+  ComplexValue key;
+  uint64_t rate = 0;
+};
+
 struct SharedDict {
   std::string name;
   uint64_t size = 0;
@@ -443,6 +473,7 @@ struct Plan {
   std::vector<std::map<std::string, std::string>> types;  ///< extension -> MIME type
   std::vector<LogFormat> log_formats;                     ///< [0] is "combined"
   std::vector<SharedDict> shared_dicts;
+  std::vector<LimitZone> limit_zones;
   std::string lua_package_path;  ///< empty = default; ";;" already left in place
   std::string lua_package_cpath;
   uint32_t lua_max_pending_timers = 1024;

@@ -36,6 +36,7 @@ struct Server::Impl {
   std::vector<std::unique_ptr<GenerationState>> generations;
   std::map<std::string, std::vector<int>> sockets;  ///< listen address -> a descriptor for each worker
   std::vector<ShmDictRef> dicts;
+  std::vector<ShmDictRef> limit_zones;
   uint32_t last_number = 0;
 
   std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error);
@@ -162,6 +163,11 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
     if (!dict) return nullptr;
     shared.dicts.push_back(dict);
   }
+  for (const LimitZone &z : plan->limit_zones) {
+    ShmDictRef zone = shm_dict_obtain(limit_zones, z.name, z.size, error);
+    if (!zone) return nullptr;
+    shared.limit_zones.push_back(zone);
+  }
   if (!open_sockets(*plan, error)) return nullptr;
   return g;
 }
@@ -184,6 +190,7 @@ bool Server::start(const PlanRef &plan, std::string &error) {
   if (!made) return false;
   GenerationState *g = made.get();
   impl_->dicts = g->shared->dicts;
+  impl_->limit_zones = g->shared->limit_zones;
   g->pending = g->left = plan->worker_processes;
   Impl *impl = impl_.get();
   for (uint32_t i = 0; i < plan->worker_processes; ++i) {

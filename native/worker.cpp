@@ -60,6 +60,7 @@ bool Worker::boot(std::string &error) {
   core_.vars = generation_->vars;
   core_.files = generation_->files;
   core_.peers = generation_->peers;
+  for (const ShmDictRef &zone : generation_->limit_zones) core_.limit_zones.push_back(zone.get());
   core_.peer_state = peers_create_state(*core_.peers);
   core_.log = &generation_->files->main;
   core_.is_debug = generation_->files->is_debug;

@@ -29,6 +29,7 @@ struct Generation {
   std::shared_ptr<LogFiles> files;
   std::shared_ptr<const PeerTable> peers;
   std::vector<ShmDictRef> dicts;
+  std::vector<ShmDictRef> limit_zones;  ///< by index of Plan::limit_zones
   bool is_cli = false;
 };
 

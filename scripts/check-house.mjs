@@ -25,7 +25,7 @@ function mayInclude(from, to) {
   if (from === to) return true;
   if (rooms[from] === rooms[to]) return from === "script" || from === "abi"; // one level, two halves
   if (from === "shm" || from === "config") return to === "base";
-  if (to === "shm") return rooms[from] >= rooms.script;
+  if (to === "shm") return rooms[from] >= rooms.http;
   return rooms[from] > rooms[to];
 }
 

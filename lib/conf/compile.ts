@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The tree of directives into the plan: checks every directive against the table in nginx's order, applies its inheritance,
 // and notes every mistake.
+import { checkLimitZones } from "./directives/limit.js";
 import { tmpdir } from "node:os";
 import { upstreamDefaults } from "./directives/proxy.js";
 import { directives, scriptOf, specOf } from "./directives/index.js";
@@ -99,6 +100,7 @@ export class Compiler {
       types: [defaultTypes],
       log_formats: [],
       shared_dicts: [],
+      limit_zones: [],
       error_logs: [],
       env: [],
       upstreams: [],
@@ -123,6 +125,7 @@ export class Compiler {
     if (overrides.workers !== undefined) this.plan["worker_processes"] = workerCount(String(overrides.workers)) ?? 1;
     if (overrides.port !== undefined || overrides.host !== undefined)
       this.plan.listens = overrideListens(this.plan.listens, this.plan.servers, overrides);
+    checkLimitZones(this);
     warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)
       if (!this.#declared.has(name) && !isBuiltinVariable(name)) this.problems.add(at, `unknown "${name}" variable`);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The plan as TypeScript builds it: the structs of native/config.h by their members' names, every one of them. The defaults
 // are those of the directive table; plan_decode() has none and refuses a plan that leaves a member out.
+import type { LimitZone } from "./directives/limit.js";
 
 /** A text with variables: a constant, or its parts. */
 export type ComplexValue = string | (string | { var: number } | { capture: number })[];
@@ -69,6 +70,7 @@ export interface Plan {
   types: Record<string, string>[];
   log_formats: { name: string; format: ComplexValue; escape: number }[];
   shared_dicts: { name: string; size: number }[];
+  limit_zones: LimitZone[];
   error_logs: ErrorLog[];
   env: string[];
   /** Members of UpstreamGroup of config.h. */

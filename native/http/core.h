@@ -22,6 +22,7 @@ struct LogFiles;
 struct LogBuffers;
 struct PeerTable;
 struct PeerState;
+struct ShmDict;
 
 struct HttpCore {
   Loop *loop = nullptr;
@@ -34,6 +35,7 @@ struct HttpCore {
   std::shared_ptr<LogBuffers> log_buffers;  ///< made with the first access log that has a buffer
   std::shared_ptr<const PeerTable> peers;
   std::shared_ptr<PeerState> peer_state;
+  std::vector<ShmDict *> limit_zones;  ///< by index of Plan::limit_zones; the server owns them
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;     ///< main level
   bool is_debug = false;  ///< some error log of the plan takes debug lines

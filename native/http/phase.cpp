@@ -9,6 +9,7 @@
 #include "http/modules/access.h"
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
+#include "http/modules/limit.h"
 #include "http/modules/memc.h"
 #include "http/modules/plain.h"
 #include "http/modules/proxy.h"
@@ -148,6 +149,7 @@ static constexpr StepRow kSteps[kStepCount] = {
     /* kStepNeedBody         */ {"request body", step_need_body, true},
     /* kStepRewriteLua       */ {"rewrite lua", step_rewrite_lua, true},
     /* kStepPostRewrite      */ {"post_rewrite", step_post_rewrite, true},
+    /* kStepPreaccess        */ {"preaccess", limit_run, true},
     /* kStepAccessLua        */ {"access", step_access, true},
     /* kStepTryFiles         */ {"try_files", step_try_files, true},
     /* kStepPrecontentLua    */ {"precontent lua", step_precontent_lua, true},

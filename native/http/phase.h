@@ -17,6 +17,7 @@ enum Step : uint8_t {
   kStepNeedBody,
   kStepRewriteLua,
   kStepPostRewrite,
+  kStepPreaccess,
   kStepAccessLua,
   kStepTryFiles,
   kStepPrecontentLua,

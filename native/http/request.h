@@ -211,9 +211,10 @@ struct Request {
   const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
   int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
-  int32_t access_status = 0;  ///< satisfy any: what a check has refused with
-  uint8_t access_at = 0;      ///< the access check to go on with
-  Str exec_uri, exec_args;    ///< ngx.exec asked for this
+  int32_t access_status = 0;                            ///< satisfy any: what a check has refused with
+  uint8_t access_at = 0;                                ///< the access check to go on with
+  uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
+  Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;
   bool has_reload = false;           ///< ngx.req.set_uri(uri, true)
   VarSlot *vars = nullptr;           ///< plan.variables.size() slots once something was set

@@ -15,7 +15,9 @@
 #include "http/body.h"
 #include "http/modules/access.h"
 #include "http/modules/echo.h"
+#include "http/modules/limit.h"
 #include "http/modules/map.h"
+#include "http/modules/referer.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
 #include "http/upstream.h"
@@ -252,6 +254,9 @@ static constexpr Builtin kBuiltins[] = {
     {"echo_response_status", get_echo_response_status, nullptr},
     {"echo_incr", get_echo_incr, nullptr},
     {"binary_remote_addr", get_binary_remote_addr, nullptr},
+    {"invalid_referer", referer_var_invalid, nullptr},
+    {"limit_req_status", limit_var_req_status, nullptr},
+    {"limit_conn_status", limit_var_conn_status, nullptr},
     {"server_addr", get_server_addr, nullptr},
     {"server_port", get_server_port, nullptr},
     {"connection", get_connection, nullptr},

@@ -51,7 +51,7 @@ export function freePort() {
 export async function confText({ conf, main = "", http = "", server = "" }, prefix) {
   const text =
     conf ??
-    `worker_processes 1;
+    `${main.includes("worker_processes") ? "" : "worker_processes 1;"}
 error_log logs/error.log info;
 ${main}
 events { }

@@ -8,6 +8,7 @@ import { echo } from "./echo.js";
 import { filters } from "./filters.js";
 import { headersMore } from "./headers-more.js";
 import { http } from "./http.js";
+import { limit } from "./limit.js";
 import { limits } from "./limits.js";
 import { log } from "./log.js";
 import { lua } from "./lua.js";
@@ -15,6 +16,7 @@ import { main } from "./main.js";
 import { map } from "./map.js";
 import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
+import { referer } from "./referer.js";
 import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
 import { setMisc } from "./set-misc.js";
@@ -32,6 +34,8 @@ export const directives = {
   ...echo,
   ...headersMore,
   ...access,
+  ...referer,
+  ...limit,
   ...filters,
   ...proxy,
   ...memc,
