@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's limit_req and limit_conn modules. A zone may be used before it is declared.
 import type { Compiler, Level } from "../compile.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive, Place, Word } from "../tree.js";
 import { parseSize } from "../words.js";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Directive of nginx's referer module.
 import type { Compiler, Level } from "../compile.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { many, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
 
 /** Referer::Kind of native/config.h. */
