@@ -365,6 +365,9 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(more_input_headers);
   MEMBER(access_rules);
   MEMBER(referers);
+  MEMBER(real_ip_from);
+  MEMBER(real_ip_header);
+  MEMBER(real_ip_recursive);
   MEMBER(limit_reqs);
   MEMBER(limit_req_status);
   MEMBER(limit_req_log_level);

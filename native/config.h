@@ -328,6 +328,9 @@ struct LocationConf {
   std::vector<AddressRule> access_rules;        ///< allow, deny
   bool satisfy_any = false;
   std::vector<Referer> referers;  ///< valid_referers
+  std::vector<AddressRule> real_ip_from;
+  std::string real_ip_header;
+  bool real_ip_recursive = false;
   std::vector<LimitReq> limit_reqs;
   std::vector<LimitConn> limit_conns;
   int32_t limit_req_status = 503, limit_conn_status = 503;

@@ -53,6 +53,7 @@ const modules = {
   rewrite: "Rewrite",
   map: "Map",
   "set-misc": "Set misc",
+  realip: "Real IP",
   referer: "Referer",
   limit_req: "Limiting requests",
   limit_conn: "Limiting connections",

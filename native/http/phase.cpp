@@ -13,6 +13,7 @@
 #include "http/modules/memc.h"
 #include "http/modules/plain.h"
 #include "http/modules/proxy.h"
+#include "http/modules/realip.h"
 #include "http/modules/rewrite.h"
 #include "http/modules/static.h"
 #include "http/output.h"
@@ -101,6 +102,11 @@ static Rc step_post_rewrite(Request *r) {
   return kDeclined;
 }
 
+static Rc step_preaccess(Request *r) {
+  if (!r->conf->real_ip_from.empty()) realip_run(r);
+  return limit_run(r);
+}
+
 /// As in nginx, a subrequest is not checked again: its main request was let in.
 static Rc step_access(Request *r) {
   if (r->parent) return kDeclined;
@@ -149,7 +155,7 @@ static constexpr StepRow kSteps[kStepCount] = {
     /* kStepNeedBody         */ {"request body", step_need_body, true},
     /* kStepRewriteLua       */ {"rewrite lua", step_rewrite_lua, true},
     /* kStepPostRewrite      */ {"post_rewrite", step_post_rewrite, true},
-    /* kStepPreaccess        */ {"preaccess", limit_run, true},
+    /* kStepPreaccess        */ {"preaccess", step_preaccess, true},
     /* kStepAccessLua        */ {"access", step_access, true},
     /* kStepTryFiles         */ {"try_files", step_try_files, true},
     /* kStepPrecontentLua    */ {"precontent lua", step_precontent_lua, true},
@@ -190,6 +196,7 @@ void http_start(Request *r) {
   r->step = kStepServerRewrite;
   r->action = r->main->action = nullptr;
   r->conf = &r->server->conf;
+  if (!r->conf->real_ip_from.empty()) realip_run(r);
   http_run_phases(r);
 }
 

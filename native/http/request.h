@@ -141,6 +141,7 @@ struct BodyState {
 };
 
 struct Postponed;
+struct RealIp;
 struct Upstream;
 
 struct VarSlot {
@@ -213,6 +214,7 @@ struct Request {
   int32_t try_files_done = 0;
   int32_t access_status = 0;                            ///< satisfy any: what a check has refused with
   uint8_t access_at = 0;                                ///< the access check to go on with
+  const RealIp *realip = nullptr;  ///< of a main request whose client a proxy has named, see modules/realip.cpp
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;

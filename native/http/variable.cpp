@@ -16,6 +16,7 @@
 #include "http/modules/access.h"
 #include "http/modules/echo.h"
 #include "http/modules/limit.h"
+#include "http/modules/realip.h"
 #include "http/modules/map.h"
 #include "http/modules/referer.h"
 #include "http/modules/static.h"
@@ -254,6 +255,8 @@ static constexpr Builtin kBuiltins[] = {
     {"echo_response_status", get_echo_response_status, nullptr},
     {"echo_incr", get_echo_incr, nullptr},
     {"binary_remote_addr", get_binary_remote_addr, nullptr},
+    {"realip_remote_addr", realip_var_addr, nullptr},
+    {"realip_remote_port", realip_var_port, nullptr},
     {"invalid_referer", referer_var_invalid, nullptr},
     {"limit_req_status", limit_var_req_status, nullptr},
     {"limit_conn_status", limit_var_conn_status, nullptr},

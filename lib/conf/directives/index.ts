@@ -16,6 +16,7 @@ import { main } from "./main.js";
 import { map } from "./map.js";
 import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
+import { realip } from "./realip.js";
 import { referer } from "./referer.js";
 import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
@@ -34,6 +35,7 @@ export const directives = {
   ...echo,
   ...headersMore,
   ...access,
+  ...realip,
   ...referer,
   ...limit,
   ...filters,

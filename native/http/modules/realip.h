@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// nginx's realip module: the client's address as a trusted proxy names it, in the place of the connection's own for as long
+// as the request lives.
+#pragma once
+#include "http/variable.h"
+
+namespace mw {
+
+/// Looks at the header once per main request, by the settings of r->conf (the server's, later the location's).
+void realip_run(Request *r);
+
+/// $realip_remote_addr, $realip_remote_port: the connection's own.
+bool realip_var_addr(Request *r, const VarDef &, Str &out);
+bool realip_var_port(Request *r, const VarDef &, Str &out);
+
+}  // namespace mw
