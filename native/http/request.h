@@ -212,8 +212,8 @@ struct Request {
   const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
   int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
-  int32_t access_status = 0;                            ///< satisfy any: what a check has refused with
-  uint8_t access_at = 0;                                ///< the access check to go on with
+  int32_t access_status = 0;       ///< satisfy any: what a check has refused with
+  uint8_t access_at = 0;           ///< the access check to go on with
   const RealIp *realip = nullptr;  ///< of a main request whose client a proxy has named, see modules/realip.cpp
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this

@@ -30,8 +30,7 @@ static void restore(void *arg) {
 
 static bool is_trusted(const Request *r) {
   const std::vector<AddressRule> &from = r->conf->real_ip_from;
-  return std::any_of(from.begin(), from.end(),
-                     [r](const AddressRule &rule) { return address_matches(rule, r->conn); });
+  return std::any_of(from.begin(), from.end(), [r](const AddressRule &rule) { return address_matches(rule, r->conn); });
 }
 
 /// The values of all headers of that name, as one list.
