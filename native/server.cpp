@@ -164,7 +164,9 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
     shared.dicts.push_back(dict);
   }
   for (const LimitZone &z : plan->limit_zones) {
-    ShmDictRef zone = shm_dict_obtain(limit_zones, z.name, z.size, error);
+    // Rates and counts are different entries: a zone that a reload puts to the other use begins anew.
+    std::string name = (z.rate ? "limit_req:" : "limit_conn:") + z.name;
+    ShmDictRef zone = shm_dict_obtain(limit_zones, name, z.size, error);
     if (!zone) return nullptr;
     shared.limit_zones.push_back(zone);
   }

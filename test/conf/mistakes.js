@@ -96,6 +96,20 @@ export const mistakes = [
   [server("location @a { alias /x; }"), '2:15 the "alias" directive cannot be used inside the named location'],
   [location("root /a; alias /b;"), '2:10 "alias" directive is duplicate, "root" directive was specified earlier'],
   [location("root $document_root/a;"), '2:6 the $document_root variable cannot be used in the "root" directive'],
+  // limit_req, limit_conn
+  [http("limit_req_zone $uri zone=a:1m;"), '2:1 invalid number of arguments in "limit_req_zone" directive'],
+  [http("limit_req_zone $uri zone=a:1m rate=0r/s;"), '2:31 invalid rate "rate=0r/s"'],
+  [http("limit_req_zone $uri zone=a:1k rate=1r/s;"), '2:21 zone "zone=a:1k" is too small'],
+  [http("limit_conn_zone $uri zone=a;"), '2:22 invalid zone size "zone=a"'],
+  [http("limit_req zone=a;"), '2:11 zero size shared memory zone "a"'],
+  [http("limit_req burst=5;"), '2:1 "limit_req" must have "zone" parameter'],
+  [http("limit_req zone=a burst=0;"), '2:18 invalid burst value "burst=0"'],
+  [http("limit_conn a 0;"), '2:14 invalid number of connections "0"'],
+  [http("limit_req_status 200;"), "2:18 value must be between 400 and 599"],
+  [
+    http("limit_conn_zone $uri zone=a:1m; limit_req zone=a;"),
+    '2:43 the shared memory zone "a" is already declared for a different use',
+  ],
   // map
   [http("map $uri $m;"), '2:1 directive "map" has no opening "{"'],
   [http("map $uri { }"), '2:1 invalid number of arguments in "map" directive'],

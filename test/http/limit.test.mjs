@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // limit_req and limit_conn, over all workers; valid_referers.
 import test from "ava";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { startMoonwire, waitFor } from "../helpers/index.js";
 import { openWire, startServer, wireCase } from "../helpers/wire.js";
 
 const get = (path, ...fields) => [`GET ${path} HTTP/1.1`, "Host: h.test", ...fields, "", ""].join("\r\n");
@@ -19,7 +22,7 @@ wireCase("limit_req: the burst is let in; another key has its own, an empty one 
 });
 
 wireCase("limit_req: status, log, dry run, delay", {
-  http: zones("10r/s"),
+  http: zones("2r/s"),
   server: `limit_req_status 429;
     location /refuse { limit_req zone=r; content_by_lua_block { ngx.print(ngx.var.limit_req_status) } }
     location /dry { limit_req zone=r; limit_req_dry_run on; content_by_lua_block { ngx.print(ngx.var.limit_req_status) } }
@@ -74,26 +77,73 @@ test("limit_req counts over all workers", async (t) => {
   t.is(statuses.filter((status) => status === 503).length, 15);
 });
 
-test("limit_conn: so many at once, and again when one has ended or its client has gone", async (t) => {
+const hold = `content_by_lua_block {
+  local d = ngx.shared.d
+  d:incr("in", 1, 0)
+  while not d:get("go") do ngx.sleep(0.005) end
+  ngx.print(ngx.var.limit_conn_status)
+}`;
+
+test("limit_conn: so many at once over all workers, and again when they have ended", async (t) => {
   const s = await startServer(t, {
     main: "worker_processes 2;",
-    http: zones("1r/s"),
-    server: `limit_conn_log_level warn;
-      location / { limit_conn c 2; content_by_lua_block { ngx.sleep(tonumber(ngx.var.arg_s)) ngx.print(ngx.var.limit_conn_status) } }`,
+    http: `${zones("1r/s")} lua_shared_dict d 1m;`,
+    server: `limit_conn_log_level warn; location /hold { limit_conn c 2; ${hold} }
+      location /now { limit_conn c 2; content_by_lua_block { ngx.print("in") } }
+      location /count { content_by_lua_block { ngx.print(ngx.shared.d:get("in")) } }
+      location /go { content_by_lua_block { ngx.shared.d:set("go", true) } }`,
   });
-  const ask = (seconds, key = "a") => {
+  const ask = async (path) => {
     const wire = openWire(t, s);
-    wire.send(get(`/?k=${key}&s=${seconds}`));
+    wire.send(get(path));
     return wire;
   };
-  const [one, two] = [ask(0.5), ask(0.5)];
-  await new Promise((done) => setTimeout(done, 150));
-  t.is((await ask(0).response()).status, 503);
-  t.is((await ask(0, "b").response()).status, 200);
+  const answer = async (path) => (await ask(path)).response();
+  const [one, two] = [await ask("/hold?k=a"), await ask("/hold?k=a")];
+  await waitFor(async () => (await answer("/count")).body === "2");
+  t.is((await answer("/now?k=a")).status, 503);
+  t.is((await answer("/now?k=b")).status, 200);
+  await answer("/go");
   t.is((await one.response()).body, "PASSED");
   t.is((await two.response()).body, "PASSED");
-  t.is((await ask(0).response()).status, 200);
+  await waitFor(async () => (await answer("/now?k=a")).status === 200);
   t.regex(s.log(), /\[warn\] .*limiting connections by zone "c"/);
+});
+
+test("a client that goes while its request is delayed leaves nothing behind", async (t) => {
+  const s = await startServer(t, {
+    http: zones("2r/s"),
+    server: `location / { limit_req zone=r burst=5; limit_conn c 1; content_by_lua_block { ngx.print("in") } }`,
+  });
+  const first = openWire(t, s);
+  first.send(get("/?k=a") + get("/?k=a"));
+  t.is((await first.response()).body, "in");
+  await waitFor(() => /delaying request/.test(s.log()));
+  first.destroy();
+  const second = openWire(t, s);
+  second.send(get("/?k=a") + get("/?k=b"));
+  t.is((await second.response({ timeout: 10000 })).body, "in");
+  t.is((await second.response()).body, "in");
+});
+
+test("a zone that a reload puts to another use begins anew", async (t) => {
+  const s = await startMoonwire(t, {
+    http: "limit_conn_zone $arg_k zone=z:32k;",
+    server: `location / { limit_conn z 1; content_by_lua_block { ngx.print(ngx.var.limit_conn_status) } }`,
+  });
+  const held = openWire(t, s);
+  held.send(get("/?k=a"));
+  t.is((await held.response()).body, "PASSED");
+  s.write(
+    "nginx.conf",
+    readFileSync(join(s.prefix, "nginx.conf"), "utf8")
+      .replace("limit_conn_zone $arg_k zone=z:32k", "limit_req_zone $arg_k zone=z:32k rate=1r/m")
+      .replace("limit_conn z 1", "limit_req zone=z")
+      .replace("limit_conn_status", "limit_req_status"),
+  );
+  await s.server.reload();
+  t.is((await s.get("/?k=a")).body, "PASSED");
+  t.is((await s.get("/?k=a")).status, 503);
 });
 
 wireCase("valid_referers", {

@@ -25,7 +25,15 @@ const zone = (module: string, args: [number, number], about: string) =>
   }) as const satisfies Spec;
 
 const status = (module: string) =>
-  ({ module, in: everywhere, kind: "number", default: "503", about: "status of a refused request" }) as const;
+  ({
+    module,
+    in: everywhere,
+    kind: "own",
+    initial: 503,
+    read: readStatus,
+    type: typed<number>(),
+    about: "status of a refused request, 400 to 599; 503 without it",
+  }) as const satisfies Spec;
 const logLevel = (module: string, about: string) =>
   ({
     module,
@@ -102,13 +110,26 @@ export interface LimitZone {
 
 const used = new WeakMap<LimitZone, Place>();
 
-function zoneOf(c: Compiler, name: string, at: Place): [index: number, zone: LimitZone] {
+// The zone of that name and use; undefined, with the mistake noted, where it has the other use.
+function zoneOf(c: Compiler, name: string, use: "limit_req" | "limit_conn", at: Place): number | undefined {
   const zones = c.plan.limit_zones;
-  const known = zones.findIndex((z) => z.name === name);
-  if (known >= 0) return [known, zones[known]!];
-  const made: LimitZone = { name, size: 0, key: "", rate: 0 };
-  used.set(made, at);
-  return [zones.push(made) - 1, made];
+  const index = zones.findIndex((z) => z.name === name);
+  const rate = use === "limit_req" ? 1000 : 0;
+  if (index < 0) {
+    const made: LimitZone = { name, size: 0, key: "", rate };
+    used.set(made, at);
+    return zones.push(made) - 1;
+  }
+  if (zones[index]!.rate > 0 === rate > 0) return index;
+  c.problems.add(at, `the shared memory zone "${name}" is already declared for a different use`);
+  return undefined;
+}
+
+function readStatus(c: Compiler, d: Directive, level: Level): void {
+  const word = d.args[0]!;
+  if (!/^\d{1,9}$/.test(word.text)) return c.problems.add(word, `"${d.name}" directive invalid number`);
+  if (!/^[45]\d\d$/.test(word.text)) return c.problems.add(word, "value must be between 400 and 599");
+  level.conf[d.name] = Number(word.text);
 }
 
 /** A problem for each zone that is used and nowhere declared. */
@@ -130,7 +151,7 @@ function readZone(c: Compiler, d: Directive): void {
       const bytes = text === undefined ? undefined : parseSize(text, true);
       if (zoneName === undefined || bytes === undefined)
         return c.problems.add(word, `invalid zone size "${word.text}"`);
-      if (bytes < leastZone) return c.problems.add(word, `zone "${zoneName}" is too small`);
+      if (bytes < leastZone) return c.problems.add(word, `zone "${word.text}" is too small`);
       name = { ...word, text: zoneName };
       size = bytes;
     } else if (m && rate) {
@@ -142,18 +163,20 @@ function readZone(c: Compiler, d: Directive): void {
   }
   if (!name) return c.problems.add(d, `"${d.name}" must have "zone" parameter`);
   if (key === undefined) return;
-  const [, made] = zoneOf(c, name.text, name);
+  const index = zoneOf(c, name.text, rate ? "limit_req" : "limit_conn", name);
+  if (index === undefined) return;
+  const made = c.plan.limit_zones[index]!;
   if (made.size) return c.problems.add(name, `${d.name} "${name.text}" is already bound to a key`);
   Object.assign(made, { size, key, rate });
 }
 
 function readRequests(c: Compiler, d: Directive, level: Level): void {
-  let zone = -1;
+  let zone: Word | undefined;
   let burst = 0;
   let delay = 0;
   for (const word of d.args) {
     const [, name, value] = /^(zone|burst|delay)=(.*)$/s.exec(word.text) ?? [];
-    if (name === "zone" && value) [zone] = zoneOf(c, value, word);
+    if (name === "zone" && value) zone = { ...word, text: value };
     else if (name === "burst" || name === "delay") {
       if (!/^[1-9]\d{0,5}$/.test(value!)) return c.problems.add(word, `invalid ${name} value "${word.text}"`);
       if (name === "burst") burst = Number(value) * 1000;
@@ -161,8 +184,9 @@ function readRequests(c: Compiler, d: Directive, level: Level): void {
     } else if (word.text === "nodelay") delay = noDelay;
     else return c.problems.add(word, `invalid parameter "${word.text}"`);
   }
-  if (zone < 0) return c.problems.add(d, `"limit_req" must have "zone" parameter`);
-  c.push(level, "limit_reqs", { zone, burst, delay });
+  if (!zone) return c.problems.add(d, `"limit_req" must have "zone" parameter`);
+  const index = zoneOf(c, zone.text, "limit_req", zone);
+  if (index !== undefined) c.push(level, "limit_reqs", { zone: index, burst, delay });
 }
 
 function readConnections(c: Compiler, d: Directive, level: Level): void {
@@ -170,6 +194,6 @@ function readConnections(c: Compiler, d: Directive, level: Level): void {
   const n = /^\d{1,5}$/.test(most.text) ? Number(most.text) : 0;
   if (n === 0) return c.problems.add(most, `invalid number of connections "${most.text}"`);
   if (n > 65535) return c.problems.add(most, "connection limit must be less 65536");
-  const [zone] = zoneOf(c, name.text, name);
-  c.push(level, "limit_conns", { zone, most: n });
+  const zone = zoneOf(c, name.text, "limit_conn", name);
+  if (zone !== undefined) c.push(level, "limit_conns", { zone, most: n });
 }
