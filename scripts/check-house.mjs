@@ -5,13 +5,15 @@
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
-/// base <- loop <- net <- http <- (script, abi) <- worker <- addon; shm needs base alone. Data for all above base: config,
-/// and abi/abi.h, the structs that Lua reads (what implements the ABI is a room like others).
+/// base <- loop <- net <- http <- (script, abi) <- worker <- addon; shm needs base alone, it may be used from http up.
+/// Data for all above base: config, and abi/abi.h, the structs that Lua reads (what implements the ABI is a room like others).
 const data = new Set(["abi/abi.h"]);
 const rooms = { base: 0, config: 1, shm: 1, loop: 2, net: 3, http: 4, script: 5, abi: 5, worker: 6, addon: 7 };
 const files = {
   "config.h": "config",
   "config.cpp": "config",
+  "config_decoder.h": "config",
+  "config_location.cpp": "config",
   "server.h": "worker",
   "server.cpp": "worker",
   "worker.h": "worker",

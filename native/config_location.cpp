@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: MIT
+// What a location holds, out of the tagged tree; see config_decoder.h. Control thread.
+#include "config_decoder.h"
+
+namespace mw {
+
+bool Decoder::read(const Value &v, RewriteOp &out) {
+  MEMBER(kind);
+  MEMBER(var);
+  MEMBER(status);
+  MEMBER(has_text);
+  MEMBER(value);
+  MEMBER(regex);
+  MEMBER(args);
+  MEMBER(has_args);
+  MEMBER(add_args);
+  MEMBER(is_last);
+  MEMBER(is_break);
+  MEMBER(test);
+  MEMBER(is_negated);
+  MEMBER(conf);
+  MEMBER(jump);
+  MEMBER(script);
+  MEMBER(call);
+  MEMBER(inputs);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, AddHeader &out) {
+  MEMBER(name);
+  MEMBER(value);
+  MEMBER(always);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, EchoCommand &out) {
+  MEMBER(op);
+  MEMBER(has_newline);
+  MEMBER(args);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MoreHeaders::Field &out) {
+  MEMBER(name);
+  MEMBER(value);
+  MEMBER(is_clear);
+  MEMBER(is_prefix);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, MoreHeaders &out) {
+  MEMBER(fields);
+  MEMBER(types);
+  MEMBER(statuses);
+  MEMBER(is_append);
+  MEMBER(is_replace);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, AddressRule &out) {
+  MEMBER(kind);
+  MEMBER(address);
+  MEMBER(bits);
+  MEMBER(is_deny);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LimitReq &out) {
+  MEMBER(zone);
+  MEMBER(burst);
+  MEMBER(delay);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, LimitConn &out) {
+  MEMBER(zone);
+  MEMBER(most);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Referer &out) {
+  MEMBER(kind);
+  MEMBER(name);
+  MEMBER(uri);
+  MEMBER(regex);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, VariableSetting &out) {
+  MEMBER(var);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ErrorPage &out) {
+  MEMBER(codes);
+  MEMBER(response);
+  MEMBER(uri);
+  MEMBER(is_named);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, TryFiles &out) {
+  MEMBER(paths);
+  MEMBER(fallback);
+  MEMBER(fallback_status);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, AccessLog &out) {
+  MEMBER(path);
+  MEMBER(format);
+  MEMBER(has_condition);
+  MEMBER(condition);
+  MEMBER(buffer);
+  MEMBER(flush);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, ErrorLog &out) {
+  MEMBER(path);
+  MEMBER(level);
+  return v.tag == Value::table;
+}
+
+/// What follows from a location's members: which checks and filters its requests go through at all.
+static void follow(LocationConf &c) {
+  const ComplexValue &realm = c.auth_basic;
+  bool has_realm = !realm.is_constant() || (!realm.constant().empty() && realm.constant() != "off");
+  c.has_access_checks = !c.access_rules.empty() || has_realm || !c.auth_request.empty() || c.satisfy_any;
+  if (!c.more_headers.empty()) c.filters |= kFilterHeadersMore;
+  if (!c.echo_before_body.empty() || !c.echo_after_body.empty()) c.filters |= kFilterEcho;
+  if (!c.charset.empty()) c.filters |= kFilterCharset;
+  if (c.gzip) c.filters |= kFilterGzip;
+  if (c.expires[0]) c.filters |= kFilterExpires;
+}
+
+bool Decoder::read(const Value &v, LocationConf &out) {
+  MEMBER(scripts);
+  MEMBER(rewrite);
+  MEMBER(rewrite_log);
+  MEMBER(uninitialized_variable_warn);
+  MEMBER(root);
+  MEMBER(is_alias);
+  MEMBER(index);
+  MEMBER(has_try_files);
+  MEMBER(try_files);
+  MEMBER(default_type);
+  MEMBER(types);
+  MEMBER(add_headers);
+  MEMBER(echo);
+  MEMBER(echo_status);
+  MEMBER(echo_before_body);
+  MEMBER(echo_after_body);
+  MEMBER(more_headers);
+  MEMBER(more_input_headers);
+  MEMBER(access_rules);
+  MEMBER(referers);
+  MEMBER(real_ip_from);
+  MEMBER(real_ip_header);
+  MEMBER(real_ip_recursive);
+  MEMBER(limit_reqs);
+  MEMBER(limit_req_status);
+  MEMBER(limit_req_log_level);
+  MEMBER(limit_req_dry_run);
+  MEMBER(limit_conns);
+  MEMBER(limit_conn_status);
+  MEMBER(limit_conn_log_level);
+  MEMBER(limit_conn_dry_run);
+  MEMBER(satisfy_any);
+  MEMBER(auth_basic);
+  MEMBER(auth_basic_user_file);
+  MEMBER(auth_request);
+  MEMBER(auth_request_set);
+  MEMBER(handler);
+  MEMBER(expires);
+  MEMBER(charset);
+  MEMBER(charset_types);
+  MEMBER(gzip);
+  MEMBER(gzip_min_length);
+  MEMBER(gzip_comp_level);
+  MEMBER(gzip_http_minor);
+  MEMBER(gzip_vary);
+  MEMBER(gzip_proxied_any);
+  MEMBER(gzip_types);
+  follow(out);
+  MEMBER(error_pages);
+  MEMBER(internal);
+  MEMBER(upstream);
+  MEMBER(access_logs);
+  MEMBER(error_logs);
+  MEMBER(client_max_body_size);
+  MEMBER(client_body_buffer_size);
+  MEMBER(client_body_timeout);
+  MEMBER(client_body_min_rate);
+  MEMBER(client_body_temp_path);
+  MEMBER(client_body_in_file_only);
+  MEMBER(send_timeout);
+  MEMBER(keepalive_timeout);
+  MEMBER(keepalive_header_timeout);
+  MEMBER(keepalive_requests);
+  MEMBER(lingering_time);
+  MEMBER(lingering_timeout);
+  MEMBER(lingering_close);
+  MEMBER(postpone_output);
+  MEMBER(tcp_nodelay);
+  MEMBER(chunked_transfer_encoding);
+  MEMBER(merge_slashes);
+  MEMBER(server_tokens);
+  MEMBER(sendfile);
+  MEMBER(log_not_found);
+  MEMBER(log_subrequest);
+  MEMBER(etag);
+  MEMBER(if_modified_since);
+  MEMBER(max_ranges);
+  MEMBER(absolute_redirect);
+  MEMBER(port_in_redirect);
+  MEMBER(server_name_in_redirect);
+  MEMBER(lua_need_request_body);
+  MEMBER(lua_code_cache);
+  MEMBER(lua_use_default_type);
+  MEMBER(lua_http10_buffering);
+  MEMBER(lua_socket_connect_timeout);
+  MEMBER(lua_socket_send_timeout);
+  MEMBER(lua_socket_read_timeout);
+  MEMBER(lua_socket_keepalive_timeout);
+  MEMBER(lua_socket_buffer_size);
+  MEMBER(lua_socket_pool_size);
+  MEMBER(lua_socket_log_errors);
+  MEMBER(resolver);
+  MEMBER(resolver_timeout);
+  MEMBER(lua_check_client_abort);
+  MEMBER(lua_transform_underscores);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, Location &out) {
+  MEMBER(match);
+  MEMBER(name);
+  MEMBER(conf);
+  MEMBER(children);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+}  // namespace mw
