@@ -2,6 +2,11 @@
 // See arena.h.
 #include "base/arena.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <algorithm>
+
 namespace mw {
 
 static constexpr size_t kMaxFree = 1024;
@@ -56,6 +61,15 @@ void Arena::reset() {
     pool_->put(c);
   }
   pos_ = end_ = nullptr;
+}
+
+Str Arena::format(const char *format, ...) {
+  char text[256];
+  va_list args;
+  va_start(args, format);
+  int n = vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  return dup({text, n < 0 ? 0 : std::min(static_cast<size_t>(n), sizeof text - 1)});
 }
 
 }  // namespace mw

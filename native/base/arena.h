@@ -65,6 +65,8 @@ class Arena {
     memcpy(p, s.data(), s.size());
     return {p, s.size()};
   }
+  /// printf into the arena; more than 255 bytes are cut.
+  Str format(const char *format, ...) __attribute__((format(printf, 2, 3)));
   /// Frees everything at once.
   void reset();
 

@@ -27,16 +27,6 @@ namespace mw {
 
 // --- text helpers ----------------------------------------------------------------------------------------------------
 
-static Str format_text(Request *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static Str format_text(Request *r, const char *format, ...) {
-  char text[128];
-  va_list args;
-  va_start(args, format);
-  int n = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  return r->arena.dup({text, static_cast<size_t>(n)});
-}
-
 struct LocalAddress {
   char text[128];
   size_t size = 0;
@@ -113,7 +103,7 @@ static bool get_remote_addr(Request *r, const VarDef &, Str &out) {
 }
 static bool get_remote_port(Request *r, const VarDef &, Str &out) {
   uint16_t port = connection_peer_port(r->conn);
-  return out = port ? format_text(r, "%u", port) : Str(""), true;
+  return out = port ? r->arena.format("%u", port) : Str(""), true;
 }
 static bool get_binary_remote_addr(Request *r, const VarDef &, Str &out) {
   const Connection *c = r->conn;
@@ -131,13 +121,13 @@ static bool get_server_addr(Request *r, const VarDef &, Str &out) {
 }
 static bool get_server_port(Request *r, const VarDef &, Str &out) {
   uint16_t port = local_address(r).port;
-  return out = port ? format_text(r, "%u", port) : Str(""), true;
+  return out = port ? r->arena.format("%u", port) : Str(""), true;
 }
 static bool get_connection(Request *r, const VarDef &, Str &out) {
-  return out = format_text(r, "%llu", static_cast<unsigned long long>(r->conn->number)), true;
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(r->conn->number)), true;
 }
 static bool get_connection_requests(Request *r, const VarDef &, Str &out) {
-  return out = format_text(r, "%u", r->conn->requests), true;
+  return out = r->arena.format("%u", r->conn->requests), true;
 }
 static bool get_document_root(Request *r, const VarDef &, Str &out) {
   return out = complex_value(r, r->conf->root), true;
@@ -151,23 +141,23 @@ static bool get_realpath_root(Request *r, const VarDef &, Str &out) {
 static bool get_request_filename(Request *r, const VarDef &, Str &out) { return out = static_path(r, r->uri), true; }
 static bool get_status(Request *r, const VarDef &, Str &out) {
   int32_t status = r->err_status ? r->err_status : r->abi.status;
-  return out = format_text(r, "%03d", status), true;
+  return out = r->arena.format("%03d", status), true;
 }
 static bool get_body_bytes_sent(Request *r, const VarDef &, Str &out) {
-  return out = format_text(r, "%llu", static_cast<unsigned long long>(r->out.body_bytes)), true;
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(r->out.body_bytes)), true;
 }
 static bool get_bytes_sent(Request *r, const VarDef &, Str &out) {
   uint64_t sent = r->out.is_serialized ? r->conn->bytes_sent + r->conn->out.bytes() - r->out.sent_mark : 0;
-  return out = format_text(r, "%llu", static_cast<unsigned long long>(sent)), true;
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(sent)), true;
 }
 static bool get_request_time(Request *r, const VarDef &, Str &out) {
   uint64_t ms = r->core->loop->now_ms() - r->start_mono;
-  return out = format_text(r, "%llu.%03llu", static_cast<unsigned long long>(ms / 1000),
-                           static_cast<unsigned long long>(ms % 1000)),
+  return out = r->arena.format("%llu.%03llu", static_cast<unsigned long long>(ms / 1000),
+                               static_cast<unsigned long long>(ms % 1000)),
          true;
 }
 static bool get_request_length(Request *r, const VarDef &, Str &out) {
-  return out = format_text(r, "%llu", static_cast<unsigned long long>(r->raw_head.size() + r->body.total)), true;
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(r->raw_head.size() + r->body.total)), true;
 }
 static bool get_request_completion(Request *r, const VarDef &, Str &out) {
   return out = r->out.is_last_framed ? Str("OK") : Str(""), true;
@@ -180,8 +170,8 @@ static bool get_request_id(Request *r, const VarDef &, Str &out) {
   // 16 bytes, stable over the request: the connection, its request count, the start and the address of this object.
   uint64_t a = r->conn->number * 0x9e3779b97f4a7c15ull ^ static_cast<uint64_t>(r->start_ms) << 20 ^ r->conn->requests;
   uint64_t b = (a ^ (a >> 29)) * 0xbf58476d1ce4e5b9ull ^ reinterpret_cast<uintptr_t>(r->core);
-  return out = format_text(r, "%016llx%016llx", static_cast<unsigned long long>(a),
-                           static_cast<unsigned long long>(b ^ (b >> 32))),
+  return out = r->arena.format("%016llx%016llx", static_cast<unsigned long long>(a),
+                               static_cast<unsigned long long>(b ^ (b >> 32))),
          true;
 }
 static bool get_content_length(Request *r, const VarDef &, Str &out) {
@@ -191,10 +181,10 @@ static bool get_content_type(Request *r, const VarDef &, Str &out) {
   return out = request_header(r, "content-type"), out.data();
 }
 static bool get_nginx_version(Request *, const VarDef &, Str &out) { return out = "1.29.2", true; }
-static bool get_pid(Request *r, const VarDef &, Str &out) { return out = format_text(r, "%d", getpid()), true; }
+static bool get_pid(Request *r, const VarDef &, Str &out) { return out = r->arena.format("%d", getpid()), true; }
 static bool get_msec(Request *r, const VarDef &, Str &out) {
   long long ms = r->core->loop->wall_ms();
-  return out = format_text(r, "%lld.%03lld", ms / 1000, ms % 1000), true;
+  return out = r->arena.format("%lld.%03lld", ms / 1000, ms % 1000), true;
 }
 static bool get_time_local(Request *r, const VarDef &, Str &out) { return out = r->core->log_time, true; }
 static bool get_time_iso8601(Request *r, const VarDef &, Str &out) { return out = r->core->log_time_iso, true; }
@@ -216,10 +206,10 @@ static bool get_echo_uri(Request *r, const VarDef &, Str &out) {
 }
 static bool get_echo_response_status(Request *r, const VarDef &, Str &out) {
   if (r->abi.status == 0) return false;
-  return out = format_text(r, "%d", r->abi.status), true;
+  return out = r->arena.format("%d", r->abi.status), true;
 }
 static bool get_echo_incr(Request *r, const VarDef &, Str &out) {
-  return out = format_text(r, "%u", ++r->main->echo_incr), true;
+  return out = r->arena.format("%u", ++r->main->echo_incr), true;
 }
 
 struct Builtin {
@@ -328,7 +318,7 @@ static bool get_sent_http(Request *r, const VarDef &def, Str &out) {
   if (name == "transfer-encoding" && r->out.is_chunked) return out = "chunked", true;
   if (name == "connection" && r->out.is_serialized) return out = r->keepalive ? Str("keep-alive") : Str("close"), true;
   if (name == "content-length" && r->out.is_last_framed && !r->out.is_chunked)
-    return out = format_text(r, "%llu", static_cast<unsigned long long>(r->out.body_bytes)), true;
+    return out = r->arena.format("%llu", static_cast<unsigned long long>(r->out.body_bytes)), true;
   return false;
 }
 

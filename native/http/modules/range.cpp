@@ -3,26 +3,12 @@
 #include "http/modules/range.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "base/http_time.h"
 
 namespace mw {
 
 enum class Parsed : uint8_t { declined, satisfiable, unsatisfiable };
-
-static Str print(Request *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static Str print(Request *r, const char *format, ...) {
-  char text[256];
-  va_list args;
-  va_start(args, format);
-  int n = vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  size_t size = n < 0 ? 0 : n < static_cast<int>(sizeof text) ? static_cast<size_t>(n) : sizeof text - 1;
-  return r->arena.dup({text, size});
-}
 
 static void skip_blanks(Str &text) {
   while (!text.empty() && text[0] == ' ') text.remove_prefix(1);
@@ -93,7 +79,7 @@ static bool is_current(Request *r, Str condition) {
 static void set_single(Request *r, RangePart &part, int64_t size) {
   r->resp.content_length = static_cast<int64_t>(part.end - part.start);
   response_set_header(r, "Content-Range",
-                      print(r, "bytes %" PRIu64 "-%" PRIu64 "/%" PRId64, part.start, part.end - 1, size));
+                      r->arena.format("bytes %" PRIu64 "-%" PRIu64 "/%" PRId64, part.start, part.end - 1, size));
 }
 
 /// A multipart/byteranges body (RFC 9110 section 14.6).
@@ -102,9 +88,9 @@ static void set_multipart(Request *r, RangeParts &parts, int64_t size) {
   Str type = r->resp.content_type;
   uint64_t length = 0;
   for (RangePart &part : parts.parts) {
-    Str head = print(r, "\r\n--%020" PRIu64 "\r\n", boundary);
-    Str range =
-        print(r, "Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRId64 "\r\n\r\n", part.start, part.end - 1, size);
+    Str head = r->arena.format("\r\n--%020" PRIu64 "\r\n", boundary);
+    Str range = r->arena.format("Content-Range: bytes %" PRIu64 "-%" PRIu64 "/%" PRId64 "\r\n\r\n", part.start,
+                                part.end - 1, size);
     size_t bytes = head.size() + range.size() + (type.empty() ? 0 : 14 + type.size() + 2);
     char *to = static_cast<char *>(r->arena.alloc(bytes)), *at = str_put(to, head);
     if (!type.empty()) at = str_put(str_put(str_put(at, "Content-Type: "), type), "\r\n");
@@ -112,12 +98,12 @@ static void set_multipart(Request *r, RangeParts &parts, int64_t size) {
     part.head = {to, bytes};
     length += bytes + (part.end - part.start);
   }
-  parts.tail = print(r, "\r\n--%020" PRIu64 "--\r\n", boundary);
+  parts.tail = r->arena.format("\r\n--%020" PRIu64 "--\r\n", boundary);
   r->resp.content_length = static_cast<int64_t>(length + parts.tail.size());
-  r->resp.content_type = print(r, "multipart/byteranges; boundary=%020" PRIu64, boundary);
+  r->resp.content_type = r->arena.format("multipart/byteranges; boundary=%020" PRIu64, boundary);
 }
 
-Str range_unsatisfied(Request *r, int64_t size) { return print(r, "bytes */%" PRId64, size); }
+Str range_unsatisfied(Request *r, int64_t size) { return r->arena.format("bytes */%" PRId64, size); }
 
 int32_t range_filter(Request *r) {
   int64_t size = r->resp.content_length;

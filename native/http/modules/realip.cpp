@@ -2,7 +2,6 @@
 // See realip.h.
 #include "http/modules/realip.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include <algorithm>
@@ -94,9 +93,7 @@ bool realip_var_addr(Request *r, const VarDef &, Str &out) {
 bool realip_var_port(Request *r, const VarDef &, Str &out) {
   const RealIp *saved = r->main->realip;
   uint16_t port = saved ? saved->port : connection_peer_port(r->conn);
-  char text[8];
-  int n = snprintf(text, sizeof text, "%u", port);
-  return out = port ? r->arena.dup({text, static_cast<size_t>(n)}) : Str(""), true;
+  return out = port ? r->arena.format("%u", port) : Str(""), true;
 }
 
 }  // namespace mw

@@ -1,33 +1,22 @@
 // SPDX-License-Identifier: MIT
 // See set_misc.h. lib/conf/directives/set-misc.ts names the functions in the order of kFunctions and of Call.
-#define OPENSSL_SUPPRESS_DEPRECATED
 #include "http/modules/set_misc.h"
 
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
-#include <openssl/md5.h>
 #include <openssl/rand.h>
-#include <openssl/sha.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
 #include "base/base64.h"
+#include "base/digest.h"
 #include "base/urlencode.h"
 
 namespace mw {
 
-static const char kHex[] = "0123456789abcdef";
 static const char kBase32[] = "0123456789abcdefghijklmnopqrstuv";
 
-static size_t put_hex(Str s, char *dst) {
-  char *at = dst;
-  for (char c : s) {
-    *at++ = kHex[static_cast<unsigned char>(c) >> 4];
-    *at++ = kHex[static_cast<unsigned char>(c) & 15];
-  }
-  return static_cast<size_t>(at - dst);
-}
+static const unsigned char *bytes(Str s) { return reinterpret_cast<const unsigned char *>(s.data()); }
+
+static size_t put_hex(Str s, char *dst) { return static_cast<size_t>(hex_put(dst, bytes(s), s.size()) - dst); }
 
 char sql_letter(char c) {
   switch (c) {
@@ -146,24 +135,16 @@ static size_t decode_hex(Str s, char *dst) {
   return s.size() / 2;
 }
 
-static const unsigned char *bytes(Str s) { return reinterpret_cast<const unsigned char *>(s.data() ? s.data() : ""); }
-
 static size_t md5(Str s, char *dst) {
-  unsigned char sum[MD5_DIGEST_LENGTH];
-  MD5_CTX ctx;
-  MD5_Init(&ctx);
-  MD5_Update(&ctx, bytes(s), s.size());
-  MD5_Final(sum, &ctx);
-  return put_hex({reinterpret_cast<char *>(sum), sizeof sum}, dst);
+  unsigned char sum[kMd5Size];
+  digest_md5(s, sum);
+  return static_cast<size_t>(hex_put(dst, sum, sizeof sum) - dst);
 }
 
 static size_t sha1(Str s, char *dst) {
-  unsigned char sum[SHA_DIGEST_LENGTH];
-  SHA_CTX ctx;
-  SHA1_Init(&ctx);
-  SHA1_Update(&ctx, bytes(s), s.size());
-  SHA1_Final(sum, &ctx);
-  return put_hex({reinterpret_cast<char *>(sum), sizeof sum}, dst);
+  unsigned char sum[kSha1Size];
+  digest_sha1(s, sum);
+  return static_cast<size_t>(hex_put(dst, sum, sizeof sum) - dst);
 }
 
 static size_t local_today(Str, char *dst) {
@@ -216,16 +197,13 @@ static Str random_between(Request *r, Str from, Str to) {
   if (low > high) std::swap(low, high);
   RAND_bytes(reinterpret_cast<unsigned char *>(&n), sizeof n);
   if (high - low < UINT64_MAX) n = low + n % (high - low + 1);
-  char text[24];
-  int size = snprintf(text, sizeof text, "%llu", static_cast<unsigned long long>(n));
-  return r->arena.dup({text, static_cast<size_t>(size)});
+  return r->arena.format("%llu", static_cast<unsigned long long>(n));
 }
 
 static Str hmac_sha1(Request *r, Str key, Str text) {
-  unsigned char sum[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  HMAC(EVP_sha1(), bytes(key), static_cast<int>(key.size()), bytes(text), text.size(), sum, &size);
-  return r->arena.dup({reinterpret_cast<char *>(sum), size});
+  unsigned char sum[kSha1Size];
+  digest_hmac_sha1(key, text, sum);
+  return r->arena.dup({reinterpret_cast<char *>(sum), sizeof sum});
 }
 
 static Str format_time(Request *r, Str format, bool is_local) {
