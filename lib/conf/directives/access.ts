@@ -10,21 +10,28 @@ type Addresses = string | readonly string[];
 /** AddressRule::Kind of native/config.h. */
 const kinds = { all: 0, unix: 1, ip4: 2, ip6: 3 } as const;
 
-const rule = (about: string) =>
+/** A directive that adds networks to a list of AddressRule. */
+export const networkList = <M extends string>(
+  module: string,
+  member: M,
+  read: (c: Compiler, d: Directive, level: Level) => void,
+  about: string,
+) =>
   ({
-    module: "access",
+    module,
     in: everywhere,
     kind: "own",
     form: "list",
     repeat: true,
     merge: "replace",
     store: "location",
-    member: "access_rules",
+    member,
     initial: [],
-    read: readRule,
+    read,
     type: typed<Addresses>(),
     about,
   }) as const satisfies Spec;
+const rule = (about: string) => networkList("access", "access_rules", readRule, about);
 
 export const access = {
   allow: rule("lets an address, a network (`10.0.0.0/8`), `unix:` or `all` in; the first rule that fits counts"),

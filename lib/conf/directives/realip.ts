@@ -3,25 +3,17 @@
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { readNetwork } from "./access.js";
+import { networkList, readNetwork } from "./access.js";
 
 const module = "realip";
 
 export const realip = {
-  set_real_ip_from: {
+  set_real_ip_from: networkList(
     module,
-    in: everywhere,
-    kind: "own",
-    form: "list",
-    repeat: true,
-    merge: "replace",
-    store: "location",
-    member: "real_ip_from",
-    initial: [],
-    read: readTrusted,
-    type: typed<string | readonly string[]>(),
-    about: "an address or network of trusted proxies, or `unix:`: what their header says is the client's address",
-  },
+    "real_ip_from",
+    readTrusted,
+    "an address or network of trusted proxies, or `unix:`: what their header says is the client's address",
+  ),
   real_ip_header: {
     module,
     in: everywhere,

@@ -4,9 +4,12 @@ local max = math.max
 
 local _M = { _VERSION = "0.09" }
 
+-- What was counted in the last limiter and in the first ones up to `last` is taken back.
 local function uncommit(limiters, keys, last)
-  for i = 1, last do
-    local ok, err = limiters[i]:uncommit(keys[i])
+  local n = #limiters
+  for i = 1, last + 1 do
+    local at = i <= last and i or n
+    local ok, err = limiters[at]:uncommit(keys[at])
     if not ok then
       return nil, err
     end
@@ -19,8 +22,8 @@ end
 function _M.combine(limiters, keys, states)
   local n = #limiters
   local longest = 0
-  for i = 1, n do
-    local delay, state = limiters[i]:incoming(keys[i], i == n)
+  local function ask(i, commit)
+    local delay, state = limiters[i]:incoming(keys[i], commit)
     if not delay then
       return nil, state
     end
@@ -28,20 +31,20 @@ function _M.combine(limiters, keys, states)
       states[i] = state
     end
     longest = max(longest, delay)
+    return true
+  end
+  for i = 1, n do
+    local ok, err = ask(i, i == n)
+    if not ok then
+      return nil, err
+    end
   end
   for i = 1, n - 1 do
-    local delay, state = limiters[i]:incoming(keys[i], true)
-    if not delay then
-      local ok, err = uncommit(limiters, keys, i - 1)
-      if ok then
-        ok, err = limiters[n]:uncommit(keys[n])
-      end
-      return nil, ok and state or "failed to uncommit: " .. err
+    local ok, why = ask(i, true)
+    if not ok then
+      local is_undone, err = uncommit(limiters, keys, i - 1)
+      return nil, is_undone and why or "failed to uncommit: " .. err
     end
-    if states then
-      states[i] = state
-    end
-    longest = max(longest, delay)
   end
   return longest
 end
