@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // ngx.socket.tcp, stream, connect: what they read, send, keep and say of failures, in every phase.
-import { spawn } from "node:child_process";
 import { createServer } from "node:net";
 import test from "ava";
+import { startRedis } from "../helpers/backend.js";
 import { freePort, startMoonwire, waitFor } from "../helpers/index.js";
 import { listening } from "../helpers/upstream.js";
 
@@ -285,24 +285,8 @@ test("a socket does not outlive its request; another request's is refused", asyn
 });
 
 test("a real Redis in every phase", async (t) => {
-  const port = await freePort();
-  const redis = spawn("redis-server", [
-    "--port",
-    String(port),
-    "--bind",
-    "127.0.0.1",
-    "--save",
-    "",
-    "--appendonly",
-    "no",
-  ]);
-  t.teardown(() => redis.kill());
-  let found = true;
-  redis.on("error", () => (found = false));
-  let ready = false;
-  redis.stdout?.on("data", (data) => (ready ||= String(data).includes("Ready to accept")));
-  await waitFor(() => !found || ready);
-  if (!found) return t.log("no redis-server here");
+  const port = await startRedis(t);
+  if (!port) return;
   const call = (command) => `local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port}))
     s:send("${command}\\r\\n") local line = s:receive() s:setkeepalive()`;
   const incr = (name) => call(`INCR ${name}`);

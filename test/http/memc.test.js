@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: MIT
 // memc_pass against a real memcached (Debian: memcached), and against servers that answer wrongly.
 import test from "ava";
-import { spawn } from "node:child_process";
-import { freePort, startMoonwire, waitFor } from "../helpers/index.js";
-import { connect } from "node:net";
+import { startMemcached } from "../helpers/backend.js";
+import { startMoonwire } from "../helpers/index.js";
 import { listening } from "../helpers/upstream.js";
 import { createServer } from "node:net";
-
-const isUp = (port) =>
-  new Promise((resolve) => {
-    const probe = connect(port, "127.0.0.1", () => resolve(true));
-    probe.on("error", () => resolve(false)).on("connect", () => probe.destroy());
-  });
 
 const location = (
   port,
@@ -34,13 +27,8 @@ const scripted = (t, ...replies) =>
   );
 
 test("commands to a real server", async (t) => {
-  const port = await freePort();
-  const server = spawn("memcached", ["-l", "127.0.0.1", "-p", String(port), "-u", "nobody", "-U", "0"]);
-  t.teardown(() => server.kill());
-  let found = true;
-  server.on("error", () => (found = false));
-  await waitFor(async () => !found || (await isUp(port)));
-  if (!found) return t.log("no memcached here");
+  const port = await startMemcached(t);
+  if (!port) return;
   const s = await startMoonwire(t, { server: location(port) });
   const say = async (query, options) => {
     const { status, body } = await s.get(`/memc?${query}`, options);
