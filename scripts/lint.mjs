@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { cacheDir } from "../deps/cache.mjs";
 import * as house from "./check-house.mjs";
 import { debianPackages } from "./packages.mjs";
 import { hasTool, say } from "./shell.mjs";
@@ -63,19 +64,35 @@ function stylua() {
   return bad;
 }
 
-/// clang-tidy of each source, remembered by the content of it and of every header, two at a time.
+/// One hash over a source and every header of ours that it includes, directly or not.
+function sourceHash(path, seen = new Set()) {
+  const add = (p) => {
+    if (seen.has(p) || !existsSync(p)) return "";
+    seen.add(p);
+    const text = readFileSync(p, "utf8");
+    return text + [...text.matchAll(/^\s*#include "([^"]+)"/gm)].map((m) => add(join("native", m[1]))).join("");
+  };
+  return createHash("sha256").update(add(path)).digest("hex");
+}
+
+/// clang-tidy of each source, two at a time. What passed is remembered in the user's cache, shared by all worktrees: by the
+/// content of the source and its headers, the rules and the tool.
 async function clangTidy() {
   const dir = nativeBuild();
-  const headers = createHash("sha256").update(readFileSync(".clang-tidy"));
-  for (const p of match(/^native\/.*\.h$/)) headers.update(readFileSync(p));
-  const base = headers.digest("hex");
-  const cache = join(root, "build/tidy");
+  const tool = execFileSync("clang-tidy", ["--version"], { encoding: "utf8" });
+  const rules = createHash("sha256").update(tool).update(readFileSync(".clang-tidy")).digest("hex");
+  const cache = join(cacheDir(), "tidy");
   mkdirSync(cache, { recursive: true });
   const queue = match(/^native\/.*\.cpp$/);
   const bad = [];
   const worker = async () => {
     for (let path = queue.shift(); path; path = queue.shift()) {
-      const mark = join(cache, createHash("sha256").update(base).update(readFileSync(path)).digest("hex"));
+      const mark = join(
+        cache,
+        createHash("sha256")
+          .update(`${rules} ${path} ${sourceHash(path)}`)
+          .digest("hex"),
+      );
       if (existsSync(mark)) continue;
       // GCC's flags that clang does not know (-ffat-lto-objects) are no fault of the source.
       const lines = await run("clang-tidy", [
