@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: MIT
+// resty.http and responses byte for byte: framing, malformed ones, bodies cut at every byte, trailers, 100-continue.
+import test from "ava";
+import { lines, runHttp } from "../helpers/resty-http.js";
+import { rawServer } from "../helpers/upstream.js";
+
+/** What a response does: a request, "status body" or the error, then what set_keepalive says. */
+const ASK = `local asked = 0 local function ask(port, params)
+  asked = asked + 1 local c = open(port, "pool " .. asked) c:set_timeouts(5000, 5000, 5000)
+  local res, err = c:request(params or {})
+  local body
+  if res then body, err = res:read_body() end
+  show(res and res.status, body or err, c:set_keepalive())
+end `;
+
+/** Serves the n-th of `answers` to the request that asks for /n. */
+const numbered = (t, answers) =>
+  rawServer(t, (socket, text) => {
+    const answer = answers[Number(/^\w+ \/(\d+)/.exec(text)?.[1] ?? 0)];
+    socket.write(typeof answer === "string" ? answer : answer.bytes, "latin1");
+    if (!answer.open) socket.end();
+  });
+
+const OK = "HTTP/1.1 200 OK\r\n";
+const open = (bytes) => ({ bytes, open: true });
+const must = "2 connection must be closed";
+
+/** Bytes of a response, what comes of it. */
+const framing = [
+  [open(`${OK}Content-Length: 2\r\n\r\nab`), "200 ab 1"],
+  [open(`${OK}content-length:2 \t\r\n\r\nab`), "200 ab 1"],
+  [open("HTTP/1.1 200 OK\nContent-Length: 2\n\nab"), "200 ab 1"],
+  [open("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n"), "200  1"],
+  [open("HTTP/1.1 204 No Content\r\n\r\n"), "204  1"],
+  [open(`${OK}Connection: x, Close\r\nContent-Length: 1\r\n\r\na`), `200 a ${must}`],
+  [open(`${OK}Connection: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\na`), `200 a ${must}`],
+  [open("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na"), `200 a ${must}`],
+  [open("HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nContent-Length: 1\r\n\r\na"), "200 a 1"],
+  [open(`${OK}Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n00a;x="y"\r\n0123456789\r\n0\r\n\r\n`), "200 a0123456789 1"],
+  [open(`${OK}transfer-encoding: gzip, Chunked\r\n\r\n0\r\nX: y\r\n\r\n`), "200  1"],
+  [`${OK}\r\nto the end`, `200 to the end ${must}`],
+  [`${OK}\r\n`, `200  ${must}`],
+  ["HTTP/1.0 200 OK\r\n\r\nto the end", `200 to the end ${must}`],
+  [`${OK}Transfer-Encoding: gzip\r\n\r\nto the end`, `200 to the end ${must}`],
+  [
+    open(`HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n${OK}Content-Length: 1\r\n\r\na`),
+    "200 a 1",
+  ],
+  [open("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"), `101  ${must}`],
+  [`${OK}Content-Length: 3\r\n\r\nab`, "200 closed nil closed"],
+];
+
+test("framing", async (t) => {
+  const port = await numbered(
+    t,
+    framing.map(([answer]) => answer),
+  );
+  const body = await runHttp(t, `${ASK} for i = 0, ${framing.length - 1} do ask(${port}, { path = "/" .. i }) end`);
+  t.deepEqual(
+    lines(body),
+    framing.map(([, expected]) => expected),
+  );
+});
+
+/** Malformed heads; each is refused, and its connection closed. */
+const malformed = [
+  ["", "closed"],
+  ["HTTP/1.1 200 OK\r\nA: b\r\n", "closed"],
+  ["HTTP/2 200 OK\r\n\r\n", "couldn't parse HTTP version from response status line: HTTP/2 200 OK"],
+  ["SSH-2.0-x\r\n", "couldn't parse HTTP version from response status line: SSH-2.0-x"],
+  ["HTTP/1.1 20 OK\r\n\r\n", "couldn't parse status code from response status line: HTTP/1.1 20 OK"],
+  ["HTTP/1.1 2000 OK\r\n\r\n", "couldn't parse status code from response status line: HTTP/1.1 2000 OK"],
+  ["HTTP/1.1 099 OK\r\n\r\n", "couldn't parse status code from response status line: HTTP/1.1 099 OK"],
+  [
+    `${OK}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\na`,
+    'response has both "Transfer-Encoding" and "Content-Length"',
+  ],
+  [`${OK}Content-Length: 1\r\nContent-Length: 1\r\n\r\na`, 'response has duplicate "Content-Length"'],
+  [`${OK}Content-Length: 1, 1\r\n\r\na`, 'response has invalid "Content-Length": 1, 1'],
+  [`${OK}Content-Length: +1\r\n\r\na`, 'response has invalid "Content-Length": +1'],
+  [`${OK}Content-Length: 0x1\r\n\r\na`, 'response has invalid "Content-Length": 0x1'],
+  [`${OK}Content-Length: -1\r\n\r\na`, 'response has invalid "Content-Length": -1'],
+  [`${OK}Content-Length: \r\n\r\na`, 'response has invalid "Content-Length": '],
+  [`${OK}Content-Length: 9999999999999999\r\n\r\na`, 'response has invalid "Content-Length": 9999999999999999'],
+  [`${OK}Content-Length : 1\r\n\r\na`, "bad response header: Content-Length : 1"],
+  [`${OK}A: b\r\n c\r\n\r\n`, "bad response header:  c"],
+  [`${OK}: b\r\n\r\n`, "bad response header: : b"],
+  [`${OK}A\r\n\r\n`, "bad response header: A"],
+  [`${OK}A: b\rContent-Length: 0\r\n\r\n`, "bad byte in response head"],
+  [`${OK}A: b\0\r\n\r\n`, "bad byte in response head"],
+  [`${OK}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`, 'response has invalid "Transfer-Encoding"'],
+  [`${OK}Transfer-Encoding: chunked\r\nTransfer-Encoding: gzip\r\n\r\n`, 'response has invalid "Transfer-Encoding"'],
+  ["HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 'HTTP/1.0 response has "Transfer-Encoding"'],
+  [OK + "A: b\r\n".repeat(1001) + "\r\n", "too many response headers"],
+  [`${OK}A: ${"b".repeat(300000)}\r\n\r\n`, "response head is too large"],
+  ["HTTP/1.1 100 Continue\r\n\r\n".repeat(40), "too many interim responses"],
+];
+
+test("malformed heads", async (t) => {
+  const port = await numbered(
+    t,
+    malformed.map(([answer]) => answer),
+  );
+  const body = await runHttp(t, `${ASK} for i = 0, ${malformed.length - 1} do ask(${port}, { path = "/" .. i }) end`);
+  t.deepEqual(
+    lines(body),
+    malformed.map(([, expected]) => `nil ${expected} nil closed`),
+  );
+});
+
+const chunked = (rest) => `${OK}Transfer-Encoding: chunked\r\n\r\n${rest}`;
+const SIZE = "200 unable to read chunksize nil closed";
+const malformedChunks = [
+  [chunked("x\r\n"), SIZE],
+  [chunked("\r\n"), SIZE],
+  [chunked("-1\r\n"), SIZE],
+  [chunked("1 2\r\nab\r\n0\r\n\r\n"), SIZE],
+  [chunked("1\nb\r\n0\r\n\r\n"), SIZE],
+  [chunked("fffffffffffffff\r\n"), SIZE],
+  [chunked(`1;${"x".repeat(5000)}\r\na\r\n0\r\n\r\n`), SIZE],
+  [chunked("1\r\nab\r\n0\r\n\r\n"), "200 chunk without its end nil closed"],
+  [chunked("1\r\na\n0\r\n\r\n"), "200 chunk without its end nil closed"],
+  [chunked("0\r\nbad\r\n\r\n"), "200 bad response header: bad nil closed"],
+  [chunked("5\r\nab"), "200 closed nil closed"],
+];
+
+test("malformed chunks", async (t) => {
+  const port = await numbered(
+    t,
+    malformedChunks.map(([answer]) => answer),
+  );
+  const body = await runHttp(
+    t,
+    `${ASK} for i = 0, ${malformedChunks.length - 1} do ask(${port}, { path = "/" .. i }) end`,
+  );
+  t.deepEqual(
+    lines(body),
+    malformedChunks.map(([, expected]) => expected),
+  );
+});
+
+test("a response with trailers, cut at every byte: never taken for a whole one", async (t) => {
+  const whole = `${OK}Transfer-Encoding: chunked\r\nTrailer: A\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\nTransfer-Encoding: x\r\n\r\n`;
+  const answers = Array.from(whole, (_, i) => whole.slice(0, i));
+  const port = await numbered(t, [...answers, open(whole)]);
+  const body = await runHttp(
+    t,
+    `local whole = 0
+    for i = 0, ${whole.length} do
+      local c = open(${port})
+      local res, err = c:request { path = "/" .. i }
+      local body
+      if res then body, err = res:read_body() end
+      if body then
+        whole = whole + 1 show(i, body, res.headers.a, res:read_trailers()) show(res.headers.a, res.headers["transfer-encoding"])
+      elseif err ~= "closed" then show(i, err) end
+      c:close()
+    end
+    show(whole)`,
+  );
+  t.deepEqual(lines(body), [`${whole.length} abcde`, "b chunked", "1"]);
+});
+
+test("a response that comes byte by byte; pieces of a given size", async (t) => {
+  const port = await rawServer(t, async (socket) => {
+    for (const byte of chunked("3\r\nabc\r\n5\r\ndefgh\r\n0\r\n\r\n")) {
+      socket.write(byte);
+      await new Promise((next) => setImmediate(next));
+    }
+  });
+  const body = await runHttp(
+    t,
+    `local c = open(${port}) local res = c:request {}
+    local pieces = {} for piece in res.body_reader, 2 do pieces[#pieces + 1] = piece end
+    show(table.concat(pieces, ","), res.body_reader(), c:set_keepalive())`,
+  );
+  t.is(body, "ab,c,de,fg,h nil 1\n");
+});
+
+test("100-continue: the body waits for it, and is not sent when another answer comes", async (t) => {
+  const answers = { "/go": "HTTP/1.1 100 Continue\r\n\r\n", "/no": "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n" };
+  const port = await rawServer(t, (socket, text) => {
+    const path = text.split(" ")[1];
+    const before = socket.received().split("\r\n\r\n")[1].length;
+    socket.write(answers[path]);
+    if (path === "/go")
+      socket.once("data", () => {
+        const sent = socket.received().split("\r\n\r\n")[1];
+        socket.write(`${OK}Content-Length: ${sent.length + 1}\r\n\r\n${before}${sent}`);
+      });
+  });
+  const body = await runHttp(
+    t,
+    `${ASK}
+    local params = { method = "POST", body = "text", headers = { expect = "100-Continue" } }
+    params.path = "/go" ask(${port}, params) params.path = "/no" ask(${port}, params)`,
+  );
+  t.is(body, `200 0text 1\n417  ${must}\n`);
+});
+
+test("timeouts end the connection", async (t) => {
+  const port = await numbered(t, [
+    open("HTTP/1.1 200"),
+    open(`${OK}Content-Length: 2\r\n\r\na`),
+    open(chunked("5\r\n")),
+  ]);
+  const body = await runHttp(
+    t,
+    `for i = 0, 2 do
+      local c = open(${port}, "pool " .. i) c:set_timeout(400)
+      local res, err = c:request { path = "/" .. i }
+      show(res and res.status, err or select(2, res:read_body())) show(res and res.body_reader(), c:set_keepalive())
+    end`,
+  );
+  t.deepEqual(lines(body), [
+    "nil timeout",
+    "nil nil closed",
+    "200 timeout",
+    "nil nil closed",
+    "200 timeout",
+    "nil nil closed",
+  ]);
+});
