@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "http/phase.h"
 #include "script/vm.h"
@@ -91,6 +92,8 @@ bool Worker::boot(std::string &error) {
   VmHost host;
   host.core = &core_;
   host.is_cli = generation_->is_cli;
+  std::error_code unknown;  // a working directory that was removed: none
+  host.cwd = std::filesystem::current_path(unknown).string() + "/";
   for (const ShmDictRef &dict : generation_->dicts)
     host.dicts.emplace_back(std::string(shm_dict_name(*dict)), dict.get());
   vm_ = vm_create(host, error);

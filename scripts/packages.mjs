@@ -11,6 +11,7 @@ const needs = {
     { package: "zlib1g", there: () => hasLibrary("libz.so.1") },
     { package: "lua-cjson", there: () => hasModule("cjson.so") }, // a Lua C module from outside, loaded by a test
     { package: "curl", there: () => hasTool("curl") },
+    { package: "luarocks", there: () => hasTool("luarocks") },
   ],
   lint: [
     { package: "clang-format", there: () => hasTool("clang-format") },

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Boots a VM: declares the ABI, installs the module loader, builds the `ngx` table out of its installers, guards the globals.
 -- Runs once per VM, on its thread, with the table that script/vm.cpp fills:
---   cdef worker await_mark embedded prefix package_path package_cpath regex_cache_max_entries regex_match_limit is_cli
+--   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli
 --   dicts ctxs thread timer capture
 local host = ...
 

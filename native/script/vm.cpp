@@ -47,6 +47,7 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_pushcfunction(L, embedded_loader);
   lua_setfield(L, -2, "embedded");
   set_field(L, "prefix", plan.prefix);
+  set_field(L, "cwd", vm->host.cwd);
   set_field(L, "package_path", plan.lua_package_path);
   set_field(L, "package_cpath", plan.lua_package_cpath);
   lua_pushinteger(L, plan.lua_regex_cache_max_entries);

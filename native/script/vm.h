@@ -17,6 +17,7 @@ namespace mw {
 struct VmHost {
   HttpCore *core = nullptr;
   std::vector<std::pair<std::string, void *>> dicts;  ///< ngx.shared: name, ABI handle
+  std::string cwd;                                    ///< the working directory, with a slash at its end
   bool is_cli = false;                                ///< `moonwire run`: print goes to standard output
 };
 

@@ -34,7 +34,7 @@ using PoolTaskRef = std::shared_ptr<PoolTask>;
 
 /// What a pool's threads need of their worker; constant.
 struct PoolHost {
-  std::string prefix, package_path, package_cpath;
+  std::string prefix, cwd, package_path, package_cpath;
   std::vector<std::pair<std::string, void *>> dicts;
   const Log *log = nullptr;
   mw_worker_t worker{};
@@ -87,6 +87,7 @@ static int pool_boot(lua_State *L) {
   lua_pushcfunction(L, pool_embedded);
   lua_setfield(L, -2, "embedded");
   set_field(L, "prefix", host->prefix);
+  set_field(L, "cwd", host->cwd);
   set_field(L, "package_path", host->package_path);
   set_field(L, "package_cpath", host->package_cpath);
   lua_newtable(L);
@@ -177,6 +178,7 @@ static ThreadPool *pool_of(Vm *vm, const char *name) {
   const Plan &plan = *vm->core->p;
   pool->loop = vm->core->loop;
   pool->host.prefix = plan.prefix;
+  pool->host.cwd = vm->host.cwd;
   pool->host.package_path = plan.lua_package_path;
   pool->host.package_cpath = plan.lua_package_cpath;
   pool->host.dicts = vm->host.dicts;

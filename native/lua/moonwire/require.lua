@@ -12,19 +12,33 @@ local DEFAULT_PATH = "./?.lua;/usr/local/share/lua/5.1/?.lua;/usr/local/share/lu
 local DEFAULT_CPATH = "./?.so;/usr/local/lib/lua/5.1/?.so;/usr/lib/x86_64-linux-gnu/lua/5.1/?.so"
   .. ";/usr/lib/aarch64-linux-gnu/lua/5.1/?.so;/usr/lib/lua/5.1/?.so"
 
---- `$prefix` becomes the server prefix; an empty element (";;") the default.
-local function expand(path, default, prefix)
-  if path == "" then
-    path = ";;"
+--- The default in place of an empty element (";;").
+local function fill(path, default)
+  if not find(path, ";;", 1, true) then
+    return path
   end
+  path = gsub(path, ";;", ";\1;", 1)
+  path = gsub(path, "\1", (gsub(default, "%%", "%%%%")))
+  return (gsub(gsub(path, "^;", ""), ";$", ""))
+end
+
+--- A path of the configuration: `$prefix` becomes the server prefix, an empty element the default.
+local function expand(path, default, prefix)
   local folder = gsub(prefix, "%%", "%%%%") -- ends with a slash, as nginx's
   path = gsub(gsub(path, "%${prefix}", "$prefix"), "%$prefix/?", folder)
-  if find(path, ";;", 1, true) then
-    path = gsub(path, ";;", ";\1;", 1)
-    path = gsub(path, "\1", (gsub(default, "%%", "%%%%")))
-    path = gsub(gsub(path, "^;", ""), ";$", "")
+  return fill(path == "" and ";;" or path, default)
+end
+
+--- What ";;" stands for: what LuaRocks installed for the project (`luarocks --tree lua_modules`), below the prefix and below
+-- the working directory, then the environment's path or Lua's own.
+local function defaults(files, variable, default, host)
+  local own = ""
+  for _, folder in ipairs { host.prefix, host.cwd ~= host.prefix and "./" or nil } do
+    for file in gmatch(files, "[^;]+") do
+      own = own .. folder .. "lua_modules/" .. file .. ";"
+    end
   end
-  return path
+  return own .. fill(os.getenv(variable) or default, default)
 end
 
 -- In package.loaded while a module loads: `thread` and `ticket` name the light thread that loads it. A userdata, since the
@@ -57,11 +71,10 @@ local function load_module(name)
 end
 
 return function(_, host)
-  local prefix = host.prefix
-  local own = prefix .. "lua_modules/share/lua/5.1/?.lua;" .. prefix .. "lua_modules/share/lua/5.1/?/init.lua;"
-  local own_c = prefix .. "lua_modules/lib/lua/5.1/?.so;"
-  package.path = expand(host.package_path, own .. (os.getenv "LUA_PATH" or DEFAULT_PATH), prefix)
-  package.cpath = expand(host.package_cpath, own_c .. (os.getenv "LUA_CPATH" or DEFAULT_CPATH), prefix)
+  local path = defaults("share/lua/5.1/?.lua;share/lua/5.1/?/init.lua", "LUA_PATH", DEFAULT_PATH, host)
+  local cpath = defaults("lib/lua/5.1/?.so", "LUA_CPATH", DEFAULT_CPATH, host)
+  package.path = expand(host.package_path, path, host.prefix)
+  package.cpath = expand(host.package_cpath, cpath, host.prefix)
 
   -- The engine's own modules are ours alone: another copy, such as a system's lua-resty-core, speaks to nginx's C functions.
   -- Those of its modules that we have not got are refused here, before that copy is found.
