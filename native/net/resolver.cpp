@@ -5,6 +5,7 @@
 #include <ares.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -13,9 +14,14 @@ namespace mw {
 
 static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
 static constexpr uint64_t kFailureValidMs = 1000;  ///< how long a name stays not found
+static constexpr uint64_t kHostsValidMs = 1000;    ///< how long one of the hosts file is believed
+static const char kSystemConf[] = "/etc/resolv.conf";
 static constexpr uint32_t kMaxTtl = 86400;
 
-static const char *error_text(int status) {
+/// c-ares asks all name servers in turn when they fail, and then says no more than ECONNREFUSED; of a single one it tells what
+/// that answered.
+static const char *error_text(int status, bool is_single) {
+  if (status == ARES_ECONNREFUSED && !is_single) status = ARES_ESERVFAIL;
   switch (status) {
     case ARES_EFORMERR: return "(1: Format error)";
     case ARES_ESERVFAIL: return "(2: Server failure)";
@@ -43,7 +49,19 @@ Resolver::~Resolver() {
   }
 }
 
+void Resolver::check_system_conf() {
+  struct stat st;
+  if (!conf_.servers.empty() || asked_ > 0) return;  // the queries under way would fail with the channel
+  if (stat(kSystemConf, &st) < 0) return;
+  bool is_same = st.st_mtim.tv_sec == system_conf_time_.tv_sec && st.st_mtim.tv_nsec == system_conf_time_.tv_nsec;
+  system_conf_time_ = st.st_mtim;
+  if (is_same || !is_open_) return;
+  ares_destroy(channel_);
+  is_open_ = false;
+}
+
 bool Resolver::open() {
+  check_system_conf();
   if (is_open_) return true;
   static const int library = ares_library_init(ARES_LIB_INIT_ALL);
   if (library != ARES_SUCCESS) return false;
@@ -57,8 +75,9 @@ bool Resolver::open() {
   options.tries = 3;
   int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
   if (!conf_.servers.empty()) {
-    mask |= ARES_OPT_DOMAINS;  // no search list
+    mask |= ARES_OPT_DOMAINS | ARES_OPT_FLAGS;  // no search list
     options.ndomains = 0;
+    options.flags = conf_.servers.size() == 1 ? ARES_FLAG_NOCHECKRESP : 0;
   }
   if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) return false;
   std::string list;
@@ -139,11 +158,13 @@ void Resolver::ask(const std::string &host, Name *n) {
     return;
   }
   ares_addrinfo_hints hints{};
-  hints.ai_flags = ARES_AI_NOSORT;
+  hints.ai_flags = ARES_AI_NOSORT | ARES_AI_ENVHOSTS;
   hints.ai_family = conf_.ipv4 && conf_.ipv6 ? AF_UNSPEC : conf_.ipv4 ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
-  n->is_asked = true;
+  n->is_asked = n->is_at_once = true;
+  ++asked_;
   ares_getaddrinfo(channel_, host.c_str(), nullptr, &hints, on_answer, n);
+  n->is_at_once = false;
   schedule();
 }
 
@@ -155,6 +176,7 @@ void Resolver::on_answer(void *arg, int status, int, ares_addrinfo *result) {
     return;
   }
   n->is_asked = false;
+  --r->asked_;
   n->addresses.clear();
   uint32_t ttl = kMaxTtl;
   if (status == ARES_SUCCESS) {
@@ -170,8 +192,13 @@ void Resolver::on_answer(void *arg, int status, int, ares_addrinfo *result) {
   if (result) ares_freeaddrinfo(result);
   std::stable_partition(n->addresses.begin(), n->addresses.end(),
                         [](const PeerAddress &a) { return a.sa.sa_family == AF_INET; });
-  n->error = n->addresses.empty() ? error_text(status == ARES_SUCCESS ? ARES_ENOTFOUND : status) : nullptr;
-  uint64_t valid = n->error ? kFailureValidMs : r->conf_.valid ? r->conf_.valid : ttl * 1000ull;
+  n->error = n->addresses.empty()
+                 ? error_text(status == ARES_SUCCESS ? ARES_ENOTFOUND : status, r->conf_.servers.size() == 1)
+                 : nullptr;
+  uint64_t valid = n->error         ? kFailureValidMs
+                   : n->is_at_once  ? kHostsValidMs
+                   : r->conf_.valid ? r->conf_.valid
+                                    : ttl * 1000ull;
   n->valid_until = r->loop_->now_ms() + std::max<uint64_t>(valid, 1);
   r->loop_->post(&n->task);
 }

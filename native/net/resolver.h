@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Host names to addresses, on c-ares inside a worker's loop. Answers are kept for as long as their TTL, or the `valid` of the
-// configuration, says; lookups of one name share one query. One for each ResolverConf that is in use; a worker's own.
+// configuration, says; lookups of one name share one query. Without name servers in the configuration, /etc/hosts (the file
+// that CARES_HOSTS names, where that is set) and /etc/resolv.conf hold, and a change of either is noticed. One for each
+// ResolverConf that is in use; a worker's own.
 #pragma once
+#include <time.h>
+
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -46,7 +50,8 @@ class Resolver {
     uint64_t valid_until = 0;
     Lookup *waiting = nullptr;
     bool is_asked = false;
-    Task task;  ///< tells those who wait
+    bool is_at_once = false;  ///< ares_getaddrinfo() has not returned: an answer by now is the hosts file's
+    Task task;                ///< tells those who wait
   };
   struct Watch {
     IoHandler io;  ///< first: epoll names it
@@ -59,6 +64,8 @@ class Resolver {
     Resolver *resolver = nullptr;
   };
   bool open();
+  /// Closes the channel when /etc/resolv.conf has changed since it was opened.
+  void check_system_conf();
   void ask(const std::string &host, Name *n);
   void schedule();
   static void on_answer(void *arg, int status, int timeouts, ares_addrinfo *result);
@@ -72,6 +79,8 @@ class Resolver {
   ResolverConf conf_;
   ares_channeldata *channel_ = nullptr;
   bool is_open_ = false, is_ending_ = false;
+  uint32_t asked_ = 0;  ///< names under way
+  timespec system_conf_time_{};
   OwnTimer timer_;
   std::unordered_map<std::string, std::unique_ptr<Name>> names_;
   std::unordered_map<int, Watch *> watches_;

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT
+// A name server for tests, over UDP on a free port of a loopback address: it answers what the test's function says and keeps count.
+import { createSocket } from "node:dgram";
+
+const types = { 1: "A", 28: "AAAA" };
+const codes = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
+
+/** The first question of a query: { id, name, type, bytes }. */
+function question(query) {
+  const labels = [];
+  let at = 12;
+  for (let size = query[at]; size > 0; size = query[at]) {
+    labels.push(query.toString("latin1", at + 1, at + 1 + size));
+    at += 1 + size;
+  }
+  const type = types[query.readUInt16BE(at + 1)] ?? "other";
+  return { name: labels.join("."), type, bytes: query.subarray(12, at + 5) };
+}
+
+function addressBytes(address) {
+  if (!address.includes(":")) return Buffer.from(address.split(".").map(Number));
+  const [head, tail = ""] = address.split("::");
+  const [front, back] = [head, tail].map((part) => part.split(":").filter(Boolean));
+  const groups = [...front, ...Array(8 - front.length - back.length).fill("0"), ...back];
+  return Buffer.from(groups.map((g) => g.padStart(4, "0")).join(""), "hex");
+}
+
+function reply(query, asked, { addresses = [], ttl = 300, code }) {
+  const head = Buffer.alloc(12);
+  query.copy(head, 0, 0, 2);
+  head.writeUInt16BE(0x8180 | (code ? codes[code] : 0), 2);
+  head.writeUInt16BE(1, 4);
+  head.writeUInt16BE(addresses.length, 6);
+  const records = addresses.map((address) => {
+    const data = addressBytes(address);
+    const record = Buffer.alloc(12);
+    record.writeUInt16BE(0xc00c, 0); // the name of the question
+    record.writeUInt16BE(data.length === 4 ? 1 : 28, 2);
+    record.writeUInt16BE(1, 4);
+    record.writeUInt32BE(ttl, 6);
+    record.writeUInt16BE(data.length, 10);
+    return Buffer.concat([record, data]);
+  });
+  return Buffer.concat([head, asked.bytes, ...records]);
+}
+
+/**
+ * Starts one; ends with the test. `answer(name, type)` gives `{ addresses, ttl, code }`, or nothing: no answer is sent.
+ * @returns {Promise<{port: number, asked: string[]}>} `asked`: "NAME TYPE" of every query
+ */
+export function dnsServer(t, answer, { port = 0, host = "127.0.0.1" } = {}) {
+  const socket = createSocket("udp4");
+  const asked = [];
+  socket.on("message", async (query, peer) => {
+    const q = question(query);
+    asked.push(`${q.name} ${q.type}`);
+    const found = await answer(q.name, q.type);
+    if (found) socket.send(reply(query, q, found), peer.port, peer.address);
+  });
+  t.teardown(() => socket.close());
+  return new Promise((resolve, reject) => {
+    socket.on("error", reject);
+    socket.bind(port, host, () => resolve({ port: socket.address().port, asked }));
+  });
+}
