@@ -2,7 +2,9 @@
 // Real servers that clients in Lua are tested against: on a free port of 127.0.0.1, for the time of a test.
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
-import { freePort, waitFor } from "./index.js";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { freePort, makePrefix, removePrefix, waitFor } from "./index.js";
 
 const answers = (port) =>
   new Promise((resolve) => {
@@ -33,3 +35,40 @@ export const startRedis = (t, ...more) =>
 /** The port of a memcached, or 0. */
 export const startMemcached = (t) =>
   start(t, "memcached", (port) => ["-l", "127.0.0.1", "-p", port, "-U", "0", "-u", "nobody"]);
+
+const mariadbScript = fileURLToPath(new URL("mariadb.sh", import.meta.url));
+
+/** Starts a MariaDB that has run `sql`, with more `args`: { port, socket, kill(), stop() }, or null when it is not installed. */
+async function startMariadb(sql, args) {
+  const folder = makePrefix({ "init.sql": sql });
+  const port = await freePort();
+  const child = spawn(mariadbScript, [folder, String(port), ...args], { stdio: "ignore" });
+  let code;
+  const gone = new Promise((resolve) => child.on("exit", (c) => resolve((code = c ?? -1))));
+  const kill = () => {
+    child.kill("SIGKILL");
+    return gone;
+  };
+  const stop = () => kill().then(() => removePrefix(folder));
+  await waitFor(async () => code !== undefined || (await answers(port)), "MariaDB", 110_000);
+  if (code === undefined) return { port, socket: join(folder, "sock"), kill, stop };
+  if (code !== 127) throw new Error(`MariaDB ended with ${code}, see ${folder}/log, ${folder}/install.log`);
+  await stop();
+  return null;
+}
+
+/**
+ * One MariaDB for the tests of a file: `const database = mariadb(test, { sql, args })`, and in a test `await database(t)`, which
+ * starts it when it is first asked for. `sql`: statements, each on a line, that run before anybody connects.
+ */
+export function mariadb(test, { sql = "", args = [] } = {}) {
+  let server;
+  test.after.always("MariaDB ends", async () => (await server)?.stop());
+  return async (t) => {
+    t.timeout(120_000);
+    server ??= startMariadb(sql, args);
+    const started = await server;
+    if (!started) t.log("no mariadbd here");
+    return started;
+  };
+}

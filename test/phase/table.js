@@ -567,6 +567,13 @@ export const groups = {
       note: "[resty.md](resty.md#restymemcached)",
     },
     {
+      name: "resty.mysql",
+      call: `local db = require("resty.mysql"):new() db:set_timeout(1000)
+        local ok, err = db:connect { host = "127.0.0.1", port = 1 } assert(not ok and err == "failed to connect: connection refused", err)`,
+      beyond: everywhere,
+      note: "[resty.md](resty.md#restymysql)",
+    },
+    {
       name: "resty.lock",
       call: `local l = require("resty.lock"):new("d") assert(l:lock("a lock") == 0 and l:unlock())`,
       note: "[resty.md](resty.md#restylock); waits in every phase",
