@@ -3,10 +3,8 @@
 // lua-nginx-module's manual, ngx.socket.tcp.
 #include "abi/sock.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <netinet/tcp.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +31,7 @@ SockWorker &sock_worker() {
   return *static_cast<SockWorker *>(vm->sock_worker);
 }
 
-static Resolver &resolver_of(const ResolverConf &conf) {
+Resolver &cosocket_resolver(const ResolverConf &conf) {
   std::string key;
   for (const std::string &server : conf.servers) key.append(server).append(" ");
   key.append(std::to_string(conf.valid)).append(conf.ipv4 ? "4" : "").append(conf.ipv6 ? "6" : "");
@@ -50,101 +48,8 @@ int32_t sock_fail(Sock *s, const char *err) {
   return MW_ERROR;
 }
 
-const char *sock_errno(Sock *s, int err) {
-  if (err == ETIMEDOUT) return "timeout";
-  char text[128];
-  const char *words = strerror_r(err, text, sizeof text);
-  size_t i = 0;
-  for (; words[i] && i < sizeof s->error_room - 1; ++i)
-    s->error_room[i] = static_cast<char>(tolower(static_cast<unsigned char>(words[i])));
-  s->error_room[i] = '\0';
-  return s->error_room;
-}
-
-static const Log &log_of(const Sock *s, const LogContext **ctx) {
-  if (s->run) return run_log(s->run, ctx);
-  if (!s->r) return *ctx = nullptr, *sock_worker().core->log;
-  *ctx = &s->r->log_ctx;
-  return s->r->log();
-}
-
 void sock_log(Sock *s, int err, const char *text) {
-  if (s->conf && !s->conf->lua_socket_log_errors) return;
-  const LogContext *ctx;
-  const Log &log = log_of(s, &ctx);
-  char peer[kAddressText] = "";
-  size_t n = err == 0 && s->o && s->port >= 0 ? address_text(s->o->peer, peer) : 0;
-  while (n > 0 && peer[n - 1] != ':') --n;  // the port is there already
-  if (n > 0) --n;
-  if (n)
-    log_write(log, kLogError, err, ctx, "%s, upstream: %s:%d(%.*s)", text, s->host.c_str(), s->port,
-              static_cast<int>(n), peer);
-  else
-    log_write(log, kLogError, err, ctx, "%s", text);
-}
-
-void sock_debug(const Sock *s, const char *format, ...) {
-  if (!sock_worker().core->is_debug) return;
-  char text[512];
-  va_list args;
-  va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
-  va_end(args);
-  const LogContext *ctx;
-  const Log &log = log_of(s, &ctx);
-  log_write(log, kLogDebug, 0, ctx, "%s", text);
-}
-
-// --- ownership -------------------------------------------------------------------------------------------------------
-
-static void leave_owner(Sock *s) {
-  if (!s->owner) return;
-  (s->prev ? s->prev->next : *s->owner) = s->next;
-  if (s->next) s->next->prev = s->prev;
-  s->next = s->prev = nullptr;
-  s->owner = nullptr;
-  s->r = nullptr;
-  s->run = nullptr;
-}
-
-static void close_all(Sock **list) {
-  while (Sock *s = *list) {
-    sock_drop(s);
-    leave_owner(s);
-  }
-}
-static void on_run_end(Run *run) { close_all(reinterpret_cast<Sock **>(&run->sockets)); }
-static void on_request_end(void *r) { close_all(reinterpret_cast<Sock **>(&static_cast<Request *>(r)->sockets)); }
-
-/// What holds for code without a request: what the configuration's first server says, the defaults in a bare VM.
-static const LocationConf &requestless_conf() {
-  static const LocationConf defaults{};
-  const std::vector<ServerConf> &servers = vm_current->core->p->servers;
-  return servers.empty() ? defaults : servers.front().conf;
-}
-
-/// The request of the running code, or its run, becomes the owner.
-static void join_owner(Sock *s) {
-  leave_owner(s);
-  Run *run = vm_current->current->run;
-  s->r = run->r;
-  s->run = run->r ? nullptr : run;
-  s->conf = run->r ? run->r->conf : &requestless_conf();
-  s->owner = reinterpret_cast<Sock **>(run->r ? &run->r->sockets : &run->sockets);
-  if (!*s->owner) {
-    if (run->r)
-      request_on_free(run->r, on_request_end, run->r);
-    else
-      run->on_end = on_run_end;
-  }
-  s->next = *s->owner;
-  if (s->next) s->next->prev = s;
-  *s->owner = s;
-}
-
-bool sock_is_owner(const Sock *s) {
-  const LightThread *t = vm_current->current;
-  return t && (t->run->r ? t->run->r == s->r : t->run == s->run);
+  cosocket_log(&s->co, kLogError, err, s->o ? &s->o->peer : nullptr, text);
 }
 
 // --- closing ---------------------------------------------------------------------------------------------------------
@@ -162,7 +67,7 @@ void sock_drop(Sock *s) {
     return;
   }
   sock_worker().core->loop->disarm(&s->queue_timer);
-  if (s->lookup.name) static_cast<void>(resolver_of(s->conf->resolver).cancel(&s->lookup));
+  if (s->lookup.name) static_cast<void>(cosocket_resolver(s->co.conf->resolver).cancel(&s->lookup));
   SockPool *pool = s->pool;
   if (s->is_queued) {
     sock_pool_dequeue(s);
@@ -179,6 +84,10 @@ void sock_drop(Sock *s) {
   }
   s->is_read_closed = false;
   if (pool) sock_pool_release(pool);
+}
+
+static void drop_owned(Cosocket *co) {
+  sock_drop(reinterpret_cast<Sock *>(reinterpret_cast<char *>(co) - offsetof(Sock, co)));
 }
 
 // --- connect ---------------------------------------------------------------------------------------------------------
@@ -210,22 +119,19 @@ void sock_connect_done(Sock *s, int32_t result) {
 }
 
 static void open_failed(Sock *s, const PeerAddress &to, const char *call, int err) {
-  if (!s->conf->lua_socket_log_errors) return;
   bool is_bind = strcmp(call, "bind") == 0, is_unix = to.sa.sa_family == AF_UNIX;
-  char address[kAddressText];
-  size_t n = address_text(is_bind ? s->local : to, address);
-  if (is_bind)
+  char address[kAddressText], text[kAddressText + 32];
+  int n = static_cast<int>(address_text(is_bind ? s->local : to, address));
+  if (is_bind)  // without the port
     while (n > 1 && address[--n] != ':') {
     }
-  const LogContext *ctx;
-  const Log &log = log_of(s, &ctx);
-  LogLevelId level = is_bind || (is_unix && err == ENOENT) ? kLogCrit : kLogError;
   if (is_bind)
-    log_write(log, level, err, ctx, "bind(%.*s) failed", static_cast<int>(n), address);
+    snprintf(text, sizeof text, "bind(%.*s) failed", n, address);
   else if (is_unix)
-    log_write(log, level, err, ctx, "%s() to %.*s failed", call, static_cast<int>(n), address);
+    snprintf(text, sizeof text, "%s() to %.*s failed", call, n, address);
   else
-    log_write(log, level, err, ctx, "%s() failed", call);
+    snprintf(text, sizeof text, "%s() failed", call);
+  cosocket_log(&s->co, is_bind || (is_unix && err == ENOENT) ? kLogCrit : kLogError, err, &to, text);
 }
 
 static int32_t open_to(Sock *s, const PeerAddress &to) {
@@ -235,71 +141,57 @@ static int32_t open_to(Sock *s, const PeerAddress &to) {
   if (!s->o) {
     int err = errno;
     open_failed(s, to, call, err);
-    return connect_failed(s, sock_errno(s, err));
+    return connect_failed(s, cosocket_errno(&s->co, err));
   }
   if (!s->o->is_connecting) return connected(s);
-  outgoing_read_timeout(s->o, s->connect_ms ? s->connect_ms : s->conf->lua_socket_connect_timeout);
+  outgoing_read_timeout(s->o, s->connect_ms ? s->connect_ms : s->co.conf->lua_socket_connect_timeout);
   return MW_AGAIN;
-}
-
-static PeerAddress with_port(PeerAddress a, int32_t port) {
-  uint16_t n = htons(static_cast<uint16_t>(port));
-  if (a.sa.sa_family == AF_INET)
-    a.in.sin_port = n;
-  else if (a.sa.sa_family == AF_INET6)
-    a.in6.sin6_port = n;
-  return a;
-}
-
-static int32_t not_resolved(Sock *s, const char *error) {
-  snprintf(s->error_room, sizeof s->error_room, "%.255s could not be resolved %s", s->host.c_str(), error);
-  return connect_failed(s, s->error_room);
 }
 
 static void on_resolved(Lookup *l, const char *error, const std::vector<PeerAddress> *addresses) {
   Sock *s = reinterpret_cast<Sock *>(reinterpret_cast<char *>(l) - offsetof(Sock, lookup));
-  sock_connect_done(s, error ? not_resolved(s, error) : open_to(s, with_port(addresses->front(), s->port)));
+  sock_connect_done(s, error ? connect_failed(s, cosocket_not_resolved(&s->co, error))
+                             : open_to(s, cosocket_pick(*addresses, s->co.port)));
 }
 
 int32_t sock_start_connect(Sock *s) {
   if (s->pool) {
     if (Outgoing *o = sock_pool_take(s->pool)) {
-      sock_debug(s, "lua tcp socket get keepalive peer: using connection %p, fd:%d", static_cast<void *>(o), o->fd);
+      cosocket_debug(&s->co, "lua tcp socket get keepalive peer: using connection %p, fd:%d", static_cast<void *>(o),
+                     o->fd);
       s->o = o;
       return connected(s);
     }
     ++s->pool->connections;
   }
   PeerAddress to;
-  if (s->port < 0 ? address_parse(s->host, 0, to) : address_parse_ip(s->host, static_cast<uint16_t>(s->port), to))
+  if (s->co.port < 0 ? address_parse(s->co.host, 0, to)
+                     : address_parse_ip(s->co.host, static_cast<uint16_t>(s->co.port), to))
     return open_to(s, to);
-  if (s->port < 0) return connect_failed(s, "failed to parse host name");
-  const ResolverConf &conf = s->conf->resolver;
-  if (conf.servers.empty() && vm_current->abi->is_strict_phases) {
-    snprintf(s->error_room, sizeof s->error_room, "no resolver defined to resolve \"%.255s\"", s->host.c_str());
-    return connect_failed(s, s->error_room);
-  }
+  if (s->co.port < 0) return connect_failed(s, "failed to parse host name");
+  const ResolverConf &conf = s->co.conf->resolver;
+  if (const char *err = cosocket_no_resolver(&s->co)) return connect_failed(s, err);
   s->lookup.done = on_resolved;
-  if (const auto *known = resolver_of(conf).find(s->host, &s->lookup, s->conf->resolver_timeout))
-    return open_to(s, with_port(known->front(), s->port));
+  if (const auto *known = cosocket_resolver(conf).find(s->co.host, &s->lookup, s->co.conf->resolver_timeout))
+    return open_to(s, cosocket_pick(*known, s->co.port));
   return MW_AGAIN;
 }
 
 static void cancel_connect(Waiter *w) {
   Sock *s = reinterpret_cast<Sock *>(reinterpret_cast<char *>(w) - offsetof(Sock, connector));
   if (s->is_queued)
-    sock_debug(s, "lua tcp socket abort queueing, conn_op_ctx: %p, u: %p", static_cast<void *>(w),
-               static_cast<void *>(s));
-  if (s->lookup.name) sock_debug(s, "lua tcp socket abort resolver");
+    cosocket_debug(&s->co, "lua tcp socket abort queueing, conn_op_ctx: %p, u: %p", static_cast<void *>(w),
+                   static_cast<void *>(s));
+  if (s->lookup.name) cosocket_debug(&s->co, "lua tcp socket abort resolver");
   sock_drop(s);
 }
 
 static void choose_pool(Sock *s, int32_t pool_size, int32_t backlog) {
   s->pool = sock_pool_find(s->pool_key);
   if (s->pool || (pool_size < 0 && backlog < 0)) return;
-  uint32_t size = pool_size > 0 ? static_cast<uint32_t>(pool_size) : s->conf->lua_socket_pool_size;
-  sock_debug(s, "lua tcp socket keepalive create connection pool for key \"%s\"", s->pool_key.c_str());
-  sock_debug(s, "lua tcp socket connection pool size: %u, backlog: %d", size, backlog);
+  uint32_t size = pool_size > 0 ? static_cast<uint32_t>(pool_size) : s->co.conf->lua_socket_pool_size;
+  cosocket_debug(&s->co, "lua tcp socket keepalive create connection pool for key \"%s\"", s->pool_key.c_str());
+  cosocket_debug(&s->co, "lua tcp socket connection pool size: %u, backlog: %d", size, backlog);
   s->pool = sock_pool_create(s->pool_key, size, backlog);
 }
 
@@ -311,7 +203,7 @@ static void on_connected(Outgoing *o, int err) {
   Sock *s = of(o);
   if (err == 0) return sock_connect_done(s, connected(s));
   sock_log(s, err, "connect() failed");
-  sock_connect_done(s, connect_failed(s, sock_errno(s, err)));
+  sock_connect_done(s, connect_failed(s, cosocket_errno(&s->co, err)));
 }
 
 static void write_failed(Sock *s, const char *err) {
@@ -325,10 +217,10 @@ static void on_writable(Outgoing *o) {
   if (!outgoing_send(o, s->out)) {
     int err = errno;
     sock_log(s, err, "send() failed");
-    return write_failed(s, sock_errno(s, err));
+    return write_failed(s, cosocket_errno(&s->co, err));
   }
   if (s->out.is_empty()) return end_send(s, MW_OK);
-  outgoing_write_timeout(o, s->send_ms ? s->send_ms : s->conf->lua_socket_send_timeout);
+  outgoing_write_timeout(o, s->send_ms ? s->send_ms : s->co.conf->lua_socket_send_timeout);
 }
 
 static void on_read_timeout(Outgoing *o) {
@@ -365,7 +257,7 @@ static int32_t check(Sock *s, const char *verb) {
     if (verb[0]) sock_log(s, 0, text);
     return sock_fail(s, "closed");
   }
-  return sock_is_owner(s) ? MW_OK : MW_NO_REQUEST;
+  return cosocket_is_owner(&s->co) ? MW_OK : MW_NO_REQUEST;
 }
 
 }  // namespace mw
@@ -376,6 +268,7 @@ extern "C" MW_EXPORT
 mw_sock_t *mw_sock_new(void) {
   Sock *s = new (std::nothrow) Sock();
   if (!s) abort();
+  s->co.drop = drop_owned;
   s->abi.err = s->abi.read_err = s->abi.data = "";
   return &s->abi;
 }
@@ -384,7 +277,7 @@ extern "C" MW_EXPORT
 void mw_sock_free(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
   sock_drop(s);
-  leave_owner(s);
+  cosocket_leave(&s->co);
   sock_free_buffer(s);
   delete s;
 }
@@ -404,24 +297,25 @@ int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int3
   if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
+  if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (s->o) {
-    sock_debug(s, "lua reuse socket upstream ctx");
-    sock_debug(s, "lua tcp socket reconnect without shutting down");
+    cosocket_debug(&s->co, "lua reuse socket upstream ctx");
+    cosocket_debug(&s->co, "lua tcp socket reconnect without shutting down");
     sock_drop(s);
   }
-  join_owner(s);
-  s->host.assign(host, host_len);
-  s->port = port;
+  cosocket_join(&s->co);
+  s->co.host.assign(host, host_len);
+  s->co.port = port;
   s->pool_key.assign(pool, pool_len);
   choose_pool(s, pool_size, backlog);
-  if (s->conf->tcp_nodelay && port >= 0) sock_debug(s, "lua socket tcp_nodelay");
-  sock_debug(s, "lua tcp socket connect timeout: %llu",
-             static_cast<unsigned long long>(s->connect_ms ? s->connect_ms : s->conf->lua_socket_connect_timeout));
+  if (s->co.conf->tcp_nodelay && port >= 0) cosocket_debug(&s->co, "lua socket tcp_nodelay");
+  cosocket_debug(
+      &s->co, "lua tcp socket connect timeout: %llu",
+      static_cast<unsigned long long>(s->connect_ms ? s->connect_ms : s->co.conf->lua_socket_connect_timeout));
   SockPool *p = s->pool;
   if (p && p->backlog >= 0 && !p->idle && p->connections >= p->size) {
     if (p->waiting >= p->backlog) return s->pool = nullptr, sock_fail(s, "too many waiting connect operations");
-    sock_debug(s, "lua tcp socket queue connect operation for connection pool \"%s\"", p->key.c_str());
+    cosocket_debug(&s->co, "lua tcp socket queue connect operation for connection pool \"%s\"", p->key.c_str());
     sock_pool_enqueue(p, s);
     sched_park(&s->connector, cancel_connect);
     return MW_AGAIN;
@@ -437,7 +331,7 @@ int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len) {
   PeerAddress local;
   if (!address_parse_ip({address, len}, 0, local)) return sock_fail(s, "bad address");
   s->local = local;
-  sock_debug(s, "lua tcp socket bind ip: %.*s", static_cast<int>(len), address);
+  cosocket_debug(&s->co, "lua tcp socket bind ip: %.*s", static_cast<int>(len), address);
   return MW_OK;
 }
 
@@ -446,13 +340,13 @@ int32_t mw_sock_send(mw_sock_t *sock, const char *data, size_t len) {
   Sock *s = sock_of(sock);
   if (int32_t rc = check(s, "send data")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  uint64_t ms = s->send_ms ? s->send_ms : s->conf->lua_socket_send_timeout;
-  sock_debug(s, "lua tcp socket send timeout: %llu", static_cast<unsigned long long>(ms));
+  uint64_t ms = s->send_ms ? s->send_ms : s->co.conf->lua_socket_send_timeout;
+  cosocket_debug(&s->co, "lua tcp socket send timeout: %llu", static_cast<unsigned long long>(ms));
   ssize_t n = outgoing_write(s->o, data, len);
   if (n < 0) {
     int err = errno;
     sock_log(s, err, "send() failed");
-    return sock_fail(s, sock_errno(s, err));
+    return sock_fail(s, cosocket_errno(&s->co, err));
   }
   if (static_cast<size_t>(n) == len) return MW_OK;
   s->out.append(s->o->net->blocks, {data + n, len - static_cast<size_t>(n)});
@@ -476,8 +370,8 @@ int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
     if (n > 0 || errno != EAGAIN) return sock_fail(s, "connection in dubious state");
   }
   if (vm_current->abi->exiting) {
-    sock_debug(s, "lua tcp socket set keepalive while process exiting, closing connection %p",
-               static_cast<void *>(s->o));
+    cosocket_debug(&s->co, "lua tcp socket set keepalive while process exiting, closing connection %p",
+                   static_cast<void *>(s->o));
     sock_drop(s);
     return MW_OK;
   }
@@ -486,17 +380,17 @@ int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   else
     --s->pool->connections;  // counted again below
   if (!s->pool) {
-    uint32_t n = size > 0 ? static_cast<uint32_t>(size) : s->conf->lua_socket_pool_size;
-    sock_debug(s, "lua tcp socket keepalive create connection pool for key \"%s\"", s->pool_key.c_str());
-    sock_debug(s, "lua tcp socket connection pool size: %u", n);
+    uint32_t n = size > 0 ? static_cast<uint32_t>(size) : s->co.conf->lua_socket_pool_size;
+    cosocket_debug(&s->co, "lua tcp socket keepalive create connection pool for key \"%s\"", s->pool_key.c_str());
+    cosocket_debug(&s->co, "lua tcp socket connection pool size: %u", n);
     s->pool = sock_pool_create(s->pool_key, n, -1);
   }
   ++s->pool->connections;
-  uint64_t ms = timeout >= 0 ? static_cast<uint64_t>(timeout) : s->conf->lua_socket_keepalive_timeout;
+  uint64_t ms = timeout >= 0 ? static_cast<uint64_t>(timeout) : s->co.conf->lua_socket_keepalive_timeout;
   if (ms)
-    sock_debug(s, "lua tcp socket keepalive timeout: %llu ms", static_cast<unsigned long long>(ms));
+    cosocket_debug(&s->co, "lua tcp socket keepalive timeout: %llu ms", static_cast<unsigned long long>(ms));
   else
-    sock_debug(s, "lua tcp socket keepalive timeout: unlimited");
+    cosocket_debug(&s->co, "lua tcp socket keepalive timeout: unlimited");
   SockPool *p = s->pool;
   Outgoing *o = s->o;
   s->o = nullptr;
@@ -512,18 +406,24 @@ int32_t mw_sock_close(mw_sock_t *sock) {
   if (int32_t rc = check(s, "")) return rc;
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  sock_debug(s, "lua close socket connection");
+  cosocket_debug(&s->co, "lua close socket connection");
   sock_drop(s);
   sock_free_buffer(s);
   return MW_OK;
 }
 
 extern "C" MW_EXPORT
+void mw_sock_share(mw_sock_t *sock) { sock_of(sock)->co.is_shared = true; }
+
+extern "C" MW_EXPORT
+void mw_sock_abort(mw_sock_t *sock) { sock_drop(sock_of(sock)); }
+
+extern "C" MW_EXPORT
 int32_t mw_sock_shutdown(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
   if (int32_t rc = check(s, "")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  if (shutdown(s->o->fd, SHUT_WR) < 0) return sock_fail(s, sock_errno(s, errno));
+  if (shutdown(s->o->fd, SHUT_WR) < 0) return sock_fail(s, cosocket_errno(&s->co, errno));
   return MW_OK;
 }
 
@@ -538,7 +438,7 @@ int32_t mw_sock_set_option(mw_sock_t *sock, int32_t option, int32_t value) {
   Sock *s = sock_of(sock);
   if (int32_t rc = check(s, "")) return rc;
   const int *o = kOptions[option];
-  return setsockopt(s->o->fd, o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, sock_errno(s, errno))
+  return setsockopt(s->o->fd, o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
                                                                     : static_cast<int32_t>(MW_OK);
 }
 
@@ -548,7 +448,7 @@ int32_t mw_sock_get_option(mw_sock_t *sock, int32_t option, int32_t *value) {
   if (int32_t rc = check(s, "")) return rc;
   const int *o = kOptions[option];
   socklen_t len = sizeof *value;
-  return getsockopt(s->o->fd, o[0], o[1], value, &len) < 0 ? sock_fail(s, sock_errno(s, errno))
+  return getsockopt(s->o->fd, o[0], o[1], value, &len) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
                                                            : static_cast<int32_t>(MW_OK);
 }
 

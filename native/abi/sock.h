@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the files of the sock family share: a cosocket, its pools, what all cosockets of a worker use. A cosocket belongs to
-// the request (or run without one) whose code connected it last and is closed with it; the object lives until Lua collects
-// it. At most one light thread reads, one writes and one connects at a time. Worker's thread.
+// What the files of the sock family share: a TCP or unix cosocket (cosocket.h: its owner), its pools, what all of a worker
+// use. At most one light thread reads, one writes and one connects at a time. Worker's thread.
 #pragma once
 #include <memory>
 #include <string>
@@ -9,10 +8,9 @@
 #include <unordered_map>
 #include <vector>
 
+#include "abi/cosocket.h"
 #include "net/listener.h"
 #include "net/outgoing.h"
-#include "net/resolver.h"
-#include "script/vm_inner.h"
 
 namespace mw {
 
@@ -31,18 +29,11 @@ struct ReadOp {
 struct Sock {
   mw_sock_t abi{};  ///< first: Lua holds a pointer to it
   Outgoing *o = nullptr;
-  Sock **owner = nullptr;  ///< the list it is in: Request::sockets or Run::sockets; null = not connected by anybody
-  Request *r = nullptr;    ///< its owner, or else `run`
-  Run *run = nullptr;
-  const LocationConf *conf = nullptr;  ///< its owner's, since connect
-  Sock *next = nullptr, *prev = nullptr;
+  Cosocket co;
   SockPool *pool = nullptr;  ///< counts its connection, when there is one
   std::string pool_key;
-  std::string host;  ///< as given to connect
-  int32_t port = 0;
   uint64_t connect_ms = 0, send_ms = 0, read_ms = 0;  ///< 0 = the configuration's
   PeerAddress local;                                  ///< of bind
-  char error_room[512];
   // waiting
   Waiter connector, reader, writer;
   Lookup lookup;
@@ -82,14 +73,9 @@ constexpr size_t kSockBuffer = 4096;
 
 inline Sock *sock_of(mw_sock_t *s) { return reinterpret_cast<Sock *>(s); }
 SockWorker &sock_worker();
-/// True when the running code may use the connection: it is of the request (or run) that connected it.
-bool sock_is_owner(const Sock *s);
 /// Writes an error line of the socket's where lua_socket_log_errors is on.
 void sock_log(Sock *s, int err, const char *text);
 int32_t sock_fail(Sock *s, const char *err);
-/// strerror() in small letters, as lua-nginx-module returns it.
-const char *sock_errno(Sock *s, int err);
-void sock_debug(const Sock *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /// Ends the connection. What waits on it is woken with "closed".
 void sock_drop(Sock *s);
 /// The connection is here: gives it events and tells whoever waits for it.

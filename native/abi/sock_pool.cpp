@@ -95,7 +95,7 @@ static void on_queue_timeout(Timer *t) {
   Sock *s = reinterpret_cast<Sock *>(reinterpret_cast<char *>(t) - offsetof(Sock, queue_timer));
   char text[400];
   snprintf(text, sizeof text, "lua tcp socket queued connect timed out, when trying to connect to %.255s:%d",
-           s->host.c_str(), s->port);
+           s->co.host.c_str(), s->co.port);
   sock_log(s, 0, text);
   sock_pool_dequeue(s);
   s->pool = nullptr;
@@ -111,7 +111,8 @@ void sock_pool_enqueue(SockPool *p, Sock *s) {
   ++p->waiting;
   s->pool = p;
   s->queue_timer.fire = on_queue_timeout;
-  sock_worker().core->loop->arm(&s->queue_timer, s->connect_ms ? s->connect_ms : s->conf->lua_socket_connect_timeout);
+  sock_worker().core->loop->arm(&s->queue_timer,
+                                s->connect_ms ? s->connect_ms : s->co.conf->lua_socket_connect_timeout);
 }
 
 void sock_pool_dequeue(Sock *s) {

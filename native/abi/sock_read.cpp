@@ -35,7 +35,7 @@ static bool make_room(Sock *s) {
     s->buf_pos = 0;
     return true;
   }
-  size_t first = s->conf->lua_socket_buffer_size;
+  size_t first = s->co.conf->lua_socket_buffer_size;
   size_t capacity = s->buf_capacity ? s->buf_capacity * 2 : first ? static_cast<size_t>(first) : kSockBuffer;
   std::vector<char *> &spare = sock_worker().free_buffers;
   if (!s->buf && capacity == kSockBuffer && !spare.empty()) {
@@ -160,7 +160,7 @@ static int32_t pull(Sock *s) {
       int err = errno;
       sock_log(s, err, "recv() failed");
       s->is_read_closed = true;
-      return fail_read(s, sock_errno(s, err));
+      return fail_read(s, cosocket_errno(&s->co, err));
     }
     s->buf_end += static_cast<size_t>(n);
     if (complete(s)) return MW_OK;
@@ -178,7 +178,7 @@ void sock_readable(Sock *s) {
   if (!sched_is_waiting(s->reader)) return;
   int32_t rc = pull(s);
   if (rc != MW_AGAIN) return end_read(s, rc);
-  outgoing_read_timeout(s->o, s->read_ms ? s->read_ms : s->conf->lua_socket_read_timeout);
+  outgoing_read_timeout(s->o, s->read_ms ? s->read_ms : s->co.conf->lua_socket_read_timeout);
 }
 
 void sock_read_timeout(Sock *s) {
@@ -204,8 +204,8 @@ static int32_t start_read(Sock *s) {
     s->op.kind = 0;
     return rc;
   }
-  uint64_t ms = s->read_ms ? s->read_ms : s->conf->lua_socket_read_timeout;
-  sock_debug(s, "lua tcp socket read timeout: %llu", static_cast<unsigned long long>(ms));
+  uint64_t ms = s->read_ms ? s->read_ms : s->co.conf->lua_socket_read_timeout;
+  cosocket_debug(&s->co, "lua tcp socket read timeout: %llu", static_cast<unsigned long long>(ms));
   outgoing_read_timeout(s->o, ms);
   sched_park(&s->reader, cancel_read);
   return MW_AGAIN;
@@ -234,7 +234,7 @@ using namespace mw;
 extern "C" MW_EXPORT
 int32_t mw_sock_receive(mw_sock_t *sock, int32_t kind, int64_t n) {
   Sock *s = sock_of(sock);
-  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
+  if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   s->op = {};
   s->op.kind = kind;
@@ -246,7 +246,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_receive_until(mw_sock_t *sock, const char *pattern, size_t len, int32_t inclusive, int64_t n,
                               int32_t *found) {
   Sock *s = sock_of(sock);
-  if (s->o && !sock_is_owner(s)) return MW_NO_REQUEST;
+  if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   *found = 0;
   s->op = {};

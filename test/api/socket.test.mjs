@@ -234,7 +234,7 @@ test("failures to connect, and what is not connected", async (t) => {
   t.regex(lines[11], /^falsebad argument #1 to 'connect' \(string expected, got nil\)|expecting 2, 3, or 4 arguments/);
   t.regex(lines[12], /bad timeout value/);
   t.regex(lines[13], /expecting zero arguments, but got 1/);
-  t.regex(s.log(), /connect\(\) failed \(111: Connection refused\), client/);
+  t.regex(s.log(), /connect\(\) failed \(111: Connection refused\), upstream: 127\.0\.0\.1:1\(127\.0\.0\.1\), client/);
   t.regex(s.log(), /\[crit\].*connect\(\) to unix:\/nonexistent\.sock failed \(2: No such file or directory\)/);
   t.regex(s.log(), /attempt to send data on a closed socket: u:/);
 });

@@ -1,15 +1,16 @@
 -- SPDX-License-Identifier: MIT
 -- ngx.socket.tcp, stream, connect: cosockets. Arguments are checked here, with lua-nginx-module's words; the work is done by the
--- sock family of mw_abi.h. A socket is a table, so that modules may keep fields in it; slot 1 holds the native object.
+-- sock family of mw_abi.h.
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
+local cosocket = require "moonwire.cosocket"
 
 local C, W, await = abi.C, abi.W, abi.await
 local ffi_gc, ffi_new, ffi_string = ffi.gc, ffi.new, ffi.string
 local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
-local setmetatable, concat, sub, find = setmetatable, table.concat, string.sub, string.find
+local setmetatable, sub, find = setmetatable, string.sub, string.find
 local OK, AGAIN, OTHERS = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST
-local getinfo = debug.getinfo
+local handle, bad_argument, text_of = cosocket.handle, cosocket.bad_argument, cosocket.text
 local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW_SOCK_ANY
 
 local tcp = {}
@@ -21,27 +22,7 @@ local function check_count(method, count, least, most, words)
   end
 end
 
---- The native object; throws where code cannot wait.
-local function handle(self, method)
-  if W.thread == nil then
-    abi.refuse_phase(1)
-  end
-  local s = type(self) == "table" and self[1]
-  if not s then
-    error("bad argument #1 to '" .. method .. "' (table expected, got " .. type(self) .. ")", 3)
-  end
-  return s
-end
-
---- Throws, of an argument of the method that called this, in the words of Lua's own argument errors.
-local function bad_argument(index, text)
-  local info = getinfo(2, "n")
-  if info.namewhat ~= "method" then
-    index = index + 1
-  end
-  error("bad argument #" .. index .. " to '" .. (info.name or "?") .. "' (" .. text .. ")", 3)
-end
-
+-- What a method returns for a status; called in its last return, so that level 2 is the method's caller.
 local function finish(s, rc)
   if rc == AGAIN then
     rc = await()
@@ -49,7 +30,7 @@ local function finish(s, rc)
   if rc == OK then
     return 1
   elseif rc == OTHERS then
-    error("bad request", 3)
+    error("bad request", 2)
   end
   return nil, ffi_string(s.err)
 end
@@ -122,53 +103,15 @@ end
 
 -- send ----------------------------------------------------------------------------------------------------------------
 
--- Appends the texts of an array to parts[n + 1 ...]; returns the new n, or nil and the complaint.
-local function flatten(parts, n, array)
-  local most = 0
-  for key in pairs(array) do
-    if type(key) ~= "number" or key <= 0 then
-      return nil, "non-array table found"
-    end
-    most = key > most and key or most
-  end
-  for i = 1, most do
-    local value = array[i]
-    local kind = type(value)
-    if kind == "table" then
-      local err
-      n, err = flatten(parts, n, value)
-      if not n then
-        return nil, err
-      end
-    elseif kind == "string" or kind == "number" then
-      n = n + 1
-      parts[n] = value
-    else
-      return nil, "bad data type " .. kind .. " found"
-    end
-  end
-  return n
-end
-
 --- Sends a string, a number, or an array of such, nested as it may be; returns once the kernel has all of it.
 -- @return the number of bytes, or nil and the reason
 function tcp:send(...)
   local count = select("#", ...) + 1
   check_count("ngx.socket send", count, 2, 2, "2")
   local s = handle(self, "send")
-  local data = ...
-  local kind = type(data)
-  if kind == "table" then
-    local parts = {}
-    local n, err = flatten(parts, 0, data)
-    if not n then
-      bad_argument(1, err)
-    end
-    data = concat(parts, "", 1, n)
-  elseif kind == "number" or kind == "boolean" or kind == "nil" then
-    data = tostring(data)
-  elseif kind ~= "string" then
-    bad_argument(1, "string, number, boolean, nil, or array table expected, got " .. kind)
+  local data, complaint = text_of((...))
+  if not data then
+    bad_argument(1, complaint)
   end
   local rc = C.mw_sock_send(s, data, #data)
   if rc == AGAIN then
@@ -184,6 +127,7 @@ end
 
 -- receive -------------------------------------------------------------------------------------------------------------
 
+-- As finish, for what reads.
 local function received(s, rc)
   if rc == AGAIN then
     rc = await()
@@ -191,7 +135,7 @@ local function received(s, rc)
   if rc == OK then
     return ffi_string(s.data, s.size)
   elseif rc == OTHERS then
-    error("bad request", 3)
+    error("bad request", 2)
   end
   if s.data == nil then
     return nil, ffi_string(s.read_err)
@@ -282,8 +226,11 @@ function tcp:receiveuntil(pattern, opts)
       end
       n = floor(n)
     end
-    local text, err, partial =
-      received(s, C.mw_sock_receive_until(s, pattern, #pattern, is_inclusive and 1 or 0, n, found))
+    local rc = C.mw_sock_receive_until(s, pattern, #pattern, is_inclusive and 1 or 0, n, found)
+    if rc == OTHERS then
+      error("bad request", 2)
+    end
+    local text, err, partial = received(s, rc)
     if text and n > 0 and found[0] ~= 0 then
       is_over = true
     end
@@ -412,11 +359,11 @@ function tcp:getoption(name)
   end
   local s = handle(self, "getoption")
   local value = ffi_new "int32_t[1]"
-  local ok, err = finish(s, C.mw_sock_get_option(s, option, value))
-  if not ok then
-    return nil, err
+  local rc = C.mw_sock_get_option(s, option, value)
+  if rc == OK then
+    return value[0]
   end
-  return value[0]
+  return finish(s, rc)
 end
 
 --- TLS is not built yet.
