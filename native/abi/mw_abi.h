@@ -209,12 +209,41 @@ int32_t mw_sock_receive_until(mw_sock_t *s, const char *pattern, size_t len, int
 /* timeout in ms, -1 = the configuration's; size likewise. */
 int32_t mw_sock_keepalive(mw_sock_t *s, int64_t timeout, int32_t size);
 int32_t mw_sock_close(mw_sock_t *s);
+/* From now on, before it is connected: it belongs to no request or run, and its failures are not logged. */
+void mw_sock_share(mw_sock_t *s);
+/* Closes it whatever is under way; that ends with "closed". */
+void mw_sock_abort(mw_sock_t *s);
 int32_t mw_sock_shutdown(mw_sock_t *s);
 /* keepalive, reuseaddr, tcp-nodelay, sndbuf, rcvbuf, by index. */
 int32_t mw_sock_set_option(mw_sock_t *s, int32_t option, int32_t value);
 int32_t mw_sock_get_option(mw_sock_t *s, int32_t option, int32_t *value);
 /* The descriptor, or -1. */
 int32_t mw_sock_fd(mw_sock_t *s);
+
+/* ---- udp: native/abi/udp.cpp ---- */
+/* A UDP or unix datagram cosocket. A call that fails returns MW_ERROR with the reason in err. */
+typedef struct {
+  const char *err;  /* NUL-terminated */
+  const char *data; /* the datagram that was received; good until the next receive of any socket */
+  size_t size;
+} mw_udp_t;
+
+mw_udp_t *mw_udp_new(void);
+void mw_udp_free(mw_udp_t *u);
+/* Milliseconds of receives; 0 takes the configuration's. */
+void mw_udp_set_timeout(mw_udp_t *u, int64_t ms);
+/* host: an address, a name, or, where port is -1, "unix:/path". */
+int32_t mw_udp_set_peer(mw_udp_t *u, const char *host, size_t len, int32_t port);
+int32_t mw_udp_bind(mw_udp_t *u, const char *address, size_t len);
+int32_t mw_udp_send(mw_udp_t *u, const char *data, size_t len);
+/* One datagram, of which `size` bytes are kept. After MW_AGAIN and an await() that answers MW_OK, ask receive_woken for it; that
+   may have to wait again. */
+int32_t mw_udp_receive(mw_udp_t *u, size_t size);
+int32_t mw_udp_receive_woken(mw_udp_t *u);
+int32_t mw_udp_close(mw_udp_t *u);
+/* As mw_sock_share and mw_sock_abort. */
+void mw_udp_share(mw_udp_t *u);
+void mw_udp_abort(mw_udp_t *u);
 
 /* ---- shdict: native/abi/shdict.cpp ---- */
 enum mw_shdict_status {

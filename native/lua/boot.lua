@@ -58,6 +58,7 @@ local installers = {
   "pipe",
   "worker_thread",
   "socket",
+  "udp",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

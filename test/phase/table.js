@@ -401,6 +401,14 @@ export const groups = {
       beyond: everywhere,
       note: "`ngx.socket.tcp` and `connect` in one",
     },
+    {
+      name: "ngx.socket.udp",
+      call: `local s = ngx.socket.udp() s:settimeout(1000)
+             assert(s:setpeername("localhost", 1) and s:send("x")) assert(s:close() == 1)
+             local ok, err = s:send("x") assert(not ok and err == "closed", err)`,
+      beyond: everywhere,
+      note: "`setpeername`, `bind`, `send`, `receive`, `settimeout`, `close`; UDP and unix datagram sockets; waits in every phase",
+    },
   ],
   "A client that goes": [
     {
@@ -607,7 +615,7 @@ export const groups = {
 /** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
   Sockets: {
-    fields: ["ngx.socket.udp", "ngx.req.socket"],
+    fields: ["ngx.req.socket"],
   },
   TLS: {
     modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
