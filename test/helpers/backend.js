@@ -36,6 +36,13 @@ export const startRedis = (t, ...more) =>
 export const startMemcached = (t) =>
   start(t, "memcached", (port) => ["-l", "127.0.0.1", "-p", port, "-U", "0", "-u", "nobody"]);
 
+/** The port of a dnsmasq that answers by its options alone, or 0. */
+export const startDnsmasq = (t, ...options) =>
+  start(t, "dnsmasq", (port) => [
+    ...["-k", "-p", port, "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--listen-address=127.0.0.1"],
+    ...["--bind-interfaces", "--user=root", "--pid-file=", "--local=/test/", ...options],
+  ]);
+
 const mariadbScript = fileURLToPath(new URL("mariadb.sh", import.meta.url));
 
 /** Starts a MariaDB that has run `sql`, with more `args`: { port, socket, kill(), stop() }, or null when it is not installed. */
