@@ -23,13 +23,24 @@ export type LuaValue =
   undefined | null | boolean | number | bigint | string | Buffer | LuaValue[] | { [key: string]: LuaValue };
 
 type HttpConfig = NonNullable<Config["http"]>;
-const httpOptions = ["luaPackagePath", "luaPackageCpath", "luaSharedDict", "initByLua"] as const;
+const httpOptions = [
+  "luaPackagePath",
+  "luaPackageCpath",
+  "luaSharedDict",
+  "initByLua",
+  "resolver",
+  "resolverTimeout",
+  "luaSocketConnectTimeout",
+  "luaSocketSendTimeout",
+  "luaSocketReadTimeout",
+  "luaSocketKeepaliveTimeout",
+  "luaSocketPoolSize",
+  "luaSocketBufferSize",
+  "luaSocketLogErrors",
+] as const;
 
-/** How a LuaVm is made. */
-export interface LuaVmOptions extends Pick<
-  HttpConfig,
-  "luaPackagePath" | "luaPackageCpath" | "luaSharedDict" | "initByLua"
-> {
+/** How a LuaVm is made; an option named as a directive means what the directive does. */
+export interface LuaVmOptions extends Pick<HttpConfig, (typeof httpOptions)[number]> {
   /** Folder that relative paths start from; the working directory by default. */
   readonly prefix?: string;
   /** `"utf8"`, the default: strings arrive as strings, or as Buffers when they are not UTF-8. `"buffer"`: always Buffers. */
@@ -37,7 +48,7 @@ export interface LuaVmOptions extends Pick<
   /** Resolve with an array of everything that Lua returned, not with the first value alone. */
   readonly multiple?: boolean;
   /** Where `ngx.log` writes, as the directive error_log says it; standard error by default. */
-  readonly errorLog?: string;
+  readonly errorLog?: Config["errorLog"];
 }
 
 /** A Lua VM on its own thread, with the whole non-blocking API but requests. */

@@ -241,6 +241,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(upstreams);
   MEMBER(upstream_confs);
   MEMBER(if_confs);
+  MEMBER(http_conf);
   MEMBER(regexes);
   MEMBER(maps);
   MEMBER(servers);

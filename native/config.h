@@ -495,6 +495,7 @@ struct Plan {
   std::vector<UpstreamGroup> upstreams;
   std::vector<UpstreamConf> upstream_confs;
   std::vector<LocationConf> if_confs;  ///< of the `if` blocks of locations
+  LocationConf http_conf;              ///< what the http block says: holds for code without a request
   std::vector<RegexSource> regexes;
   std::vector<MapConf> maps;
   std::vector<ServerConf> servers;

@@ -3,6 +3,7 @@
 // The command `moonwire`: says what can be typed and hands over. Every command is loaded when it is asked for, since the
 // server must be up 150 ms after the process starts.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { logLevels } from "../conf/plan.js";
 import { exitCode } from "./exit-code.js";
 import type { RunCommandOptions } from "./run.js";
 import type { ServeCommandOptions } from "./serve.js";
@@ -31,6 +32,10 @@ function integer(low: number, high: number) {
 
 function workers(text: string): number | "auto" {
   return text === "auto" ? text : integer(1, 512)(text);
+}
+
+function collect(text: string, all: string[] = []): string[] {
+  return [...all, text];
 }
 
 const program = new Command("moonwire")
@@ -68,16 +73,22 @@ program
 program
   .command("run")
   .description("run a Lua script with the whole non-blocking API; wait for its light threads and timers")
-  .argument("[FILE.lua]", "script; its arguments follow")
+  .argument("[FILE.lua]", "script, - for standard input; its arguments follow")
   .argument("[args...]", "arguments, in the script's table arg")
-  .addOption(new Option("-e, --execute <code>", "run this code instead of a file"))
-  .option("--prefix <dir>", "folder that relative paths start from (default: the working directory)")
+  .addOption(new Option("-e, --execute <code>", "run this code instead of a file (repeatable)").argParser(collect))
+  .option("-I, --include <dir>", "look for Lua modules there first (repeatable)", collect)
+  .option("-l, --library <name>", "require this module before the script (repeatable)", collect)
+  .option("--shdict <name size>", "shared dictionary, as lua_shared_dict declares it (repeatable)", collect)
   .option(
-    "--shdict <name size>",
-    "shared dictionary, as lua_shared_dict declares it (repeatable)",
-    (v: string, all: string[]) => [...all, v],
-    [],
+    "--ns, --nameserver <address>",
+    "look names up there, not by /etc/hosts and resolv.conf (repeatable)",
+    collect,
   )
+  .option("--resolve-ipv6", "with --ns: ask for IPv6 addresses too")
+  .addOption(
+    new Option("--errlog-level <level>", "least level of what ngx.log writes").choices(logLevels).default("warn"),
+  )
+  .option("--prefix <dir>", "folder that relative paths start from (default: the working directory)")
   .passThroughOptions()
   .action(async (file: string | undefined, args: string[], options: RunCommandOptions) =>
     (await import("./run.js")).runCommand(file, args, options),

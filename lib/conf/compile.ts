@@ -106,6 +106,7 @@ export class Compiler {
       upstreams: [],
       upstream_confs: [],
       if_confs: [],
+      http_conf: { scripts: [] },
       regexes: [],
       maps: [],
       servers: [],
@@ -116,7 +117,9 @@ export class Compiler {
 
   /** Compiles the whole tree. */
   main(tree: Directive[], overrides: Overrides): void {
-    this.block(tree, this.#outermost());
+    const outermost = this.#outermost();
+    this.plan.http_conf = outermost.conf;
+    this.block(tree, outermost);
     this.plan.listens = this.#listens.list;
     if (this.plan.error_logs.every(({ path }) => path.startsWith("syslog:"))) {
       const path = this.#errorLog ?? (this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr");
@@ -337,7 +340,9 @@ export class Compiler {
     if (d.name === "server") return this.#server(d, level);
     if (d.name === "upstream") return readUpstream(this, d);
     if (d.name === "if") return readIf(this, d, level);
-    this.block(d.block!, this.inner(level, d.name as Context));
+    const inner = this.inner(level, d.name as Context);
+    if (d.name === "http") this.plan.http_conf = inner.conf;
+    this.block(d.block!, inner);
   }
 
   #server(d: Directive, level: Level): void {

@@ -79,6 +79,8 @@ export interface Plan {
   upstream_confs: Record<string, unknown>[];
   /** What `if` blocks of locations say. */
   if_confs: LocationConf[];
+  /** What the http block says. */
+  http_conf: LocationConf;
   /** Members of MapConf. */
   maps: Record<string, unknown>[];
   regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];

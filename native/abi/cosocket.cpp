@@ -59,16 +59,9 @@ static void own(Cosocket *s, Request *r) {
   put_on(list, s);
 }
 
-/// What holds for code without a request: what the configuration's first server says, the defaults in a bare VM.
-static const LocationConf &requestless_conf() {
-  static const LocationConf defaults{};
-  const std::vector<ServerConf> &servers = vm_current->core->p->servers;
-  return servers.empty() ? defaults : servers.front().conf;
-}
-
 const LocationConf &cosocket_conf() {
-  const Request *r = vm_current->current->run->r;
-  return r ? *r->conf : requestless_conf();
+  const Run *run = vm_current->current->run;
+  return run->r ? *run->r->conf : *run->conf;
 }
 
 void cosocket_join(Cosocket *s) {

@@ -141,6 +141,7 @@ Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
   run->vm = vm;
   run->r = r;
   run->phase = phase;
+  if (!r) run->conf = &vm->core->p->http_conf;
   Run **list = r ? reinterpret_cast<Run **>(&r->lua) : &vm->runs;
   run->next = *list;
   if (*list) (*list)->prev = run;

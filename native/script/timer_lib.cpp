@@ -17,6 +17,7 @@ struct TimerEntry {
   uint64_t interval = 0;  ///< of every; 0 = once
   bool premature = false;
   std::shared_ptr<const TimerOrigin> origin;
+  const LocationConf *conf = nullptr;  ///< of the code that made it
 };
 
 /// The connection of the running request, or what the running timer has of one.
@@ -28,6 +29,12 @@ static std::shared_ptr<const TimerOrigin> origin_of(const LightThread *t) {
   origin->tail.append(", client: ").append(addr, connection_peer_text(c, addr));
   origin->tail.append(", server: ").append(t->vm->core->p->listens[static_cast<size_t>(c->listener->index)].address);
   return origin;
+}
+
+/// What holds for the running code; the http block's where none runs.
+static const LocationConf *conf_of(const LightThread *t) {
+  if (!t) return &vm_current->core->p->http_conf;
+  return t->run->r ? t->run->r->conf : t->run->conf;
 }
 
 static void free_entry(TimerEntry *e) {
@@ -74,6 +81,7 @@ static void run_entry(TimerEntry *e) {
   Run *run = sched_run_new(vm, nullptr, MW_PHASE_TIMER);
   run->done = timer_run_done;
   run->origin = e->origin;
+  run->conf = e->conf;
   run->log_ctx.tail = run_timer_tail;
   if (vm_is_debug(vm)) run_debug(run, "lua ngx.timer expired");
   LightThread *t = sched_entry_new(run);
@@ -129,6 +137,7 @@ static int timer_add(lua_State *L) {
   e->vm = vm;
   e->ref = ref;
   e->origin = origin_of(vm->current);
+  e->conf = conf_of(vm->current);
   e->count = n;
   e->timer.fire = on_fire;
   e->start_task.run = on_start;

@@ -70,6 +70,8 @@ struct Run {
   int32_t live = 0;                 ///< threads that are not zombies
   uint32_t phase = 0;
   LuaPhase lua_phase{};
+  const LocationConf *conf =
+      nullptr;  ///< of a run without request: of the code that made its timer, or the http block's
   bool has_exited = false;
   bool is_dropped = false;  ///< released while on the stack
   bool has_failed = false;  ///< the entry thread raised an error

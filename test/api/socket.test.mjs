@@ -318,3 +318,20 @@ test("a real Redis in every phase", async (t) => {
   await waitFor(async () => (await s.get("/get")).body === "1 1 50 50 50 50 50 50 50 50");
   t.pass();
 });
+
+test("without a request: what the http block says; in a timer, what holds where it was made", async (t) => {
+  const port = await saying(t, "", { stays: true });
+  const read = `local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port})) local _, err = s:receive()`;
+  const s = await startMoonwire(t, {
+    http: `lua_socket_read_timeout 30ms; lua_socket_log_errors off;
+      init_worker_by_lua_block { ${read} ngx.log(ngx.ERR, "init_worker: ", err) }`,
+    server: `lua_socket_read_timeout 1h;
+      location /t { lua_socket_read_timeout 20ms; content_by_lua_block {
+        ngx.timer.at(0, function()
+          ngx.timer.at(0, function() ${read} ngx.log(ngx.ERR, "timer: ", err) end)
+        end) } }`,
+  });
+  await s.get("/t");
+  await waitFor(() => /init_worker: timeout/.test(s.log()) && /timer: timeout/.test(s.log()));
+  t.notRegex(s.log(), /timed out/);
+});

@@ -85,3 +85,9 @@ test("close ends what runs, a closed VM rejects", async (t) => {
   await t.throwsAsync(vm.run("return 1"), { code: "VM_CLOSED" });
   await vm.close();
 });
+
+test("the settings of cosockets hold in it", async (t) => {
+  const vm = await vmOf(t, { luaSocketLogErrors: false, resolver: "127.0.0.1:1", resolverTimeout: "50ms" });
+  const code = `local s = ngx.socket.tcp() return select(2, s:connect("name.test", 80))`;
+  t.is(await vm.run(code), "name.test could not be resolved (110: Operation timed out)");
+});
