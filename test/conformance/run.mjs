@@ -78,12 +78,15 @@ const binary = writeLauncher();
 const slots = Array.from({ length: jobs }, (_, i) => makeSlot(i));
 
 /// The server as the suite runs it: refusing in each phase what OpenResty refuses there, which some blocks want to see, and
-/// with the sanitizer's library where one is asked for.
+/// with the sanitizer's library where one is asked for. Where mockeagain.so, which knows poll() alone, is to let sends time out,
+/// slow_send.c does.
 function writeLauncher() {
   const path = join(work, "nginx");
   const lines = ["#!/bin/sh"];
+  const sanitizer = [];
   if (options.sanitize) {
     const library = spawnSync("g++", ["-print-file-name=libasan.so"], { encoding: "utf8" }).stdout.trim();
+    sanitizer.push(library);
     const reports = join(work, "reports");
     mkdirSync(reports);
     chmodSync(reports, 0o777);
@@ -92,6 +95,13 @@ function writeLauncher() {
       `export MOONWIRE_BINARY="${join(native, "moonwire.node")}"`,
       `export ASAN_OPTIONS="detect_leaks=0:log_path=${reports}/asan" UBSAN_OPTIONS="print_stacktrace=1:log_path=${reports}/ubsan"`,
     );
+  }
+  if (hasTool("cc")) {
+    const slow = join(work, "slow_send.so");
+    const source = join(root, "test/conformance/slow_send.c");
+    const built = spawnSync("cc", ["-O1", "-shared", "-fPIC", "-o", slow, source, "-ldl"], { encoding: "utf8" });
+    if (built.status !== 0) fail(`slow_send.c does not build: ${built.stderr}`);
+    lines.push(`[ -z "$MOCKEAGAIN_WRITE_TIMEOUT_PATTERN" ] || export LD_PRELOAD="${[...sanitizer, slow].join(" ")}"`);
   }
   lines.push(`exec "${join(root, "dist/cli/nginx.sh")}" -g "lua_strict_phases on;" "$@"`, "");
   writeFileSync(path, lines.join("\n"), { mode: 0o755 });
