@@ -336,6 +336,7 @@ static Rc run_commands(Request *r, EchoState *s) {
   while (rc == kOk && s->at < list.size() && !r->conn->is_closed) rc = run_command(r, s, list[s->at++]);
   --main->running;
   if (rc == kOk && r->conn->is_closed) return kError;
+  if (rc == kOk) r->out.is_length_unknown = true;  // as nginx's module, which sends chunks
   return rc;
 }
 
