@@ -54,7 +54,8 @@ static void put_on(Cosocket **list, Cosocket *s) {
 
 static void own(Cosocket *s, Request *r) {
   Cosocket **list = reinterpret_cast<Cosocket **>(&r->sockets);
-  if (!*list) request_on_free(r, on_request_end, r);
+  if (!r->has_sockets) request_on_free(r, on_request_end, r);
+  r->has_sockets = true;
   s->r = r;
   put_on(list, s);
 }

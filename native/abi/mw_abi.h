@@ -69,7 +69,7 @@ typedef struct {
   uint8_t eof;       /* the response is complete */
   uint8_t http_minor;
   uint8_t http_major;
-  uint8_t pad;
+  uint8_t has_raw_socket; /* ngx.req.socket(true): the connection is the handler's */
 } mw_req_t;
 
 /* The worker whose thread runs this VM. The scheduler sets req, thread and phase before each resume. */
@@ -178,7 +178,7 @@ int32_t mw_regex_sub(mw_regex_t *re, const mw_regex_template_t *t, const char *s
 void mw_regex_set_match_limit(uint32_t limit);
 int32_t mw_regex_set_jit_stack(int64_t size);
 
-/* ---- sock: native/abi/sock.cpp, sock_read.cpp, sock_pool.cpp ---- */
+/* ---- sock: native/abi/sock.cpp, sock_read.cpp, sock_write.cpp, sock_pool.cpp, sock_req.cpp ---- */
 enum mw_sock_read { MW_SOCK_LINE = 1, MW_SOCK_ALL = 2, MW_SOCK_SIZE = 3, MW_SOCK_ANY = 4, MW_SOCK_UNTIL = 5 };
 
 /* A TCP or unix cosocket. A call that fails returns MW_ERROR with the reason in err, or in read_err for the two that read;
@@ -193,13 +193,15 @@ typedef struct {
 } mw_sock_t;
 
 mw_sock_t *mw_sock_new(void);
+/* The client's connection: the request body, to be read, or raw. Null with the reason, NUL-terminated, in *err. */
+mw_sock_t *mw_sock_of_request(mw_req_t *r, int32_t raw, const char **err);
 void mw_sock_free(mw_sock_t *s);
 /* Milliseconds; negative leaves one as it is, 0 takes the configuration's. */
 void mw_sock_set_timeouts(mw_sock_t *s, int64_t connect, int64_t send, int64_t read);
 /* host: an address, a name, or "unix:/path". pool: its name, empty for the address; pool_size, backlog: -1 = not given. */
 int32_t mw_sock_connect(mw_sock_t *s, const char *host, size_t host_len, int32_t port, const char *pool, size_t pool_len,
                         int32_t pool_size, int32_t backlog);
-int32_t mw_sock_bind(mw_sock_t *s, const char *address, size_t len);
+int32_t mw_sock_bind(mw_sock_t *s, const char *address, size_t len, int32_t port);
 int32_t mw_sock_send(mw_sock_t *s, const char *data, size_t len);
 /* kind: enum mw_sock_read but UNTIL; n: bytes, for SIZE and ANY. */
 int32_t mw_sock_receive(mw_sock_t *s, int32_t kind, int64_t n);

@@ -53,11 +53,6 @@ static int32_t pump_and_park(Request *r, bool until_sent) {
 /// A HEAD request whose header is out takes no more output.
 static bool is_header_only(const Request *r) { return r->abi.header_sent && r->method_id == kMethodHead && !r->parent; }
 
-/// lua_http10_buffering: a client of before HTTP/1.1 gets its response when all of it is there, with a Content-Length.
-static bool is_buffering(const Request *r) {
-  return (r->abi.http_major == 0 || r->abi.http_minor == 0) && r->conf->lua_http10_buffering && !r->parent;
-}
-
 extern "C" MW_EXPORT
 int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
   Request *r = of(req);
@@ -67,7 +62,7 @@ int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newli
     r->out.is_length_unknown = true;
     return MW_HEADER_ONLY;
   }
-  if (is_buffering(r))
+  if (output_is_buffering(r))
     log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua buffering output bufs for the HTTP 1.0 request");
   if (output_is_direct(r)) {
     if (len + 1 <= 4096) {
@@ -98,7 +93,7 @@ int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   if (r->out.is_last_queued) return MW_DONE;
   if (r->conn->is_closed) return MW_CLOSED;
   if (is_header_only(r)) return MW_HEADER_ONLY;
-  if (is_buffering(r)) {
+  if (output_is_buffering(r)) {
     log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua http 1.0 buffering makes ngx.flush() a no-op");
     return MW_BUSY;
   }

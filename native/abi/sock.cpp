@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// TCP and unix cosockets: life, connect (name, pool, queue), send, keepalive, close. Wording and return values are those of
+// TCP and unix cosockets: life, connect (name, pool, queue), keepalive, close. Wording and return values are those of
 // lua-nginx-module's manual, ngx.socket.tcp.
 #include "abi/sock.h"
 
@@ -54,18 +54,16 @@ void sock_log(Sock *s, int err, const char *text) {
 
 // --- closing ---------------------------------------------------------------------------------------------------------
 
-static void end_send(Sock *s, int32_t rc) {
-  if (s->o) outgoing_write_timeout(s->o, 0);
-  sched_wake(&s->writer, rc);
-}
-
 void sock_drop(Sock *s) {
   if (sock_worker().core->net.is_ending) {  // core_shutdown() closes every connection, whoever has it
+    s->out.clear(sock_worker().core->net.blocks);
+    if (s->down) s->io->close(s);
     s->o = nullptr;
     s->pool = nullptr;
     s->is_queued = false;
     return;
   }
+  if (sock_is_open(s) || s->lookup.name || s->is_queued) cosocket_debug(&s->co, "lua finalize socket");
   sock_worker().core->loop->disarm(&s->queue_timer);
   if (s->lookup.name) static_cast<void>(cosocket_resolver(s->co.conf->resolver).cancel(&s->lookup));
   SockPool *pool = s->pool;
@@ -75,14 +73,12 @@ void sock_drop(Sock *s) {
   }
   s->pool = nullptr;
   if (sched_is_waiting(s->connector)) sched_wake(&s->connector, sock_fail(s, "closed"));
-  if (s->o) {
+  if (sock_is_open(s)) {
     sock_read_fail(s, "closed");
-    if (sched_is_waiting(s->writer)) end_send(s, sock_fail(s, "closed"));
-    s->out.clear(s->o->net->blocks);
-    outgoing_close(s->o);
-    s->o = nullptr;
+    sock_write_fail(s, "closed");
+    s->io->close(s);
   }
-  s->is_read_closed = false;
+  s->is_read_closed = s->is_write_closed = false;
   if (pool) sock_pool_release(pool);
 }
 
@@ -96,7 +92,7 @@ static int32_t connected(Sock *s) {
   s->o->owner = s;
   s->o->events = &sock_events;
   s->abi.reused = s->o->uses;
-  s->is_read_closed = false;
+  s->is_read_closed = s->is_write_closed = false;
   sock_free_buffer(s);
   return MW_OK;
 }
@@ -154,6 +150,15 @@ static void on_resolved(Lookup *l, const char *error, const std::vector<PeerAddr
                              : open_to(s, cosocket_pick(*addresses, s->co.port)));
 }
 
+static int32_t not_parsed(Sock *s) {
+  const char *why = s->co.port >= 0         ? "no host"
+                    : s->co.host == "unix:" ? "no path in the unix domain socket"
+                                            : "too long path in the unix domain socket";
+  snprintf(s->co.error_room, sizeof s->co.error_room, "failed to parse host name \"%.255s\": %s", s->co.host.c_str(),
+           why);
+  return connect_failed(s, s->co.error_room);
+}
+
 int32_t sock_start_connect(Sock *s) {
   if (s->pool) {
     if (Outgoing *o = sock_pool_take(s->pool)) {
@@ -168,7 +173,7 @@ int32_t sock_start_connect(Sock *s) {
   if (s->co.port < 0 ? address_parse(s->co.host, 0, to)
                      : address_parse_ip(s->co.host, static_cast<uint16_t>(s->co.port), to))
     return open_to(s, to);
-  if (s->co.port < 0) return connect_failed(s, "failed to parse host name");
+  if (s->co.port < 0 || s->co.host.empty()) return not_parsed(s);
   const ResolverConf &conf = s->co.conf->resolver;
   if (const char *err = cosocket_no_resolver(&s->co)) return connect_failed(s, err);
   s->lookup.done = on_resolved;
@@ -206,23 +211,6 @@ static void on_connected(Outgoing *o, int err) {
   sock_connect_done(s, connect_failed(s, cosocket_errno(&s->co, err)));
 }
 
-static void write_failed(Sock *s, const char *err) {
-  s->out.clear(s->o->net->blocks);
-  end_send(s, sock_fail(s, err));
-}
-
-static void on_writable(Outgoing *o) {
-  Sock *s = of(o);
-  if (!sched_is_waiting(s->writer)) return;
-  if (!outgoing_send(o, s->out)) {
-    int err = errno;
-    sock_log(s, err, "send() failed");
-    return write_failed(s, cosocket_errno(&s->co, err));
-  }
-  if (s->out.is_empty()) return end_send(s, MW_OK);
-  outgoing_write_timeout(o, s->send_ms ? s->send_ms : s->co.conf->lua_socket_send_timeout);
-}
-
 static void on_read_timeout(Outgoing *o) {
   Sock *s = of(o);
   if (!o->is_connecting) return sock_read_timeout(s);
@@ -230,31 +218,55 @@ static void on_read_timeout(Outgoing *o) {
   sock_connect_done(s, connect_failed(s, "timeout"));
 }
 
-static void on_write_timeout(Outgoing *o) {
-  Sock *s = of(o);
-  if (!sched_is_waiting(s->writer)) return;
-  sock_log(s, 0, "lua tcp socket write timed out");
-  write_failed(s, "timeout");
+const OutgoingEvents sock_events = {on_connected, [](Outgoing *o) { sock_readable(of(o)); },
+                                    [](Outgoing *o) { sock_writable(of(o)); }, on_read_timeout,
+                                    [](Outgoing *o) { sock_write_timeout(of(o)); }};
+
+static bool write_outgoing(Sock *s, const char *data, size_t size) {
+  ssize_t n = outgoing_write(s->o, data, size);
+  if (n < 0) return false;
+  if (static_cast<size_t>(n) < size) s->out.append(s->o->net->blocks, {data + n, size - static_cast<size_t>(n)});
+  return true;
 }
 
-const OutgoingEvents sock_events = {on_connected, [](Outgoing *o) { sock_readable(of(o)); }, on_writable,
-                                    on_read_timeout, on_write_timeout};
-
-// --- sending ---------------------------------------------------------------------------------------------------------
-
-static void cancel_send(Waiter *w) {
-  sock_drop(reinterpret_cast<Sock *>(reinterpret_cast<char *>(w) - offsetof(Sock, writer)));
+static void close_outgoing(Sock *s) {
+  s->out.clear(s->o->net->blocks);
+  outgoing_close(s->o);
+  s->o = nullptr;
 }
 
-/// What every call but connect asks first: MW_OK, or MW_ERROR with the reason in err, or MW_NO_REQUEST where the connection
-/// is another request's.
-static int32_t check(Sock *s, const char *verb) {
+static const SockIo kOutgoing = {[](const Sock *s) { return s->o->may_read; },
+                                 [](Sock *s, char *to, size_t n) { return outgoing_recv(s->o, to, n); },
+                                 [](const Sock *) -> const char * { return nullptr; },
+                                 write_outgoing,
+                                 [](Sock *s) { return outgoing_send(s->o, s->out); },
+                                 [](Sock *s, uint64_t ms) { outgoing_read_timeout(s->o, ms); },
+                                 [](Sock *s, uint64_t ms) { outgoing_write_timeout(s->o, ms); },
+                                 close_outgoing,
+                                 [](const Sock *s) { return s->o->fd; }};
+
+// --- what the calls share --------------------------------------------------------------------------------------------
+
+Sock *sock_create(const SockIo *io) {
+  Sock *s = new (std::nothrow) Sock();
+  if (!s) abort();
+  s->io = io;
+  s->co.drop = drop_owned;
+  s->abi.err = s->abi.read_err = s->abi.data = "";
+  return s;
+}
+
+void sock_log_closed(Sock *s, const char *verb) {
+  char text[160];
+  snprintf(text, sizeof text, "attempt to %s on a closed socket: u:%p, c:%p, ft:%d eof:%d", verb,
+           static_cast<void *>(s), static_cast<void *>(s->o), 0, s->is_read_closed ? 1 : 0);
+  sock_log(s, 0, text);
+}
+
+int32_t sock_check(Sock *s, const char *verb) {
   if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
-  if (!s->o) {
-    char text[160];
-    snprintf(text, sizeof text, "attempt to %s on a closed socket: u:%p, c:%p, ft:%d eof:%d", verb,
-             static_cast<void *>(s), nullptr, 0, 0);
-    if (verb[0]) sock_log(s, 0, text);
+  if (!sock_is_open(s)) {
+    if (verb[0]) sock_log_closed(s, verb);
     return sock_fail(s, "closed");
   }
   return cosocket_is_owner(&s->co) ? MW_OK : MW_NO_REQUEST;
@@ -265,13 +277,7 @@ static int32_t check(Sock *s, const char *verb) {
 using namespace mw;
 
 extern "C" MW_EXPORT
-mw_sock_t *mw_sock_new(void) {
-  Sock *s = new (std::nothrow) Sock();
-  if (!s) abort();
-  s->co.drop = drop_owned;
-  s->abi.err = s->abi.read_err = s->abi.data = "";
-  return &s->abi;
-}
+mw_sock_t *mw_sock_new(void) { return &sock_create(&kOutgoing)->abi; }
 
 extern "C" MW_EXPORT
 void mw_sock_free(mw_sock_t *sock) {
@@ -326,42 +332,22 @@ int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int3
 }
 
 extern "C" MW_EXPORT
-int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len) {
+int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len, int32_t port) {
   Sock *s = sock_of(sock);
   PeerAddress local;
-  if (!address_parse_ip({address, len}, 0, local)) return sock_fail(s, "bad address");
+  if (!address_parse_ip({address, len}, static_cast<uint16_t>(port), local)) return sock_fail(s, "bad address");
   s->local = local;
   cosocket_debug(&s->co, "lua tcp socket bind ip: %.*s", static_cast<int>(len), address);
   return MW_OK;
 }
 
 extern "C" MW_EXPORT
-int32_t mw_sock_send(mw_sock_t *sock, const char *data, size_t len) {
-  Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "send data")) return rc;
-  if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  uint64_t ms = s->send_ms ? s->send_ms : s->co.conf->lua_socket_send_timeout;
-  cosocket_debug(&s->co, "lua tcp socket send timeout: %llu", static_cast<unsigned long long>(ms));
-  ssize_t n = outgoing_write(s->o, data, len);
-  if (n < 0) {
-    int err = errno;
-    sock_log(s, err, "send() failed");
-    return sock_fail(s, cosocket_errno(&s->co, err));
-  }
-  if (static_cast<size_t>(n) == len) return MW_OK;
-  s->out.append(s->o->net->blocks, {data + n, len - static_cast<size_t>(n)});
-  outgoing_write_timeout(s->o, ms);
-  sched_park(&s->writer, cancel_send);
-  return MW_AGAIN;
-}
-
-extern "C" MW_EXPORT
 int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "keep alive")) return rc;
+  if (int32_t rc = sock_check(s, "keep alive")) return rc;
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer) || !s->out.is_empty()) return sock_fail(s, "socket busy writing");
-  if (s->is_read_closed) return sock_fail(s, "closed");
+  if (s->is_read_closed || s->is_write_closed) return sock_fail(s, "closed");
   if (s->buf_pos != s->buf_end) return sock_fail(s, "unread data in buffer");
   if (s->o->may_read) {  // whatever the peer has said, no later user of the connection would understand it
     char byte;
@@ -403,7 +389,7 @@ int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
 extern "C" MW_EXPORT
 int32_t mw_sock_close(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "")) return rc;
+  if (int32_t rc = sock_check(s, "")) return rc;
   if (s->op.kind) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   cosocket_debug(&s->co, "lua close socket connection");
@@ -421,9 +407,9 @@ void mw_sock_abort(mw_sock_t *sock) { sock_drop(sock_of(sock)); }
 extern "C" MW_EXPORT
 int32_t mw_sock_shutdown(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "")) return rc;
+  if (int32_t rc = sock_check(s, "")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  if (shutdown(s->o->fd, SHUT_WR) < 0) return sock_fail(s, cosocket_errno(&s->co, errno));
+  if (shutdown(s->io->fd(s), SHUT_WR) < 0) return sock_fail(s, cosocket_errno(&s->co, errno));
   return MW_OK;
 }
 
@@ -436,21 +422,24 @@ static constexpr int kOptions[][2] = {{SOL_SOCKET, SO_KEEPALIVE},
 extern "C" MW_EXPORT
 int32_t mw_sock_set_option(mw_sock_t *sock, int32_t option, int32_t value) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "")) return rc;
+  if (int32_t rc = sock_check(s, "")) return rc;
   const int *o = kOptions[option];
-  return setsockopt(s->o->fd, o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
-                                                                    : static_cast<int32_t>(MW_OK);
+  return setsockopt(s->io->fd(s), o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
+                                                                        : static_cast<int32_t>(MW_OK);
 }
 
 extern "C" MW_EXPORT
 int32_t mw_sock_get_option(mw_sock_t *sock, int32_t option, int32_t *value) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = check(s, "")) return rc;
+  if (int32_t rc = sock_check(s, "")) return rc;
   const int *o = kOptions[option];
   socklen_t len = sizeof *value;
-  return getsockopt(s->o->fd, o[0], o[1], value, &len) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
-                                                           : static_cast<int32_t>(MW_OK);
+  return getsockopt(s->io->fd(s), o[0], o[1], value, &len) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
+                                                               : static_cast<int32_t>(MW_OK);
 }
 
 extern "C" MW_EXPORT
-int32_t mw_sock_fd(mw_sock_t *sock) { return sock_of(sock)->o ? sock_of(sock)->o->fd : -1; }
+int32_t mw_sock_fd(mw_sock_t *sock) {
+  const Sock *s = sock_of(sock);
+  return sock_is_open(s) ? s->io->fd(s) : -1;
+}

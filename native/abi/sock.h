@@ -14,7 +14,22 @@
 
 namespace mw {
 
+struct Downstream;
+struct Sock;
 struct SockPool;
+
+/// The connection that a cosocket reads and writes: one of its own, or its request's client.
+struct SockIo {
+  bool (*may_read)(const Sock *);               ///< false: recv would say EAGAIN
+  ssize_t (*recv)(Sock *, char *, size_t);      ///< >0 bytes read, 0 the end, -1 with errno
+  const char *(*end)(const Sock *);             ///< after an end: null = all is read, else what went wrong
+  bool (*write)(Sock *, const char *, size_t);  ///< what cannot be sent now stays in Sock::out; false with errno
+  bool (*flush)(Sock *);                        ///< sends what it can of Sock::out; false with errno
+  void (*read_timeout)(Sock *, uint64_t ms);    ///< arms (moves) a timer; 0 disarms it
+  void (*write_timeout)(Sock *, uint64_t ms);
+  void (*close)(Sock *);
+  int (*fd)(const Sock *);
+};
 
 struct ReadOp {
   int32_t kind = 0;  ///< enum mw_sock_read; 0 = none
@@ -27,8 +42,10 @@ struct ReadOp {
 };
 
 struct Sock {
-  mw_sock_t abi{};  ///< first: Lua holds a pointer to it
-  Outgoing *o = nullptr;
+  mw_sock_t abi{};             ///< first: Lua holds a pointer to it
+  const SockIo *io = nullptr;  ///< by its kind, for life
+  Outgoing *o = nullptr;       ///< its own connection, or
+  Downstream *down = nullptr;  ///< that of its request's client; both null: closed
   Cosocket co;
   SockPool *pool = nullptr;  ///< counts its connection, when there is one
   std::string pool_key;
@@ -40,7 +57,8 @@ struct Sock {
   Sock *queue_next = nullptr, *queue_prev = nullptr;  ///< in its pool's queue of connects
   Timer queue_timer;
   bool is_queued = false;
-  bool is_read_closed = false;  ///< the peer's end of stream, or an error, was met
+  bool is_read_closed = false;   ///< the peer's end of stream, or an error, was met
+  bool is_write_closed = false;  ///< a send failed: where the peer's stream stands is not known
   // input
   ReadOp op;
   char *buf = nullptr;
@@ -72,10 +90,17 @@ struct SockWorker {
 constexpr size_t kSockBuffer = 4096;
 
 inline Sock *sock_of(mw_sock_t *s) { return reinterpret_cast<Sock *>(s); }
+inline bool sock_is_open(const Sock *s) { return s->o || s->down; }
 SockWorker &sock_worker();
 /// Writes an error line of the socket's where lua_socket_log_errors is on.
 void sock_log(Sock *s, int err, const char *text);
 int32_t sock_fail(Sock *s, const char *err);
+/// What every call but connect asks first: MW_OK, or MW_ERROR with the reason in err, or MW_NO_REQUEST where the connection
+/// is another request's.
+int32_t sock_check(Sock *s, const char *verb);
+void sock_log_closed(Sock *s, const char *verb);
+/// A new one that is not connected.
+Sock *sock_create(const SockIo *io);
 /// Ends the connection. What waits on it is woken with "closed".
 void sock_drop(Sock *s);
 /// The connection is here: gives it events and tells whoever waits for it.
@@ -84,12 +109,18 @@ extern const OutgoingEvents sock_events;
 int32_t sock_start_connect(Sock *s);
 void sock_connect_done(Sock *s, int32_t result);
 
-// reading, sock_read.cpp
-void sock_readable(Sock *s);
+// reading, sock_read.cpp; the first two say whether somebody waits
+bool sock_readable(Sock *s);
 void sock_read_timeout(Sock *s);
 /// Ends a read that waits.
 void sock_read_fail(Sock *s, const char *err);
 void sock_free_buffer(Sock *s);
+
+// writing, sock_write.cpp
+bool sock_writable(Sock *s);
+void sock_write_timeout(Sock *s);
+/// Ends a send that waits.
+void sock_write_fail(Sock *s, const char *err);
 
 // pools, sock_pool.cpp
 /// The pool of that name, or null.

@@ -20,10 +20,7 @@ SockPool *sock_pool_create(const std::string &key, uint32_t size, int32_t backlo
   return slot.get();
 }
 
-static void debug(const char *format, const char *text) {
-  const HttpCore *core = sock_worker().core;
-  if (core->is_debug) log_write(*core->log, kLogDebug, 0, nullptr, format, text);
-}
+static bool is_debug() { return sock_worker().core->is_debug; }
 
 static void unlink(SockPool *p, Outgoing *o) {
   (o->idle_prev ? o->idle_prev->idle_next : p->newest) = o->idle_next;
@@ -41,12 +38,14 @@ static void drop(SockPool *p, Outgoing *o) {
 
 /// Bytes or the end of an idle connection: it is of no more use.
 static void on_event(Outgoing *o) {
-  debug("lua tcp socket keepalive close handler%s", "");
+  if (is_debug())
+    log_write(*sock_worker().core->log, kLogDebug, 0, nullptr, "lua tcp socket keepalive close handler: fd:%d", o->fd);
   drop(static_cast<SockPool *>(o->pool), o);
 }
 static void on_timeout(Outgoing *o) {
-  debug("lua tcp socket keepalive max idle timeout%s", "");
-  drop(static_cast<SockPool *>(o->pool), o);
+  if (is_debug())
+    log_write(*sock_worker().core->log, kLogDebug, 0, nullptr, "lua tcp socket keepalive max idle timeout");
+  on_event(o);
 }
 static const OutgoingEvents kIdleEvents = {[](Outgoing *o, int) { on_event(o); }, on_event, on_event, on_timeout,
                                            on_timeout};
@@ -87,7 +86,9 @@ void sock_pool_release(SockPool *p) {
     return;
   }
   if (p->connections > 0) return;
-  debug("lua tcp socket keepalive: free connection pool for \"%s\"", p->key.c_str());
+  if (is_debug())
+    log_write(*sock_worker().core->log, kLogDebug, 0, nullptr,
+              "lua tcp socket keepalive: free connection pool for \"%s\"", p->key.c_str());
   sock_worker().pools.erase(std::string(p->key));
 }
 

@@ -144,6 +144,7 @@ static int32_t fail_read(Sock *s, const char *err) {
 
 static int32_t end_of_stream(Sock *s) {
   s->is_read_closed = true;
+  if (const char *err = s->io->end(s)) return fail_read(s, err);
   if (s->op.kind != MW_SOCK_ALL) return fail_read(s, "closed");
   give(s, s->buf_end - s->buf_pos, 0);
   return MW_OK;
@@ -151,9 +152,9 @@ static int32_t end_of_stream(Sock *s) {
 
 /// Takes what the socket has until the read is complete. MW_AGAIN: it has no more.
 static int32_t pull(Sock *s) {
-  while (s->o->may_read) {
+  while (s->io->may_read(s)) {
     if (!make_room(s)) return fail_read(s, "no memory");
-    ssize_t n = outgoing_recv(s->o, s->buf + s->buf_end, s->buf_capacity - s->buf_end);
+    ssize_t n = s->io->recv(s, s->buf + s->buf_end, s->buf_capacity - s->buf_end);
     if (n == 0) return end_of_stream(s);
     if (n < 0) {
       if (errno == EAGAIN) break;
@@ -168,17 +169,22 @@ static int32_t pull(Sock *s) {
   return MW_AGAIN;
 }
 
+static uint64_t read_ms(const Sock *s) { return s->read_ms ? s->read_ms : s->co.conf->lua_socket_read_timeout; }
+
 static void end_read(Sock *s, int32_t rc) {
   s->op.kind = 0;
-  outgoing_read_timeout(s->o, 0);
+  s->io->read_timeout(s, 0);
   sched_wake(&s->reader, rc);
 }
 
-void sock_readable(Sock *s) {
-  if (!sched_is_waiting(s->reader)) return;
+bool sock_readable(Sock *s) {
+  if (!sched_is_waiting(s->reader)) return false;
   int32_t rc = pull(s);
-  if (rc != MW_AGAIN) return end_read(s, rc);
-  outgoing_read_timeout(s->o, s->read_ms ? s->read_ms : s->co.conf->lua_socket_read_timeout);
+  if (rc != MW_AGAIN)
+    end_read(s, rc);
+  else
+    s->io->read_timeout(s, read_ms(s));
+  return true;
 }
 
 void sock_read_timeout(Sock *s) {
@@ -204,9 +210,9 @@ static int32_t start_read(Sock *s) {
     s->op.kind = 0;
     return rc;
   }
-  uint64_t ms = s->read_ms ? s->read_ms : s->co.conf->lua_socket_read_timeout;
+  uint64_t ms = read_ms(s);
   cosocket_debug(&s->co, "lua tcp socket read timeout: %llu", static_cast<unsigned long long>(ms));
-  outgoing_read_timeout(s->o, ms);
+  s->io->read_timeout(s, ms);
   sched_park(&s->reader, cancel_read);
   return MW_AGAIN;
 }
@@ -217,12 +223,9 @@ static bool may_read(Sock *s) {
   s->abi.size = 0;
   if (s->op.kind) return s->abi.read_err = "socket busy reading", false;
   if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
-  bool is_over = !s->o || (s->is_read_closed && s->buf_pos == s->buf_end);
+  bool is_over = !sock_is_open(s) || (s->is_read_closed && s->buf_pos == s->buf_end);
   if (!is_over) return true;
-  char text[160];
-  snprintf(text, sizeof text, "attempt to receive data on a closed socket: u:%p, c:%p, ft:%d eof:%d",
-           static_cast<void *>(s), static_cast<void *>(s->o), 0, s->is_read_closed ? 1 : 0);
-  sock_log(s, 0, text);
+  sock_log_closed(s, "receive data");
   s->abi.read_err = "closed";
   return false;
 }
@@ -234,7 +237,7 @@ using namespace mw;
 extern "C" MW_EXPORT
 int32_t mw_sock_receive(mw_sock_t *sock, int32_t kind, int64_t n) {
   Sock *s = sock_of(sock);
-  if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
+  if (sock_is_open(s) && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   s->op = {};
   s->op.kind = kind;
@@ -246,7 +249,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_receive_until(mw_sock_t *sock, const char *pattern, size_t len, int32_t inclusive, int64_t n,
                               int32_t *found) {
   Sock *s = sock_of(sock);
-  if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
+  if (sock_is_open(s) && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (!may_read(s)) return MW_ERROR;
   *found = 0;
   s->op = {};

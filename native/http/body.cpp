@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See body.h. States: unread -> reading -> complete | failed; unread -> discarding -> complete. Content-Length and chunked
-// framing feed the same sink: memory first, then the temporary file.
+// See body.h. States: unread -> reading -> complete | failed; unread -> streaming -> complete; unread or streaming ->
+// discarding -> complete. Content-Length and chunked framing feed the same sink: memory first, then the temporary file.
 #include "http/body.h"
 
 #include <errno.h>
@@ -223,8 +223,8 @@ static void finish(Request *r, Rc rc) {
   if (rc != kOk) http_finalize(r, rc);
 }
 
-static void send_continue(Request *r) {
-  if (!r->expects_continue || r->body.sent_continue || r->conn->in_size() > 0) return;
+void body_send_continue(Request *r) {
+  if (!r->expects_continue || r->body.sent_continue) return;
   r->body.sent_continue = true;
   r->conn->out.append(r->core->net.blocks, "HTTP/1.1 100 Continue\r\n\r\n");
   if (!r->conn->is_blocked) connection_send(r->conn);  // a failure shows again when the body is read
@@ -232,14 +232,14 @@ static void send_continue(Request *r) {
 
 Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
   BodyState &b = r->body;
-  if (b.state == BodyState::complete) {
+  if (b.state == BodyState::complete || b.state == BodyState::streaming) {
     r->abi.body_read = 1;
     return kOk;
   }
   if (b.state != BodyState::unread) return 500;
   b.state = BodyState::reading;
   b.started_ms = r->core->loop->now_ms();
-  send_continue(r);
+  if (r->conn->in_size() == 0) body_send_continue(r);
   if (!b.is_chunked && b.remaining <= r->conf->client_body_buffer_size &&
       grow(r, static_cast<size_t>(b.remaining)) != kOk)
     return 500;
@@ -286,7 +286,7 @@ void body_aborted(Request *r) { finish(r, kError); }
 bool body_discard(Request *r) {
   BodyState &b = r->body;
   if (b.state == BodyState::complete) return true;
-  if (b.state == BodyState::failed) return false;
+  if (b.state == BodyState::failed || r->abi.has_raw_socket) return false;
   if (b.state == BodyState::reading) b.done = nullptr;
   if (b.state == BodyState::unread && r->expects_continue && !b.sent_continue && r->conn->in_size() == 0)
     return r->keepalive = false;  // the client may or may not send it now: only a close is unambiguous
@@ -334,6 +334,7 @@ void body_borrow(Request *r, const Request *from) {
 
 void body_replace(Request *r, Str data) {
   BodyState &b = r->body;
+  if (b.state == BodyState::streaming) r->keepalive = false;  // nobody will read the rest of it
   char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
   if (!copy) abort();
   memcpy(copy, data.data(), data.size());
@@ -363,6 +364,7 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
     if (fd >= 0) close(fd);
     return false;
   }
+  if (b.state == BodyState::streaming) r->keepalive = false;
   body_release(r);
   b.fd = fd;
   b.in_file = true;

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "http/body.h"
+#include "http/downstream.h"
 #include "http/modules/access_log.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -315,6 +316,7 @@ static void on_readable(Connection *c) {
     case kIdle:
     case kHead: read_requests(c); break;
     case kRequest:
+      if (downstream_readable(request_of(c))) break;
       if (c->peer_closed && check_client_abort(request_of(c))) break;
       if (c->peer_closed && request_of(c)->upstream && upstream_client_gone(request_of(c))) break;
       body_readable(request_of(c));
@@ -327,6 +329,7 @@ static void on_drained(Connection *c) {
   if (c->user) {
     // The send timeout is over; the one of a body that is still awaited is not.
     Request *r = request_of(c);
+    if (downstream_writable(r)) return;
     if (r->body.state == BodyState::reading)
       connection_set_timeout(c, r->conf->client_body_timeout);
     else if (r->out.is_finished && r->body.state == BodyState::discarding)
@@ -340,7 +343,15 @@ static void on_drained(Connection *c) {
   if (c->in_size() > 0 || c->may_read) read_requests(c);
 }
 
-static void on_failed(Connection *c) { http_connection_failed(c); }
+/// A handler that holds the connection, or waits for its bytes, learns of it when it reads or writes.
+static void on_failed(Connection *c) {
+  Request *r = c->state == kRequest ? request_of(c) : nullptr;
+  if (r && (downstream_failed(r) || r->abi.has_raw_socket)) {
+    check_client_abort(r);
+    return;
+  }
+  http_connection_failed(c);
+}
 
 static void on_timeout(Connection *c) {
   Request *r = request_of(c);
@@ -372,6 +383,7 @@ void http_connection_failed(Connection *c) {
     r->is_detached = true;
     connection_ref(c);
   }
+  downstream_failed(r);
   if (r->running) return;  // on the stack: its end comes here again
   if (r->body.state == BodyState::reading) return body_aborted(r);
   output_drained(r);

@@ -26,6 +26,11 @@ bool output_is_direct(const Request *r) {
   return filter_script(r, LuaPhase::body_filter) < 0 && !r->out.first && !r->out.is_filtering;
 }
 
+bool output_is_buffering(const Request *r) {
+  bool is_old = r->abi.http_major == 0 || r->abi.http_minor == 0;
+  return is_old && r->conf->lua_http10_buffering && r->resp.content_length < 0 && !r->parent;
+}
+
 bool output_header_is_direct(const Request *r) {
   return r->out.header_state == kHeaderThrough ||
          (r->out.header_state == kHeaderUntouched && filter_script(r, LuaPhase::header_filter) < 0);

@@ -14,6 +14,10 @@ enum HeaderState : uint8_t { kHeaderUntouched, kHeaderFiltering, kHeaderThrough 
 /// no body filter).
 bool output_is_direct(const Request *r);
 
+/// lua_http10_buffering: a client of before HTTP/1.1 gets its response when all of it is there, with a Content-Length,
+/// unless the handler has said that already.
+bool output_is_buffering(const Request *r);
+
 /// Adds body bytes (copied). `flush` asks for what is there to be sent. Only commits them to the filters' queue; the caller
 /// then runs or schedules output_pump().
 void output_queue(Request *r, Str data, bool flush, bool last);

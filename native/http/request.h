@@ -121,7 +121,14 @@ struct Output {
 
 /// Reading of the request body; see body.h.
 struct BodyState {
-  enum State : uint8_t { unread, reading, complete, failed, discarding } state = unread;
+  enum State : uint8_t {
+    unread,
+    reading,
+    streaming,  ///< a handler reads it itself, see downstream.h
+    complete,
+    failed,
+    discarding
+  } state = unread;
   bool is_chunked = false;
   bool in_file = false;
   bool is_file_kept = false;  ///< the file is not ours to remove
@@ -140,6 +147,7 @@ struct BodyState {
   void *done_arg = nullptr;
 };
 
+struct Downstream;
 struct Postponed;
 struct RealIp;
 struct Upstream;
@@ -176,7 +184,8 @@ struct Request {
   bool is_ended = false;      ///< a subrequest whose output and log phase are over
   bool is_truncated = false;  ///< its output ended before its time
   Cleanup *cleanups = nullptr;
-  void *sockets = nullptr;  ///< cosockets that end with it, see abi/sock.h
+  void *sockets = nullptr;   ///< cosockets that end with it, see abi/cosocket.h
+  bool has_sockets = false;  ///< it had some: their end is among the cleanups
   Request *next_free = nullptr;
   Request *list_next = nullptr, *list_prev = nullptr;
   RequestHead head;  ///< its Strs lie in the arena
@@ -227,6 +236,7 @@ struct Request {
   Output out;
   BodyState body;
   Upstream *upstream = nullptr;                        ///< the latest, see upstream.h
+  Downstream *downstream = nullptr;                    ///< the latest, see downstream.h
   const char *raw_uri = nullptr, *raw_args = nullptr;  ///< where uri and args lie while they are the client's own
   const char *located_uri = nullptr;                   ///< where uri lay when the location was found
   Task pump_task;

@@ -59,6 +59,7 @@ local installers = {
   "worker_thread",
   "socket",
   "udp",
+  "req_socket",
 }
 for _, name in ipairs(installers) do
   internal("moonwire." .. name)(ngx, host)

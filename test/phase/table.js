@@ -409,6 +409,12 @@ export const groups = {
       beyond: everywhere,
       note: "`setpeername`, `bind`, `send`, `receive`, `settimeout`, `close`; UDP and unix datagram sockets; waits in every phase",
     },
+    {
+      name: "ngx.req.socket",
+      call: `local s = ngx.req.socket() assert(s:receive("*a") == "a=1")`,
+      where: "output",
+      note: "the request body: `receive`, `receiveany`, `receiveuntil`, `settimeout`, `settimeouts`, `setoption`, `getoption`, `getfd`; with `true` the connection itself: `send` too; no chunked bodies unless raw",
+    },
   ],
   "A client that goes": [
     {
@@ -614,9 +620,6 @@ export const groups = {
 
 /** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
-  Sockets: {
-    fields: ["ngx.req.socket"],
-  },
   TLS: {
     modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
   },

@@ -101,7 +101,7 @@ local function finish(rc)
   if rc == OK then
     return 1
   elseif rc == DONE then
-    return nil, "seen eof"
+    return nil, W.req.has_raw_socket ~= 0 and "raw request socket acquired" or "seen eof"
   elseif rc == BUSY then
     return nil, "buffering"
   elseif rc == NOT_FOUND then

@@ -16,9 +16,9 @@ local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW
 local tcp = {}
 local metatable = { __index = tcp }
 
-local function check_count(method, count, least, most, words)
+local function check_count(count, least, most, words)
   if count < least or count > most then
-    error(method .. ": expecting " .. words .. " arguments (including the object), but seen " .. count, 3)
+    error(words .. count, 3)
   end
 end
 
@@ -37,16 +37,17 @@ end
 
 -- connect -------------------------------------------------------------------------------------------------------------
 
+-- An option's value, -1 without one; or nil and the complaint.
 local function whole_number(opts, name, least)
   local value = opts[name]
   if value == nil then
     return -1
   end
   if type(value) ~= "number" then
-    error('bad "' .. name .. '" option type: ' .. type(value), 3)
+    return nil, 'bad "' .. name .. '" option type: ' .. type(value)
   end
   if value < least then
-    error('bad "' .. name .. '" option value: ' .. value, 3)
+    return nil, 'bad "' .. name .. '" option value: ' .. value
   end
   return floor(value)
 end
@@ -55,7 +56,7 @@ end
 -- @return 1, or nil and the reason
 function tcp:connect(host, ...)
   local count = select("#", ...) + 2
-  check_count("ngx.socket connect", count, 2, 4, "2, 3, or 4")
+  check_count(count, 2, 4, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen ")
   local s = handle(self, "connect")
   if type(host) ~= "string" then
     error("bad argument #1 to 'connect' (string expected, got " .. (host == nil and "nil" or type(host)) .. ")", 2)
@@ -78,27 +79,53 @@ function tcp:connect(host, ...)
   end
   local pool, pool_size, backlog = nil, -1, -1
   if opts ~= nil then
+    local place = is_unix and 2 or 3
     if type(opts) ~= "table" then
-      error("bad argument #3 to 'connect' (table expected, got " .. type(opts) .. ")", 2)
+      bad_argument(place, "table expected, got " .. type(opts))
     end
-    pool_size = whole_number(opts, "pool_size", 1)
-    backlog = whole_number(opts, "backlog", 0)
+    local complaint
+    pool_size, complaint = whole_number(opts, "pool_size", 1)
+    if pool_size then
+      backlog, complaint = whole_number(opts, "backlog", 0)
+    end
     pool = opts.pool
-    if pool ~= nil and type(pool) ~= "string" and type(pool) ~= "number" then
-      error('bad "pool" option type: ' .. type(pool), 2)
+    if not complaint and pool ~= nil and type(pool) ~= "string" and type(pool) ~= "number" then
+      complaint = 'bad "pool" option type: ' .. type(pool)
+    end
+    if complaint then
+      bad_argument(place, complaint)
     end
   end
   local key = pool and tostring(pool) or is_unix and host or host .. ":" .. port
   return finish(s, C.mw_sock_connect(s, host, #host, port, key, #key, pool_size, backlog))
 end
 
---- The local address of connects to come.
-function tcp:bind(address)
-  local s = handle(self, "bind")
-  if type(address) ~= "string" then
-    error("bad argument #1 to 'bind' (string expected, got " .. type(address) .. ")", 2)
+--- The local address of connects to come, and its port (any by default).
+-- @return true, or nil and the reason
+function tcp:bind(address, ...)
+  local count = select("#", ...) + 2
+  if count > 3 then
+    error("expecting 2 or 3 arguments, but got " .. count, 2)
   end
-  return finish(s, C.mw_sock_bind(s, address, #address))
+  local s = handle(self, "bind")
+  local port = 0
+  if count == 3 then
+    port = tonumber((...))
+    if not port then
+      return nil, "expecting port to be a number but got type: " .. type((...))
+    end
+    port = floor(port)
+    if port < 0 or port > 65535 then
+      return nil, "bad port number: " .. port
+    end
+  end
+  if type(address) ~= "string" then
+    bad_argument(1, "string expected, got " .. type(address))
+  end
+  if C.mw_sock_bind(s, address, #address, port) ~= OK then
+    return nil, ffi_string(s.err)
+  end
+  return true
 end
 
 -- send ----------------------------------------------------------------------------------------------------------------
@@ -107,7 +134,7 @@ end
 -- @return the number of bytes, or nil and the reason
 function tcp:send(...)
   local count = select("#", ...) + 1
-  check_count("ngx.socket send", count, 2, 2, "2")
+  check_count(count, 2, 2, "expecting 2 arguments (including the object), but got ")
   local s = handle(self, "send")
   local data, complaint = text_of((...))
   if not data then
@@ -147,7 +174,7 @@ end
 -- @return the text, or nil, the reason and what was read before it
 function tcp:receive(...)
   local count = select("#", ...) + 1
-  check_count("ngx.socket receive", count, 1, 2, "1 or 2")
+  check_count(count, 1, 2, "expecting 1 or 2 arguments (including the object), but got ")
   local s = handle(self, "receive")
   local pattern = ...
   if pattern == nil or pattern == "*l" or pattern == "l" then
@@ -254,7 +281,7 @@ end
 --- Timeout in milliseconds of every operation to come.
 function tcp:settimeout(...)
   local count = select("#", ...) + 1
-  check_count("ngx.socket settimeout", count, 2, 2, "2")
+  check_count(count, 2, 2, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen ")
   local ms = ...
   local s = self[1]
   ms = ms == nil and 0 or milliseconds(ms)
@@ -264,7 +291,7 @@ end
 --- Timeouts in milliseconds of connects, sends and reads to come; nil: the configuration's.
 function tcp:settimeouts(...)
   local count = select("#", ...) + 1
-  check_count("ngx.socket settimeouts", count, 4, 4, "4")
+  check_count(count, 4, 4, "ngx.socket settimeouts: expecting 4 arguments (including the object) but seen ")
   local connect, send, read = ...
   C.mw_sock_set_timeouts(
     self[1],
@@ -277,9 +304,12 @@ end
 --- Gives the connection to its pool, for `timeout` ms (0: for good); `size`: of the pool, when it is made by this.
 function tcp:setkeepalive(...)
   local count = select("#", ...) + 1
-  check_count("ngx.socket setkeepalive", count, 1, 3, "1 to 3")
+  check_count(count, 1, 3, "expecting 1 to 3 arguments (including the object), but got ")
   local timeout, size = ...
   local s = handle(self, "setkeepalive")
+  if timeout ~= nil and not tonumber(timeout) then
+    bad_argument(1, "number expected, got " .. type(timeout))
+  end
   local ms = timeout == nil and -1 or milliseconds(timeout)
   if size ~= nil then
     local number = tonumber(size)
@@ -378,7 +408,7 @@ local function new()
   return setmetatable({ ffi_gc(C.mw_sock_new(), C.mw_sock_free) }, metatable)
 end
 
-return function(ngx)
+local function install(ngx)
   ngx.socket = {
     tcp = function(...)
       local count = select("#", ...)
@@ -399,3 +429,9 @@ return function(ngx)
   }
   ngx.socket.stream = ngx.socket.tcp
 end
+
+return setmetatable({ methods = tcp }, {
+  __call = function(_, ngx)
+    install(ngx)
+  end,
+})
