@@ -34,6 +34,10 @@ export default tseslint.config(
   js.configs.recommended,
   { languageOptions: { globals: nodeGlobals } },
   {
+    files: ["examples/*/public/**"],
+    languageOptions: { globals: { document: "readonly", location: "readonly", WebSocket: "readonly" } },
+  },
+  {
     files: ["**/*.{js,mjs,cjs}"],
     rules: {
       "no-unused-vars": ["error", { argsIgnorePattern: "^_", caughtErrors: "none" }],
