@@ -213,8 +213,8 @@ test("other replies are passed over; truncated ones are asked for over TCP; trie
   const lines = await run(
     t,
     `local r = open(${port}) show(#r:query("forged")) show(#r:query("cut")) show(#r:query("case."))
-    r:set_timeout(100) local tries = {}
-    local answers, err, same = r:query("late", nil, tries) show(#answers) show(#tries) show(same == tries) show(tries[1])
+    r:set_timeout(400) local tries = {}
+    local answers, err, same = r:query("late", nil, tries) show(#answers) show(#tries >= 2) show(same == tries) show(tries[1])
     r = open(${port}, { retrans = 2, timeout = 50 }) answers, err = r:query("never", nil, tries) show(answers, err) show(#tries)
     r = open(0, { nameservers = { { "127.0.0.1", 1 }, { "127.0.0.1", ${port} } }, no_random = true }) show(#r:query("x", nil, tries)) show(tries)
     show(r:tcp_query("x")) show(#r:tcp_query("x"))
@@ -223,7 +223,7 @@ test("other replies are passed over; truncated ones are asked for over TCP; trie
   );
   const timeout = `failed to receive reply from UDP server 127.0.0.1:${port}: timeout`;
   t.deepEqual(lines, [
-    ...["1", "1", "1", "1", "2", "true", timeout, `nil ${timeout}`, "2", "1"],
+    ...["1", "1", "1", "1", "true", "true", timeout, `nil ${timeout}`, "2", "1"],
     "{failed to receive reply from UDP server 127.0.0.1:1: connection refused}",
     "nil failed to connect to TCP server 127.0.0.1:1: connection refused",
     ...["1", "nil bad name", "nil bad name", "nil bad name"],
