@@ -153,9 +153,17 @@ static void cut_subrequest(Request *r, Rc rc) {
   subrequest_finish(r);
 }
 
+/// As in nginx a capture is told the status of a special response, and what the header filters make of it; it gets no page.
+static void special_capture(Request *r, int32_t status) {
+  r->is_truncated = true;
+  r->err_status = 0;
+  r->abi.status = status;
+  r->out.is_bodiless = true;
+  output_finish(r);
+}
+
 void http_special_response(Request *r, int32_t status) {
-  // As in nginx a capture is told the status of a special response, and gets no page.
-  if (r->out.sink == Sink::memory) return cut_subrequest(r, status);
+  if (r->out.sink == Sink::memory) return special_capture(r, status);
   r->resp.content_length = -1;
   r->resp.last_modified = -1;
   if (!r->is_error_page || status != r->err_status) {

@@ -34,6 +34,7 @@ test("status, body, headers and truncation of every kind of end", async (t) => {
         header_filter_by_lua_block { ngx.sleep(0.01) ngx.header.hf = "1" } body_filter_by_lua_block { ngx.sleep(0.01) ngx.arg[1] = "[" .. ngx.arg[1] .. "]" } }
       location = /-1 { content_by_lua_block { ngx.exit(-1) } }
       location = /204 { content_by_lua_block { ngx.exit(204) } }
+      location = /refused { more_set_headers -s 503 "X: y"; content_by_lua_block { ngx.exit(503) } header_filter_by_lua_block { ngx.header.hf = "1" } }
       location = /exec { content_by_lua_block { ngx.exec("/text") } }
       location = /rewrite { rewrite_by_lua_block { ngx.req.set_uri("/text", true) } }
       location = /named { content_by_lua_block { ngx.exec("@n") } }
@@ -47,18 +48,19 @@ test("status, body, headers and truncation of every kind of end", async (t) => {
   const cases = {
     "u=ok": "200 [hi\n] false Content-Type=text/plain a=b c=1,2\n",
     "u=ok&m=HEAD": "200 [] true Content-Type=text/plain a=b c=1,2\n",
-    "u=error": "500 [] true \n",
-    "u=403": "403 [] true \n",
-    "u=404": "404 [] true \n",
-    "u=nowhere": "404 [] true \n",
+    "u=error": "500 [] true Content-Type=text/plain\n",
+    "u=403": "403 [] true Content-Type=text/plain\n",
+    "u=404": "404 [] true Content-Type=text/plain\n",
+    "u=nowhere": "404 [] true Content-Type=text/plain\n",
     "u=late": "200 [a\n] true Content-Type=text/plain\n",
     "u=late-exit": "200 [a\n] false Content-Type=text/plain\n",
-    "u=redirect": "302 [] true Location=/foo\n",
-    "u=301": "301 [] true Location=/foo\n",
+    "u=redirect": "302 [] true Content-Type=text/plain Location=/foo\n",
+    "u=301": "301 [] true Content-Type=text/plain Location=/foo\n",
     "u=filtered": "201 [[hi][]] false Content-Type=text/plain hf=1\n",
     "u=waiting": "200 [[hi][]] false Content-Type=text/plain hf=1\n",
     "u=-1": "500 [] true \n",
-    "u=204": "204 [] true \n",
+    "u=204": "204 [] true Content-Type=text/plain\n",
+    "u=refused": "503 [] true Content-Type=text/plain X=y hf=1\n",
     "u=named": "200 [named /named] false Content-Type=text/plain\n",
     "u=sum": "200 [300000true] false Content-Type=text/plain\n",
   };
