@@ -71,6 +71,8 @@ const modules = {
   empty_gif: "Empty GIF",
   stub_status: "Stub status",
   memc: "Memcached",
+  drizzle: "MySQL",
+  rds_json: "Results of MySQL as JSON",
   lua: "Lua",
   moonwire: "Moonwire's own",
 };

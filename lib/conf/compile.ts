@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The tree of directives into the plan: checks every directive against the table in nginx's order, applies its inheritance,
 // and notes every mistake.
+import type { DrizzleUpstream } from "./directives/drizzle.js";
 import { checkLimitZones } from "./directives/limit.js";
 import { tmpdir } from "node:os";
 import { upstreamDefaults } from "./directives/proxy.js";
@@ -76,6 +77,11 @@ export class Compiler {
   /** The Lua chunks that are there to check. */
   readonly chunks: Chunk[] = [];
   server: ServerBuild | undefined;
+  /** Upstream blocks of MySQL servers, and what each drizzle_pass does once all of them are known. */
+  readonly drizzleUpstreams = new Map<string, DrizzleUpstream>();
+  readonly drizzlePasses: (() => void)[] = [];
+  /** Lists of upstreams that set_hashed_upstream chooses from, by name. */
+  readonly upstreamLists = new Map<string, string[]>();
   readonly #defaults: CompilerOptions["defaults"];
   readonly #errorLog: string | undefined;
   readonly #listens: Listens;
@@ -129,6 +135,7 @@ export class Compiler {
     if (overrides.port !== undefined || overrides.host !== undefined)
       this.plan.listens = overrideListens(this.plan.listens, this.plan.servers, overrides);
     checkLimitZones(this);
+    for (const finish of this.drizzlePasses) finish();
     warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)
       if (!this.#declared.has(name) && !isBuiltinVariable(name)) this.problems.add(at, `unknown "${name}" variable`);

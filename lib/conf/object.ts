@@ -147,7 +147,7 @@ class Reader {
         const name = property.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
         const inside = { ...at, path: `${at.path}.${property}` };
         if (name.endsWith("_by_lua")) return this.#script(name, v, inside);
-        const lists = name === "server" && Array.isArray(v) ? (v as unknown[]) : [v];
+        const lists = /^(drizzle_)?server$/.test(name) && Array.isArray(v) ? (v as unknown[]) : [v];
         return lists.map((words) => ({ ...inside, name, args: this.#words(words, inside, true) }));
       });
       return { ...at, name: "upstream", args: [word(key, at)], block };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// `upstream NAME { ... }`: its own small set of directives, read by itself since `server` means another thing in it.
+// `upstream NAME { ... }`: its own small set of directives, read by itself since `server` means another thing in it. A block of
+// MySQL servers is no group of the plan: the drizzle module has it.
 import type { Compiler } from "./compile.js";
 import type { LuaFile, LuaSource } from "./define.js";
+import * as drizzle from "./directives/drizzle.js";
 import { emptyGroup } from "./directives/proxy.js";
 import { readScript } from "./script.js";
 import type { Directive, Word } from "./tree.js";
@@ -9,8 +11,10 @@ import { parseTime } from "./words.js";
 
 type Group = ReturnType<typeof emptyGroup>;
 
-/** What an upstream block is in a configuration object. */
-export interface UpstreamBlock {
+/** What an upstream block is in a configuration object: servers of HTTP, or of MySQL for `drizzlePass`. */
+export type UpstreamBlock = HttpUpstream | DrizzleBlock;
+
+interface HttpUpstream {
   /** `ADDRESS [weight=N] [max_fails=N] [fail_timeout=TIME] [backup] [down]`. */
   readonly server: string | readonly string[];
   /** Idle connections that each worker keeps. */
@@ -22,10 +26,19 @@ export interface UpstreamBlock {
   readonly balancerByLua?: string | LuaSource | LuaFile;
 }
 
+interface DrizzleBlock {
+  /** `ADDRESS [dbname=] [user=] [password=] [charset=] [protocol=mysql]`. */
+  readonly drizzleServer: string | readonly string[];
+  /** Idle connections that each worker keeps: `max=N [mode=single|multi] [overflow=ignore|reject]`. */
+  readonly drizzleKeepalive?: string;
+}
+
 /** Reads an upstream block into the plan. */
 export function readUpstream(c: Compiler, d: Directive): void {
   const name = d.args[0]!.text;
-  if (c.plan.upstreams.some((g) => g.name === name)) return c.problems.add(d, `duplicate upstream "${name}"`);
+  if (c.drizzleUpstreams.has(name) || c.plan.upstreams.some((g) => g.name === name))
+    return c.problems.add(d, `duplicate upstream "${name}"`);
+  if (d.block!.some((entry) => entry.name.startsWith("drizzle_"))) return readDrizzle(c, d, name);
   const group = emptyGroup(name, d);
   c.plan.upstreams.push(group);
   for (const entry of d.block!) {
@@ -37,8 +50,21 @@ export function readUpstream(c: Compiler, d: Directive): void {
   if (group.servers.length === 0) c.problems.add(d, "no servers are inside upstream");
 }
 
+function readDrizzle(c: Compiler, d: Directive, name: string): void {
+  const upstream: drizzle.DrizzleUpstream = { servers: [], max: 0, mode: "single", overflow: "ignore" };
+  c.drizzleUpstreams.set(name, upstream);
+  for (const entry of d.block!) {
+    if (entry.isBroken) continue;
+    if (entry.name === "drizzle_server") drizzle.readServer(c, entry, upstream);
+    else if (entry.name === "drizzle_keepalive") drizzle.readKeepalive(c, entry, upstream);
+    else if (entries[entry.name]) c.problems.add(entry, `"${entry.name}" cannot stand beside "drizzle_server"`);
+    else c.problems.add(entry, unknown(entry.name));
+  }
+  if (!d.block!.some((entry) => entry.name === "drizzle_server")) c.problems.add(d, "no servers are inside upstream");
+}
+
 function unknown(name: string): string {
-  const isKnown = /^(ip_hash|hash|least_conn|random|zone|least_time|sticky|queue|drizzle_\w+|resolver\w*)$/.test(name);
+  const isKnown = /^(ip_hash|hash|least_conn|random|zone|least_time|sticky|queue|resolver\w*)$/.test(name);
   return isKnown ? `"${name}" in "upstream" is not supported` : `unknown directive "${name}"`;
 }
 

@@ -34,6 +34,37 @@ const pairs = [
     },
   ],
   [
+    "MySQL servers",
+    http(`upstream db { drizzle_server a:1 user=u "password=p q"; drizzle_server unix:/s dbname=d; drizzle_keepalive max=2 overflow=reject; }
+      upstream_list l a b; rds_json on;
+      server { listen 127.0.0.1:0; location / { set_hashed_upstream $x l $uri; rds_json_user_property a "b $uri"; drizzle_query "select $arg_a"; drizzle_pass db; } }`),
+    {
+      http: {
+        upstream: {
+          db: {
+            drizzleServer: ["a:1 user=u 'password=p q'", "unix:/s dbname=d"],
+            drizzleKeepalive: "max=2 overflow=reject",
+          },
+        },
+        upstreamList: { l: ["a", "b"] },
+        rdsJson: true,
+        server: [
+          {
+            listen: "127.0.0.1:0",
+            location: {
+              "/": {
+                setHashedUpstream: { $x: ["l", "$uri"] },
+                rdsJsonUserProperty: { a: "b $uri" },
+                drizzleQuery: "select $arg_a",
+                drizzlePass: "db",
+              },
+            },
+          },
+        ],
+      },
+    },
+  ],
+  [
     "servers and locations",
     http(`lua_shared_dict d 64k; lua_shared_dict e 1m; keepalive_timeout 5s 6s; client_body_temp_path t 1 2;
       log_format f escape=json "$uri " "b c"; access_log a.log f; index a.html b.html;

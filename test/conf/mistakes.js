@@ -96,6 +96,32 @@ export const mistakes = [
   [server("location @a { alias /x; }"), '2:15 the "alias" directive cannot be used inside the named location'],
   [location("root /a; alias /b;"), '2:10 "alias" directive is duplicate, "root" directive was specified earlier'],
   [location("root $document_root/a;"), '2:6 the $document_root variable cannot be used in the "root" directive'],
+  // drizzle, set_hashed_upstream
+  [location("drizzle_pass db;"), '2:14 no upstream "db" with "drizzle_server"', "has no such module"],
+  [http("upstream u { drizzle_keepalive max=1; }"), "2:1 no servers are inside upstream", "has no such module"],
+  [
+    http("upstream u { drizzle_server a protocol=drizzle; }"),
+    '2:31 drizzle: protocol "drizzle" is not supported',
+    "has no such module",
+  ],
+  [
+    http("upstream u { drizzle_server a pass=x; }"),
+    '2:31 drizzle: invalid parameter "pass=x" in "drizzle_server"',
+    "has no such module",
+  ],
+  [http("upstream u { drizzle_server a:70000; }"), '2:29 invalid upstream "a:70000"', "has no such module"],
+  [
+    http("upstream u { drizzle_server a; drizzle_keepalive mode=double; }"),
+    '2:50 drizzle: invalid parameter "mode=double" in "drizzle_keepalive"',
+    "has no such module",
+  ],
+  [
+    http("upstream u { drizzle_server a; server b; }"),
+    '2:32 "server" cannot stand beside "drizzle_server"',
+    "has no such module",
+  ],
+  [location("set_hashed_upstream $u l k;"), '2:24 upstream list "l" not found', "has no such module"],
+  [http("upstream_list l a; upstream_list l b;"), '2:20 upstream list "l" already exists', "has no such module"],
   // limit_req, limit_conn
   [http("limit_req_zone $uri zone=a:1m;"), '2:1 invalid number of arguments in "limit_req_zone" directive'],
   [http("limit_req_zone $uri zone=a:1m rate=0r/s;"), '2:31 invalid rate "rate=0r/s"'],

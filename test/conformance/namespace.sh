@@ -3,7 +3,28 @@
 # Runs one test file: SUITE FILE LIB SECONDS LOG. As root inside namespaces of its own (run.mjs sees to it), so that ports and
 # host state are never shared; the services that the suite talks to are started there, those that are installed.
 suite=$1 file=$2 lib=$3 seconds=$4 log=$5
+here=$(cd "$(dirname "$0")" && pwd)
 cd "$suite" || exit 255
+
+# MariaDB with the account and the tables that the suite's blocks expect; it takes seconds, so only for those that talk to it.
+start_mariadb() {
+  mariadb=$(mktemp -d)
+  cat >"$mariadb/init.sql" <<'END'
+CREATE DATABASE ngx_test;
+CREATE USER ngx_test@'%' IDENTIFIED BY 'ngx_test';
+GRANT ALL ON *.* TO ngx_test@'%';
+CREATE TABLE ngx_test.conv_uid (id serial primary key, new_uid integer, old_uid integer);
+INSERT INTO ngx_test.conv_uid (old_uid, new_uid) VALUES (32, 56), (35, 78);
+CREATE TABLE ngx_test.my_url_map (seo_url varchar(60), url varchar(60));
+INSERT INTO ngx_test.my_url_map VALUES ('/baz', '/foo/bar');
+END
+  "$here/../helpers/mariadb.sh" "$mariadb" 3306 &
+  for ((i = 0; i < 600; i++)); do
+    if [ -S "$mariadb/sock" ] || ! kill -0 $! 2>/dev/null; then break; fi
+    sleep 0.1
+  done
+}
+
 as=()
 if [ "$(id -u)" = 0 ]; then
   as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
@@ -22,6 +43,7 @@ if [ "$(id -u)" = 0 ]; then
     { dnsmasq --no-daemon --conf-file=/dev/null --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts \
         --local=/#/ --host-record=openresty.org,127.0.0.1 --host-record=agentzh.org,127.0.0.1 --user=nobody --pid-file= >/dev/null 2>&1 & }
   sleep 0.1
+  grep -qE 'drizzle_server|resty\.mysql' "$file" && start_mariadb
 fi
 export TEST_NGINX_TIMEOUT=${TEST_NGINX_TIMEOUT:-5} TEST_NGINX_SLEEP=${TEST_NGINX_SLEEP:-0.006}
 export TEST_NGINX_RESOLVER=127.0.0.1 TEST_NGINX_NO_SHUFFLE=1 TEST_NGINX_SKIP_COSOCKET_LOG_TEST=1 TEST_NGINX_OPENRESTY_ORG_IP=127.0.0.1
@@ -31,5 +53,5 @@ if [ -n "$MOONWIRE_MOCK" ]; then mock=("LD_PRELOAD=$MOONWIRE_MOCK" "LD_LIBRARY_P
 ulimit -c 0
 timeout -k 3 "$seconds" "${as[@]}" env "${mock[@]}" perl -I. -I"$lib" "$file" >"$log.tap" 2>"$log.err" </dev/null
 code=$?
-rm -rf t/servroot*
+rm -rf t/servroot* ${mariadb:+"$mariadb"}
 exit $code

@@ -57,6 +57,19 @@ test("in the order of the file, with variables, in an if", async (t) => {
   t.is((await s.get("/?y=abc")).body, `later ${hash("md5", "abc")} none`);
 });
 
+test("set_hashed_upstream: by the key, of all of the list", async (t) => {
+  const s = await startMoonwire(t, {
+    http: "upstream_list three one two 3;",
+    server: 'location / { set_hashed_upstream $u three $arg_k; return 200 "[$u]"; }',
+  });
+  const of = async (key) => (await s.get(`/?k=${key}`)).body;
+  t.is(await of(""), "[]");
+  t.is(await of("a"), "[two]"); // 97 % 3
+  t.is(await of("A"), "[two]");
+  t.is(await of("b"), "[3]");
+  t.is(await of("ab"), "[one]"); // 97 * 31 + 98
+});
+
 test("numbers, times and HMAC", async (t) => {
   const s = await startMoonwire(t, {
     server: `

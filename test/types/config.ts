@@ -47,6 +47,7 @@ defineConfig({ http: { server: { contentByLua: "x()" } } });
 // @ts-expect-error nginx's spelling is for nginx.conf
 defineConfig({ http: { send_timeout: 1 } });
 defineConfig({ http: { upstream: { api: { server: ["127.0.0.1:9000 weight=2", "unix:/s backup"], keepalive: 8 } } } });
+defineConfig({ http: { upstream: { db: { drizzleServer: "127.0.0.1:3306 user=app", drizzleKeepalive: "max=8" } } } });
 // @ts-expect-error an upstream has servers
 defineConfig({ http: { upstream: { api: { keepalive: 8 } } } });
 defineConfig({

@@ -4,6 +4,7 @@
 import type { Spec } from "../spec.js";
 import { access } from "./access.js";
 import { accepted } from "./accepted.js";
+import { drizzle } from "./drizzle.js";
 import { echo } from "./echo.js";
 import { filters } from "./filters.js";
 import { headersMore } from "./headers-more.js";
@@ -41,6 +42,7 @@ export const directives = {
   ...filters,
   ...proxy,
   ...memc,
+  ...drizzle,
   ...lua,
   ...socket,
   ...accepted,

@@ -2,7 +2,7 @@
 // Directives of the set_misc module: each sets a variable to what a function makes of texts, in one order with `set`. The
 // functions are those of native/http/modules/set_misc.cpp, by index.
 import type { Compiler, Level } from "../compile.js";
-import { typed, type Spec } from "../spec.js";
+import { many, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
 import { addOp, opKind, rewriteContexts, targetOf } from "./rewrite.js";
 
@@ -30,6 +30,7 @@ const functions = [
   "set_hmac_sha1",
   "set_formatted_gmt_time",
   "set_formatted_local_time",
+  "set_hashed_upstream",
 ];
 
 /** `NAME $variable TEXT`, or `NAME $variable` for the variable's own value. */
@@ -82,6 +83,24 @@ export const setMisc = {
   },
   set_formatted_gmt_time: { ...one("a variable becomes the time in UTC in a format of strftime"), args: [2, 2] },
   set_formatted_local_time: { ...one("a variable becomes the time here in a format of strftime"), args: [2, 2] },
+  upstream_list: {
+    module: "set-misc",
+    in: ["http"],
+    kind: "own",
+    args: [2, many],
+    form: "map",
+    repeat: true,
+    store: "none",
+    read: readList,
+    type: typed<{ readonly [name: string]: string | readonly string[] }>(),
+    about: "a name for a list of upstreams, for `set_hashed_upstream`",
+  },
+  set_hashed_upstream: {
+    ...one("a variable becomes the upstream of an `upstream_list` that a key's hash points to"),
+    args: [3, 3],
+    read: readHashed,
+    type: typed<{ readonly [variable: `$${string}`]: readonly [list: string, key: Text] }>(),
+  },
 } as const satisfies Record<string, Spec>;
 
 function readCall(c: Compiler, d: Directive, level: Level): void {
@@ -92,4 +111,21 @@ function readCall(c: Compiler, d: Directive, level: Level): void {
   if (texts.length === 0 || d.name === "set_if_empty") inputs.unshift([{ var: index, capture: -1 }]);
   const call = functions.indexOf(d.name);
   addOp(level, { kind: opKind.setMisc, var: index, call, inputs: inputs.filter((text) => text !== undefined) });
+}
+
+function readList(c: Compiler, d: Directive): void {
+  const [name, ...upstreams] = d.args.map((word) => word.text) as [string, ...string[]];
+  if (c.upstreamLists.has(name)) return c.problems.add(d, `upstream list "${name}" already exists`);
+  c.upstreamLists.set(name, upstreams);
+}
+
+function readHashed(c: Compiler, d: Directive, level: Level): void {
+  const [name, list, key] = d.args as [Word, Word, Word];
+  const index = targetOf(c, name);
+  const text = c.text(key.text, key);
+  if (index === undefined || text === undefined) return;
+  const upstreams = c.upstreamLists.get(list.text);
+  if (!upstreams) return c.problems.add(list, `upstream list "${list.text}" not found`);
+  const call = functions.indexOf(d.name);
+  addOp(level, { kind: opKind.setMisc, var: index, call, inputs: [text, ...upstreams] });
 }

@@ -209,7 +209,7 @@ static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
       return kDeclined;
     case RewriteOp::lua: return run_lua(s, op);
     case RewriteOp::set_misc:
-      variable_set(s.r, op.var, set_misc_value(s.r, op.call, evaluate_inputs(s, op)));
+      variable_set(s.r, op.var, set_misc_value(s.r, op.call, {evaluate_inputs(s, op), op.inputs.size()}));
       return kDeclined;
   }
   return kDeclined;

@@ -177,7 +177,7 @@ static constexpr TextFunction kFunctions[] = {{"set_quote_sql_str", quote_sql, 2
                                               {"set_local_today", local_today, 1}};
 constexpr int32_t kTextFunctions = sizeof kFunctions / sizeof *kFunctions;
 /// The functions behind them.
-enum Call : int32_t { kIfEmpty = kTextFunctions, kRandom, kHmacSha1, kGmtTime, kLocalTime };
+enum Call : int32_t { kIfEmpty = kTextFunctions, kRandom, kHmacSha1, kGmtTime, kLocalTime, kHashedUpstream };
 
 int32_t set_misc_find(Str directive) {
   for (int32_t i = 0; i < kTextFunctions; ++i)
@@ -218,13 +218,22 @@ static Str format_time(Request *r, Str format, bool is_local) {
   return r->arena.dup({text, strftime(text, sizeof text, terminated.c_str(), &tm)});
 }
 
-Str set_misc_value(Request *r, int32_t call, const Str *inputs) {
+/// The upstream that a key points to, by nginx's hash of names; none for an empty key.
+static Str hashed_upstream(Str key, std::span<const Str> upstreams) {
+  if (key.empty()) return {};
+  size_t hash = 0;
+  for (char c : key) hash = hash * 31 + str_lower(static_cast<unsigned char>(c));
+  return upstreams[hash % upstreams.size()];
+}
+
+Str set_misc_value(Request *r, int32_t call, std::span<const Str> inputs) {
   switch (call) {
     case kIfEmpty: return inputs[0].empty() ? inputs[1] : inputs[0];
     case kRandom: return random_between(r, inputs[0], inputs[1]);
     case kHmacSha1: return hmac_sha1(r, inputs[0], inputs[1]);
     case kGmtTime: return format_time(r, inputs[0], false);
     case kLocalTime: return format_time(r, inputs[0], true);
+    case kHashedUpstream: return hashed_upstream(inputs[0], inputs.subspan(1));
     default: break;
   }
   char *dst = static_cast<char *>(r->arena.alloc(set_misc_bound(call, inputs[0].size())));

@@ -2,6 +2,8 @@
 // The set_misc module's functions, for its directives (instructions of the rewrite module) and for ndk.set_var in Lua.
 // Any thread; the caller owns the buffers.
 #pragma once
+#include <span>
+
 #include "http/request.h"
 
 namespace mw {
@@ -15,6 +17,6 @@ size_t set_misc_bound(int32_t call, size_t size);
 /// Runs it. `dst` holds set_misc_bound() bytes; returns how many it has written.
 size_t set_misc_run(int32_t call, Str text, char *dst);
 /// What a directive sets its variable to; `inputs` are evaluated. The value lies in the request's arena.
-Str set_misc_value(Request *r, int32_t call, const Str *inputs);
+Str set_misc_value(Request *r, int32_t call, std::span<const Str> inputs);
 
 }  // namespace mw
