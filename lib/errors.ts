@@ -12,6 +12,12 @@ export const messages = {
   VM_CLOSED: "the Lua VM is closed",
   VALUE_UNSUPPORTED: "cannot pass %s to Lua",
   LUA_ERROR: "%s",
+  SOCKET_TIMEOUT: "%s: %s",
+  SOCKET_CLOSED: "%s: %s",
+  SOCKET_BUSY: "%s: %s",
+  SOCKET_REFUSED: "%s: %s",
+  SOCKET_UNRESOLVED: "%s: %s",
+  SOCKET_FAILED: "%s: %s",
   FFI_DECLARATION: "%s",
   FFI_LIBRARY: "%s",
   FFI_SYMBOL: "%s",
@@ -44,6 +50,33 @@ export class LuaError extends MoonwireError {
   constructor(message: string, luaTraceback = "") {
     super("LUA_ERROR", message);
     this.luaTraceback = luaTraceback;
+  }
+}
+
+/** The code of a cosocket's error string. */
+function socketCode(reason: string): ErrorCode {
+  if (reason === "timeout") return "SOCKET_TIMEOUT";
+  if (reason === "closed") return "SOCKET_CLOSED";
+  if (reason === "connection refused") return "SOCKET_REFUSED";
+  if (reason.startsWith("socket busy")) return "SOCKET_BUSY";
+  return reason.includes("could not be resolved") ? "SOCKET_UNRESOLVED" : "SOCKET_FAILED";
+}
+
+/** What a method of TcpSocket or UdpSocket rejects with. `message` is `operation: reason`. */
+export class SocketError extends MoonwireError {
+  override name = "SocketError";
+  /** The method that failed. */
+  readonly operation: string;
+  /** The cosocket's own error string: `timeout`, `closed`, `connection refused`, ... */
+  readonly reason: string;
+  /** What had been received before the failure; undefined where nothing could be. */
+  readonly partial: Buffer | string | undefined;
+
+  constructor(operation: string, reason: string, partial?: Buffer | string) {
+    super(socketCode(reason), operation, reason);
+    this.operation = operation;
+    this.reason = reason;
+    this.partial = partial;
   }
 }
 

@@ -11,7 +11,7 @@ export {
   type LoadOptions,
   type Overrides,
 } from "./conf/index.js";
-export { ConfigError, LuaError, MoonwireError, type ConfigProblem, type ErrorCode } from "./errors.js";
+export { ConfigError, LuaError, MoonwireError, SocketError, type ConfigProblem, type ErrorCode } from "./errors.js";
 export {
   CData,
   ffi,
@@ -24,5 +24,14 @@ export {
   type FfiResult,
 } from "./ffi.js";
 export { serve, type CloseOptions, type ServeOptions, type Server, type ServerEvents } from "./server.js";
+export {
+  TcpSocket,
+  UdpSocket,
+  type ConnectOptions,
+  type Received,
+  type SocketData,
+  type SocketOptions,
+  type UntilReader,
+} from "./socket.js";
 export { LuaVm, type LuaArgument, type LuaValue, type LuaVmOptions } from "./vm.js";
 export type { WorkerExit, WorkerStats } from "./worker-host.js";

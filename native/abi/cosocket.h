@@ -18,8 +18,7 @@ struct Cosocket {
   Request *r = nullptr;                ///< its owner, or else `run`
   Run *run = nullptr;                  ///< of code without a request
   const LocationConf *conf = nullptr;  ///< its owner's, since connect
-  bool is_shared =
-      false;  ///< nobody's: any code may use it, until it is closed or collected; its failures are not logged
+  bool is_shared = false;              ///< nobody's: all code of the VM may use it; its failures are not logged
   void (*drop)(Cosocket *) = nullptr;  ///< its owner ends: closes the connection and wakes what waits on it
   std::string host;                    ///< as given to connect
   int32_t port = 0;                    ///< -1: `host` is a unix path

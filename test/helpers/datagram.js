@@ -7,7 +7,8 @@ import { createSocket } from "node:dgram";
 export async function udpServer(t, reply = (text) => text, { host = "127.0.0.1" } = {}) {
   const server = createSocket(host.includes(":") ? "udp6" : "udp4");
   server.on("message", (data, { port, address }) => {
-    for (const answer of [reply(data.toString("latin1"), address) ?? []].flat()) server.send(answer, port, address);
+    for (const answer of [reply(data.toString("latin1"), address) ?? []].flat())
+      server.send(Buffer.from(answer, "latin1"), port, address);
   });
   await new Promise((resolve, reject) => server.on("error", reject).bind(0, host, resolve));
   t.teardown(() => server.close());

@@ -8,6 +8,9 @@ import {
   LuaVm,
   MoonwireError,
   serve,
+  SocketError,
+  TcpSocket,
+  UdpSocket,
   type ConfigProblem,
   type ErrorCode,
   type Server,
@@ -50,6 +53,38 @@ export async function vms(): Promise<void> {
   new LuaVm({ encoding: "latin1" });
 }
 
+export async function sockets(): Promise<void> {
+  await using raw = new TcpSocket();
+  await raw.connect("localhost", 6379, { pool: "redis", poolSize: 10, backlog: 0 });
+  await raw.connect("unix:/run/redis.sock", { pool: "redis" });
+  const bytes = await raw.receive("*a");
+  is<Same<typeof bytes, Buffer>>();
+  const text = new TcpSocket({ encoding: "utf8" });
+  const line = await text.receive();
+  is<Same<typeof line, string>>();
+  const read = text.receiveuntil("--", { inclusive: true });
+  const whole = await read();
+  is<Same<typeof whole, string>>();
+  const piece = await read(10);
+  is<Same<typeof piece, string | null>>();
+  const sent = await text.send(["a", 1, [new Uint8Array()]]);
+  is<Same<typeof sent, number>>();
+  // @ts-expect-error a host needs a port
+  await raw.connect("localhost");
+  // @ts-expect-error there is no such pattern
+  await raw.receive("*n");
+  // @ts-expect-error no booleans
+  await raw.send(true);
+  // @ts-expect-error no such encoding
+  new TcpSocket({ encoding: "klingon" });
+  await using udp = new UdpSocket({ encoding: "latin1" });
+  await udp.setpeername("unix:/dev/log");
+  const datagram = await udp.receive(100);
+  is<Same<typeof datagram, string>>();
+  // @ts-expect-error datagrams have no lines
+  await udp.receive("*l");
+}
+
 export function foreign(): void {
   const C = ffi.cdef<{ abs(n: number): number }>("int abs(int);");
   is<Same<ReturnType<typeof C.abs>, number>>();
@@ -66,5 +101,6 @@ export function foreign(): void {
 export function errors(e: unknown): ErrorCode | undefined {
   if (e instanceof ConfigError) is<Same<typeof e.problems, readonly ConfigProblem[]>>();
   if (e instanceof LuaError) is<Same<typeof e.luaTraceback, string>>();
+  if (e instanceof SocketError) is<Same<typeof e.partial, Buffer | string | undefined>>();
   return e instanceof MoonwireError ? e.code : undefined;
 }
