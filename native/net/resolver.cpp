@@ -15,20 +15,20 @@ namespace mw {
 static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
 static constexpr uint64_t kFailureValidMs = 1000;  ///< how long a name stays not found
 static constexpr uint64_t kHostsValidMs = 1000;    ///< how long one of the hosts file is believed
+static constexpr uint64_t kAgainMs = 5000;         ///< nginx's resend_timeout
 static const char kSystemConf[] = "/etc/resolv.conf";
 static constexpr uint32_t kMaxTtl = 86400;
 
 /// c-ares asks all name servers in turn when they fail, and then says no more than ECONNREFUSED; of a single one it tells what
 /// that answered.
-static const char *error_text(int status, bool is_single) {
-  if (status == ARES_ECONNREFUSED && !is_single) status = ARES_ESERVFAIL;
+static const char *error_text(int status) {
   switch (status) {
     case ARES_EFORMERR: return "(1: Format error)";
-    case ARES_ESERVFAIL: return "(2: Server failure)";
+    case ARES_ESERVFAIL:
+    case ARES_ECONNREFUSED: return "(2: Server failure)";
     case ARES_ENOTIMP: return "(4: Unimplemented)";
     case ARES_EREFUSED: return "(5: Operation refused)";
-    case ARES_ETIMEOUT:
-    case ARES_ECONNREFUSED: return "(110: Operation timed out)";
+    case ARES_ETIMEOUT: return "(110: Operation timed out)";
     default: return "(3: Host not found)";
   }
 }
@@ -103,7 +103,9 @@ const std::vector<PeerAddress> *Resolver::find(Str host, Lookup *l, uint64_t tim
   if (!slot) {
     slot = std::make_unique<Name>();
     slot->resolver = this;
+    slot->host = &names_.find(key)->first;
     slot->task.run = tell;
+    slot->again.fire = on_again;
   }
   Name *n = slot.get();
   bool is_known = !n->is_asked && n->valid_until > loop_->now_ms();
@@ -148,6 +150,11 @@ void Resolver::on_lookup_timeout(Timer *t) {
   l->done(l, "(110: Operation timed out)", nullptr);
 }
 
+void Resolver::on_again(Timer *t) {
+  Name *n = reinterpret_cast<Name *>(reinterpret_cast<char *>(t) - offsetof(Name, again));
+  if (n->waiting && !n->is_asked) n->resolver->ask(*n->host, n);
+}
+
 // --- c-ares ----------------------------------------------------------------------------------------------------------
 
 void Resolver::ask(const std::string &host, Name *n) {
@@ -190,11 +197,11 @@ void Resolver::on_answer(void *arg, int status, int, ares_addrinfo *result) {
     }
   }
   if (result) ares_freeaddrinfo(result);
+  // A name server that cannot be reached is one that is silent: as in nginx, who asks waits until his time is over.
+  if (status == ARES_ECONNREFUSED && r->conf_.servers.size() == 1) return r->loop_->arm(&n->again, kAgainMs);
   std::stable_partition(n->addresses.begin(), n->addresses.end(),
                         [](const PeerAddress &a) { return a.sa.sa_family == AF_INET; });
-  n->error = n->addresses.empty()
-                 ? error_text(status == ARES_SUCCESS ? ARES_ENOTFOUND : status, r->conf_.servers.size() == 1)
-                 : nullptr;
+  n->error = n->addresses.empty() ? error_text(status == ARES_SUCCESS ? ARES_ENOTFOUND : status) : nullptr;
   uint64_t valid = n->error         ? kFailureValidMs
                    : n->is_at_once  ? kHostsValidMs
                    : r->conf_.valid ? r->conf_.valid

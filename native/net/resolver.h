@@ -45,6 +45,7 @@ class Resolver {
  private:
   struct Name {
     Resolver *resolver = nullptr;
+    const std::string *host = nullptr;  ///< its key
     std::vector<PeerAddress> addresses;
     const char *error = nullptr;
     uint64_t valid_until = 0;
@@ -52,6 +53,8 @@ class Resolver {
     bool is_asked = false;
     bool is_at_once = false;  ///< ares_getaddrinfo() has not returned: an answer by now is the hosts file's
     Task task;                ///< tells those who wait
+    Timer again;              ///< the name server could not be reached: asks anew, while anybody waits
+    ~Name() { resolver->loop_->disarm(&again); }
   };
   struct Watch {
     IoHandler io;  ///< first: epoll names it
@@ -73,6 +76,7 @@ class Resolver {
   static void on_io(IoHandler *h, uint32_t events);
   static void on_timer(Timer *t);
   static void on_lookup_timeout(Timer *t);
+  static void on_again(Timer *t);
   static void tell(Task *t);
 
   Loop *loop_;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { dnsServer } from "../helpers/dns.js";
-import { makePrefix, removePrefix, runMoonwire, startMoonwire, writeFile } from "../helpers/index.js";
+import { freePort, makePrefix, removePrefix, runMoonwire, startMoonwire, writeFile } from "../helpers/index.js";
 import { listening } from "../helpers/upstream.js";
 
 /** A server on 127.0.0.1 that tells the address it was reached by; its port. */
@@ -119,6 +119,19 @@ test("what a name server says instead of an address; one that is silent", async 
     t.is(await body(s, `${name}.test`), `${name}.test could not be resolved ${text}`);
   const hasty = await start(t, { dns, timeout: "100ms" });
   t.is(await body(hasty, "silent.test"), "silent.test could not be resolved (110: Operation timed out)");
+});
+
+test("a name server that is not there is waited for, and found when it has come", async (t) => {
+  const dead = await freePort();
+  const brief = await start(t, { dns: { port: dead }, timeout: "300ms" });
+  const from = Date.now();
+  t.is(await body(brief, "name.test"), "name.test could not be resolved (110: Operation timed out)");
+  t.true(Date.now() - from >= 290);
+  const patient = await start(t, { dns: { port: dead }, timeout: "60s" });
+  const answer = body(patient, "name.test");
+  await sleep(500);
+  await dnsServer(t, local, { port: dead });
+  t.is(await answer, "127.0.0.1");
 });
 
 test("a second name server is asked when the first is silent or fails", async (t) => {
