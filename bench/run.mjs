@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // npm run bench: CPU time per request of Moonwire, nginx with lua-nginx-module, and the bare epoll program of limit.c, in
 // interleaved rounds. The scenarios are the files of bench/scenarios; README.md here tells how to read the result.
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -83,6 +83,10 @@ async function startAll(stage, scenario) {
 }
 
 async function measure(given) {
+  if (given.needs && !existsSync(given.needs.file)) {
+    console.log(`\n${given.name}: left out, no ${given.needs.file} (apt-get install ${given.needs.package})`);
+    return undefined;
+  }
   const stage = new Stage(options);
   const { scenario, close } = await withBackend(given, loadCore);
   try {
