@@ -66,6 +66,7 @@ test("a socket that JavaScript has lost is closed", async (t) => {
     t,
     `for (let i = 0; i < 5; i++) await new TcpSocket().connect("127.0.0.1", ${port});
     const kept = new TcpSocket({ encoding: "utf8" }); await kept.connect("127.0.0.1", ${port});
+    console.log(await kept.receive());
     setInterval(gc, 20).unref();
     console.log(await kept.receive("*a"))`,
     "--expose-gc",
