@@ -94,10 +94,12 @@ test("boundaries and sizes", async (t) => {
     await ask(s, "--x\r\n\r\ny\r\n--x--", "", { "Content-Type": "multipart/form-data; charset=x; BOUNDARY=x ; a=b" }),
     [...["body y", "part_end", "eof", "eof"]],
   );
+  t.deepEqual(await ask(s, body.replaceAll(';"', ""), "", type("a b")), ["body 0123456789", "part_end", "eof", "eof"]);
   t.deepEqual(await ask(s, "x", "", { "Content-Type": "multipart/form-data" }), [
     "no boundary defined in Content-Type",
     "",
   ]);
+  t.deepEqual(await ask(s, "x", "", type("")), ["no boundary defined in Content-Type", ""]);
   t.deepEqual(await ask(s, "x", "", {}), ["no boundary defined in Content-Type", ""]);
   t.deepEqual(await ask(s, "--AaB03x\r\nA: b\r\nlonger: x\r\n\r\n", "line=5"), [
     "header A|b|A: b",

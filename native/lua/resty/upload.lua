@@ -176,7 +176,10 @@ local function find_boundary()
   if not at then
     return nil
   end
-  return match(header, '^"([^"]+)"', at + 1) or match(header, '^([^%s",;]+)', at + 1)
+  -- blanks within one without quotes are let through, as the library whose interface this is does
+  return match(header, '^"([^"]+)"', at + 1)
+    or match(header, '^([^",;]-[^%s",;])%s*$', at + 1)
+    or match(header, '^([^",;]-[^%s",;])%s*[",;]', at + 1)
 end
 
 --- A reader of the current request's body, which has not been read before. `chunk_size` (4096): the most a body token holds;
