@@ -65,7 +65,6 @@ struct Sock {
   size_t buf_capacity = 0, buf_pos = 0, buf_end = 0;
   // output that could not be sent at once
   Chain out;
-  size_t send_size = 0;
 };
 
 /// Idle connections under one name, and the connects that wait where their number is limited.
@@ -98,6 +97,7 @@ int32_t sock_fail(Sock *s, const char *err);
 /// What every call but connect asks first: MW_OK, or MW_ERROR with the reason in err, or MW_NO_REQUEST where the connection
 /// is another request's.
 int32_t sock_check(Sock *s, const char *verb);
+/// The error line of a call on a socket that is closed: "attempt to VERB on a closed socket".
 void sock_log_closed(Sock *s, const char *verb);
 /// A new one that is not connected.
 Sock *sock_create(const SockIo *io);
@@ -109,7 +109,8 @@ extern const OutgoingEvents sock_events;
 int32_t sock_start_connect(Sock *s);
 void sock_connect_done(Sock *s, int32_t result);
 
-// reading, sock_read.cpp; the first two say whether somebody waits
+// reading, sock_read.cpp
+/// Bytes or an end may be had. False: nobody waits for them.
 bool sock_readable(Sock *s);
 void sock_read_timeout(Sock *s);
 /// Ends a read that waits.
@@ -117,6 +118,7 @@ void sock_read_fail(Sock *s, const char *err);
 void sock_free_buffer(Sock *s);
 
 // writing, sock_write.cpp
+/// What is left of a send may go. False: nobody waits.
 bool sock_writable(Sock *s);
 void sock_write_timeout(Sock *s);
 /// Ends a send that waits.
