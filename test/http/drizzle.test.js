@@ -3,6 +3,7 @@
 import test from "ava";
 import { mariadb } from "../helpers/backend.js";
 import { startMoonwire } from "../helpers/index.js";
+import { column, EOF, error, greeting, mysqlServer, OK, packet, text } from "../helpers/mysql.js";
 
 const database = mariadb(test, {
   sql: `CREATE DATABASE app CHARACTER SET utf8mb4;
@@ -171,4 +172,35 @@ test.serial("pools: overflow, turns of servers; large results; in a capture", as
   const large = JSON.parse((await s.get("/large")).body);
   t.deepEqual([large.length, large[30_000][0], large[1][1].length], [30_001, 30_000, 100]);
   t.is((await s.get("/capture")).body, "200 30001 30000");
+});
+
+test("a result that breaks off breaks the response", async (t) => {
+  const rows = (...payloads) =>
+    Buffer.concat([Buffer.from([1]), column("a", 3), EOF, text("1"), ...payloads].map((p, i) => packet(i + 1, p)));
+  const ends = {
+    error: rows(error(1317, "70100", "Query execution was interrupted")),
+    malformed: rows(Buffer.from([5, 0x31]), EOF),
+    closed: rows(),
+  };
+  const port = await mysqlServer(t, async (io) => {
+    await io.send(greeting({ plugin: "mysql_native_password", scramble: Buffer.alloc(20, "x") }));
+    await io.receive();
+    await io.send(OK);
+    const query = (await io.receive())?.toString("latin1", 1);
+    await io.raw(ends[query]);
+    io.end();
+  });
+  const s = await startMoonwire(t, {
+    http: `upstream db { drizzle_server 127.0.0.1:${port} user=app protocol=mysql; }`,
+    server: `
+      location = /q { drizzle_pass db; drizzle_query $arg_q; rds_json on; drizzle_buffer_size 1; }
+      location = /capture { content_by_lua_block {
+        local res = ngx.location.capture("/q?q=" .. ngx.var.arg_q) ngx.print(tostring(res.truncated)) } }`,
+  });
+  for (const end of ["error", "malformed", "closed"]) {
+    await t.throwsAsync(s.get(`/q?q=${end}`), undefined, end);
+    t.is((await s.get(`/capture?q=${end}`)).body, "true", end);
+  }
+  t.regex(s.log(), /Query execution was interrupted while receiving rows from drizzle upstream/);
+  t.regex(s.log(), /malformed packet while receiving rows from drizzle upstream/);
 });
