@@ -11,6 +11,7 @@ const folder = fileURLToPath(new URL("../../examples/chat", import.meta.url));
 
 /** Serves the example with two workers; resolves to its port. */
 async function serveChat(t, env = {}) {
+  t.timeout(240_000);
   const server = spawnMoonwire(["serve"], { cwd: folder, env: { PORT: "0", CHAT_WORKERS: "2", ...env } });
   t.teardown(async () => {
     server.kill("SIGKILL");
