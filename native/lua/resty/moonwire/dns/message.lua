@@ -73,19 +73,15 @@ local function strings_field(answer, field, message, at, last)
   return true
 end
 
+local ADDRESS_SIZES = { [A] = 4, [AAAA] = 16 }
+
 -- Readers of data by type: they fill `answer` from message[at .. last]; true, or nil and the reason.
 local readers = {
   [A] = function(answer, message, at, last)
-    if last - at ~= 3 then
-      return nil, "bad A record value length: " .. last - at + 1
-    end
     answer.address = format("%d.%d.%d.%d", byte(message, at, last))
     return true
   end,
-  [AAAA] = function(answer, message, at, last)
-    if last - at ~= 15 then
-      return nil, "bad AAAA record value length: " .. last - at + 1
-    end
+  [AAAA] = function(answer, message, at)
     local groups = {}
     for i = 0, 7 do
       groups[i + 1] = format("%x", get16(message, at + 2 * i))
@@ -154,7 +150,10 @@ local function read_record(message, at, section)
   local kind, class = get16(message, at), get16(message, at + 2)
   local ttl, size = get32(message, at + 4), get16(message, at + 8)
   local first, last = at + 10, at + 9 + size
-  if last > #message then
+  local wanted = ADDRESS_SIZES[kind]
+  if wanted and size ~= wanted then
+    return nil, "bad " .. (kind == A and "A" or "AAAA") .. " record value length: " .. size
+  elseif last > #message then
     return nil, "truncated"
   end
   local answer = { section = section, name = name, type = kind, class = class }
