@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Preloaded into the server in place of mockeagain.so where a test file sets MOCKEAGAIN_WRITE_TIMEOUT_PATTERN: what that library
 // does to poll(), done to edge-triggered epoll. A socket takes one byte between two epoll_wait calls; one that has taken the
-// pattern takes nothing more. Only descriptors watched with EPOLLET are meant, which are the workers'.
+// pattern takes nothing more. Only stream sockets watched with EPOLLET are meant, which are the workers'.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -79,8 +79,15 @@ long syscall(long number, ...) {
   return real_syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
+static int is_stream(int fd) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
 int epoll_ctl(int epoll_fd, int op, int fd, struct epoll_event *event) {
-  if (fd >= 0 && fd < kMaxFd && op != EPOLL_CTL_DEL && (event->events & EPOLLET) && (event->events & EPOLLOUT)) {
+  unsigned watched = EPOLLET | EPOLLOUT;
+  if (fd >= 0 && fd < kMaxFd && op != EPOLL_CTL_DEL && (event->events & watched) == watched && is_stream(fd)) {
     fds[fd].epoll_fd = epoll_fd;
     fds[fd].data = event->data.u64;
   }
