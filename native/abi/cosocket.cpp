@@ -134,26 +134,26 @@ void cosocket_debug(const Cosocket *s, const char *format, ...) {
 
 // --- error texts -----------------------------------------------------------------------------------------------------
 
+static constexpr size_t kShownHost = 255;  ///< bytes of a host name that an error text shows
+
 const char *cosocket_errno(Cosocket *s, int err) {
   if (err == ETIMEDOUT) return "timeout";
   char text[128];
   const char *words = strerror_r(err, text, sizeof text);
-  size_t i = 0;
-  for (; words[i] && i < sizeof s->error_room - 1; ++i)
-    s->error_room[i] = static_cast<char>(tolower(static_cast<unsigned char>(words[i])));
-  s->error_room[i] = '\0';
-  return s->error_room;
+  s->error_text = words;
+  for (char &letter : s->error_text) letter = static_cast<char>(tolower(static_cast<unsigned char>(letter)));
+  return s->error_text.c_str();
 }
 
 const char *cosocket_not_resolved(Cosocket *s, const char *error) {
-  snprintf(s->error_room, sizeof s->error_room, "%.255s could not be resolved %s", s->host.c_str(), error);
-  return s->error_room;
+  s->error_text = s->host.substr(0, kShownHost) + " could not be resolved " + error;
+  return s->error_text.c_str();
 }
 
 const char *cosocket_no_resolver(Cosocket *s) {
   if (!s->conf->resolver.servers.empty() || !vm_current->abi->is_strict_phases) return nullptr;
-  snprintf(s->error_room, sizeof s->error_room, "no resolver defined to resolve \"%.255s\"", s->host.c_str());
-  return s->error_room;
+  s->error_text = "no resolver defined to resolve \"" + s->host.substr(0, kShownHost) + "\"";
+  return s->error_text.c_str();
 }
 
 PeerAddress cosocket_pick(const std::vector<PeerAddress> &addresses, int32_t port) {

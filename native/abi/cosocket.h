@@ -22,7 +22,7 @@ struct Cosocket {
   void (*drop)(Cosocket *) = nullptr;  ///< its owner ends: closes the connection and wakes what waits on it
   std::string host;                    ///< as given to connect
   int32_t port = 0;                    ///< -1: `host` is a unix path
-  char error_room[512];                ///< of the texts that cosocket_errno() and others make
+  std::string error_text;              ///< what cosocket_errno() and others made last
 };
 
 /// The request of the running code, or its run, becomes the owner, unless it is shared.
@@ -40,9 +40,9 @@ void cosocket_debug(const Cosocket *s, const char *format, ...) __attribute__((f
 /// strerror() in small letters, as lua-nginx-module returns it.
 const char *cosocket_errno(Cosocket *s, int err);
 
-/// The text, in error_room, of a name that the resolver could not resolve.
+/// The text, in error_text, of a name that the resolver could not resolve.
 const char *cosocket_not_resolved(Cosocket *s, const char *error);
-/// Where names must not be looked up without a resolver directive, the text in error_room; else null.
+/// Where names must not be looked up without a resolver directive, the text in error_text; else null.
 const char *cosocket_no_resolver(Cosocket *s);
 /// The worker's resolver of that configuration.
 Resolver &cosocket_resolver(const ResolverConf &conf);

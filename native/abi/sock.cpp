@@ -154,9 +154,8 @@ static int32_t not_parsed(Sock *s) {
   const char *why = s->co.port >= 0         ? "no host"
                     : s->co.host == "unix:" ? "no path in the unix domain socket"
                                             : "too long path in the unix domain socket";
-  snprintf(s->co.error_room, sizeof s->co.error_room, "failed to parse host name \"%.255s\": %s", s->co.host.c_str(),
-           why);
-  return connect_failed(s, s->co.error_room);
+  s->co.error_text = "failed to parse host name \"" + s->co.host.substr(0, 255) + "\": " + why;
+  return connect_failed(s, s->co.error_text.c_str());
 }
 
 int32_t sock_start_connect(Sock *s) {

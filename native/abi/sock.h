@@ -63,6 +63,9 @@ struct Sock {
   ReadOp op;
   char *buf = nullptr;
   size_t buf_capacity = 0, buf_pos = 0, buf_end = 0;
+  const LightThread *last_reader = nullptr;  ///< who waited for a read last; structs live as long as the VM
+  Sock *drained_next = nullptr, *drained_prev = nullptr;
+  bool is_drained = false;  ///< listed in SockWorker::drained
   // output that could not be sent at once
   Chain out;
 };
@@ -84,6 +87,8 @@ struct SockWorker {
   std::unordered_map<std::string, std::unique_ptr<SockPool>> pools;
   std::unordered_map<std::string, std::unique_ptr<Resolver>> resolvers;
   std::vector<char *> free_buffers;  ///< of kSockBuffer bytes
+  Sock *drained = nullptr;           ///< those whose buffer may go, when Lua has copied what it read last
+  Task drain_task;
   ~SockWorker();
 };
 constexpr size_t kSockBuffer = 4096;

@@ -14,7 +14,40 @@ namespace mw {
 
 // --- the buffer ------------------------------------------------------------------------------------------------------
 
+static void unlist_drained(Sock *s) {
+  if (!s->is_drained) return;
+  s->is_drained = false;
+  (s->drained_prev ? s->drained_prev->drained_next : sock_worker().drained) = s->drained_next;
+  if (s->drained_next) s->drained_next->drained_prev = s->drained_prev;
+}
+
+/// At the end of a turn of the loop: an open socket that nobody reads from holds no buffer.
+static void free_drained(Task *) {
+  for (Sock *s = sock_worker().drained, *next; s; s = next) {
+    next = s->drained_next;
+    bool is_empty = s->buf_pos == s->buf_end && !s->op.kind;
+    if (is_empty && s->last_reader && s->last_reader->state == LightThread::ready) continue;  // it has yet to copy
+    if (is_empty)
+      sock_free_buffer(s);
+    else
+      unlist_drained(s);
+  }
+}
+
+static void list_drained(Sock *s) {
+  if (s->is_drained) return;
+  SockWorker &w = sock_worker();
+  s->is_drained = true;
+  s->drained_prev = nullptr;
+  s->drained_next = w.drained;
+  if (w.drained) w.drained->drained_prev = s;
+  w.drained = s;
+  w.drain_task.run = free_drained;
+  w.core->loop->defer(&w.drain_task);
+}
+
 void sock_free_buffer(Sock *s) {
+  unlist_drained(s);
   if (!s->buf) return;
   std::vector<char *> &spare = sock_worker().free_buffers;
   if (s->buf_capacity == kSockBuffer && spare.size() < 256)
@@ -57,6 +90,7 @@ static void give(Sock *s, size_t size, size_t skip) {
   s->abi.data = s->buf ? s->buf + s->buf_pos : "";
   s->abi.size = size;
   s->buf_pos += size + skip;
+  if (s->buf && s->buf_pos == s->buf_end) list_drained(s);
 }
 
 // --- what ends a read ------------------------------------------------------------------------------------------------
@@ -213,6 +247,8 @@ static int32_t start_read(Sock *s) {
   uint64_t ms = read_ms(s);
   cosocket_debug(&s->co, "lua tcp socket read timeout: %llu", static_cast<unsigned long long>(ms));
   s->io->read_timeout(s, ms);
+  if (s->buf_pos == s->buf_end) sock_free_buffer(s);
+  s->last_reader = vm_current->current;
   sched_park(&s->reader, cancel_read);
   return MW_AGAIN;
 }

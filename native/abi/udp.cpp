@@ -110,8 +110,8 @@ static int32_t set_peer(Udp *u) {
   if (co.port < 0 ? address_parse(co.host, 0, to) : address_parse_ip(co.host, static_cast<uint16_t>(co.port), to))
     return open_to(u, to);
   if (co.port < 0 || co.host.empty()) {
-    snprintf(co.error_room, sizeof co.error_room, "failed to parse host name \"%.255s\"", co.host.c_str());
-    return fail(u, co.error_room);
+    co.error_text = "failed to parse host name \"" + co.host.substr(0, 255) + "\"";
+    return fail(u, co.error_text.c_str());
   }
   if (const char *err = cosocket_no_resolver(&co)) return fail(u, err);
   u->lookup.done = on_resolved;

@@ -25,12 +25,38 @@ async function start(t, command, args) {
   return found ? port : 0;
 }
 
+const redisArgs = (port, more) => {
+  const fixed = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
+  return [...fixed, ...more];
+};
+
 /** The port of a Redis, or 0. */
-export const startRedis = (t, ...more) =>
-  start(t, "redis-server", (port) => {
-    const fixed = ["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
-    return [...fixed, ...more];
-  });
+export const startRedis = (t, ...more) => start(t, "redis-server", (port) => redisArgs(port, more));
+
+/** A Redis to be ill-treated: { port, child, kill(), restart() }, or null when it is not installed. */
+export async function redisServer(t, ...more) {
+  const redis = { port: 0, child: null };
+  const launch = () => {
+    redis.child = spawn("redis-server", redisArgs(String(redis.port), more), { stdio: "ignore" });
+    return redis.child;
+  };
+  redis.kill = async () => {
+    const gone = new Promise((resolve) => redis.child.on("exit", resolve));
+    redis.child.kill("SIGKILL");
+    await gone;
+  };
+  redis.restart = async () => {
+    launch();
+    await waitFor(() => answers(redis.port), "Redis");
+  };
+  redis.port = await freePort();
+  let found = true;
+  launch().on("error", () => (found = false));
+  t.teardown(() => redis.child.kill("SIGKILL"));
+  await waitFor(async () => !found || (await answers(redis.port)), "Redis");
+  if (!found) t.log("no redis-server here");
+  return found ? redis : null;
+}
 
 /** The port of a memcached, or 0. */
 export const startMemcached = (t) =>
