@@ -17,6 +17,7 @@ const { values: args } = parseArgs({
   options: {
     count: { type: "string", default: "5000" },
     rounds: { type: "string", default: "100" },
+    endings: { type: "string", default: "sleep,receive,close,keepalive" }, // of the rounds, in turn
     limit: { type: "string" }, // bytes each; a higher figure fails
     growth: { type: "string", default: "1048576" }, // bytes in the second half of the rounds
     ...contenderOptions,
@@ -89,8 +90,8 @@ async function open(server, ending) {
 async function reading(server) {
   await ask(server, "/collect");
   await sleep(200); // idle connections of the last round leave
-  await ask(server, "/collect");
-  return { ...memory(server.pid), files: fds(server.pid).count };
+  const lua = Math.round(Number(await ask(server, "/collect")) * 1024);
+  return { lua, ...memory(server.pid), files: fds(server.pid).count };
 }
 
 async function measure(stage, name, path) {
@@ -103,7 +104,7 @@ async function measure(stage, name, path) {
     await ask(server, "/collect");
     const held = memory(server.pid);
     await end();
-    const endings = ["sleep", "receive", "close", "keepalive"];
+    const endings = args.endings.split(",");
     let middle;
     for (let round = 1; round <= rounds; round++) {
       await (
@@ -134,14 +135,25 @@ async function redis(dir) {
 const options = chooseContenders(args, ["nginx", "moonwire"]);
 const dir = mkdtempSync(join(tmpdir(), "mw-cosockets-"));
 const stage = new Stage(options);
-const rows = [["", "bytes each", `MB after ${half}`, `MB after ${rounds}`, "files before", "files after"]];
+const titles = ["", "bytes each", `MB after ${half}`, `MB after ${rounds}`, "Lua KB then", "and then"];
+const rows = [[...titles, "files before", "files after"]];
 let backend;
 try {
   backend = await redis(dir);
   for (const name of options.names) {
     const m = await measure(stage, name, backend.path);
     const mb = (n) => (n / 1048576).toFixed(1);
-    rows.push([name, Math.round(m.each), mb(m.middle.rss), mb(m.last.rss), m.before.files, m.last.files]);
+    const kb = (n) => (n / 1024).toFixed(1);
+    rows.push([
+      name,
+      Math.round(m.each),
+      mb(m.middle.rss),
+      mb(m.last.rss),
+      kb(m.middle.lua),
+      kb(m.last.lua),
+      m.before.files,
+      m.last.files,
+    ]);
     if (name !== "moonwire") continue;
     const isOver = args.limit && m.each > Number(args.limit);
     if (isOver || m.last.rss - m.middle.rss > Number(args.growth) || m.last.files > m.before.files)

@@ -36,12 +36,16 @@ async function start(t, redis) {
   const url = await waitFor(() => /listening on (\S+)/.exec(p.stdout())?.[1], "the gateway");
   return {
     log: () => p.stderr(),
-    ask: (path, key, headers = {}) => get(`${url}${path}`, { headers: { ...(key && { "X-Api-Key": key }), ...headers } }),
+    ask: (path, key, headers = {}) =>
+      get(`${url}${path}`, { headers: { ...(key && { "X-Api-Key": key }), ...headers } }),
   };
 }
 
 const logged = async (port) =>
-  (await tell(port, "LRANGE access_log 0 -1")).split("\r\n").filter((line) => line.startsWith("{")).map(JSON.parse);
+  (await tell(port, "LRANGE access_log 0 -1"))
+    .split("\r\n")
+    .filter((line) => line.startsWith("{"))
+    .map(JSON.parse);
 
 test("keys, the limit of each, the upstream and the access log", async (t) => {
   const redis = await redisServer(t);
@@ -67,7 +71,10 @@ test("keys, the limit of each, the upstream and the access log", async (t) => {
   await waitFor(async () => (await logged(redis.port)).length === 7, "the access log");
   const lines = await logged(redis.port);
   t.deepEqual(lines.map((l) => l.status).sort(), [200, 200, 200, 200, 401, 401, 429]);
-  t.like(lines.find((l) => l.status === 429), { client: "one", method: "GET", uri: "/a" });
+  t.like(
+    lines.find((l) => l.status === 429),
+    { client: "one", method: "GET", uri: "/a" },
+  );
 });
 
 test("concurrent requests: no more than the limit pass", async (t) => {
@@ -91,7 +98,10 @@ test("Redis goes and comes back: who was known passes, others are put off", asyn
   t.is(known.status, 200);
   t.is(known.headers["ratelimit-limit"], undefined);
   t.is((await ask("/3", "unknown")).status, 503);
-  await waitFor(() => /access log: redis: connection refused: .*"uri":"\\\/3"/.test(log()), "the line in the error log");
+  await waitFor(
+    () => /access log: redis: connection refused: .*"uri":"\\\/3"/.test(log()),
+    "the line in the error log",
+  );
   t.regex(log(), /requests are not counted: redis: /);
   await redis.restart();
   await tell(redis.port, "HSET client:k name one limit 100");
