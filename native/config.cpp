@@ -61,6 +61,38 @@ bool Decoder::read(const Value &v, RegexSource &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, GeoRange &out) {
+  MEMBER(first);
+  MEMBER(last);
+  MEMBER(value);
+  return v.tag == Value::table && out.first.size() == out.last.size();
+}
+
+bool Decoder::read(const Value &v, GeoConf &out) {
+  MEMBER(var);
+  MEMBER(source);
+  MEMBER(values);
+  MEMBER(fallback);
+  MEMBER(ip4);
+  MEMBER(ip6);
+  MEMBER(proxies);
+  MEMBER(proxy_recursive);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, SplitConf::Part &out) {
+  MEMBER(end);
+  MEMBER(value);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, SplitConf &out) {
+  MEMBER(var);
+  MEMBER(source);
+  MEMBER(parts);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, LimitZone &out) {
   MEMBER(name);
   MEMBER(size);
@@ -244,6 +276,8 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(http_conf);
   MEMBER(regexes);
   MEMBER(maps);
+  MEMBER(geos);
+  MEMBER(splits);
   MEMBER(servers);
   MEMBER(listens);
 }

@@ -157,6 +157,35 @@ struct AddressRule {
   uint8_t bits = 0;
   bool is_deny = false;
 };
+/// A line of a geo block: first and last address, 4 or 16 bytes each. Lines are in order and do not overlap.
+struct GeoRange {
+  std::vector<uint8_t> first, last;
+  int32_t value = 0;  ///< index into GeoConf::values
+};
+/// geo [$ADDRESS] $VARIABLE { }.
+struct GeoConf {
+  int32_t var = -1;     ///< index into Plan::variables
+  int32_t source = -1;  ///< the same, of the address; -1 = the client's
+  std::vector<std::string> values;
+  int32_t fallback = 0;              ///< default: index into values
+  std::vector<GeoRange> ip4, ip6;    ///< by first address
+  std::vector<AddressRule> proxies;  ///< whose X-Forwarded-For is believed
+  bool proxy_recursive = false;
+};
+/// split_clients TEXT $VARIABLE { }.
+struct SplitConf {
+  struct Part {
+    uint32_t end = 0;  ///< the hashes below it; 0 = all
+    ComplexValue value;
+  };
+  int32_t var = -1;  ///< index into Plan::variables
+  ComplexValue source;
+  std::vector<Part> parts;
+};
+/// sub_filter: a text (lower case) and what takes its place.
+struct SubFilter {
+  ComplexValue from, to;
+};
 /// limit_req: requests in thousandths. What is in the bucket up to `delay` is let in at once.
 struct LimitReq {
   int32_t zone = 0;  ///< index into Plan::limit_zones
@@ -186,7 +215,9 @@ enum FilterBit : uint32_t {
   kFilterEcho = 2,
   kFilterCharset = 4,
   kFilterGzip = 8,
-  kFilterExpires = 16
+  kFilterExpires = 16,
+  kFilterGunzip = 32,
+  kFilterSub = 64
 };
 
 /// Whom names are looked up with. No servers: /etc/hosts and the system's resolv.conf.
@@ -353,6 +384,29 @@ struct LocationConf {
   bool gzip_vary = false;
   bool gzip_proxied_any = false;  ///< requests with Via too
   std::vector<std::string> gzip_types;
+  bool gunzip = false;
+  uint8_t gzip_static = 0;  ///< 0 off, 1 on, 2 always
+  std::vector<AddHeader> add_trailers;
+  std::vector<SubFilter> sub_filters;
+  bool sub_filter_once = true;
+  bool sub_filter_last_modified = false;
+  std::vector<std::string> sub_filter_types;
+  bool autoindex = false, autoindex_exact_size = true, autoindex_localtime = false;
+  uint8_t autoindex_format = 0;  ///< 0 html, 1 json, 2 jsonp, 3 xml
+  bool random_index = false;
+  std::vector<std::string> mirrors;  ///< URIs
+  bool mirror_request_body = true;
+  ComplexValue secure_link, secure_link_md5;
+  std::string secure_link_secret;
+  uint32_t limit_except = 0;       ///< bits of MethodId: the methods for which limit_except_conf holds
+  int32_t limit_except_conf = -1;  ///< index into Plan::if_confs
+  bool recursive_error_pages = false;
+  ComplexValue limit_rate, limit_rate_after;  ///< sizes: "4k"
+  bool is_rate_limited = false;               ///< not in the encoded plan
+  uint32_t dav_methods = 0;                   ///< bits of MethodId
+  uint32_t dav_access = 0600;
+  bool create_full_put_path = false;
+  uint32_t min_delete_depth = 0;
   std::vector<ErrorPage> error_pages;
   bool internal = false;
   int32_t upstream = -1;               ///< index into Plan::upstream_confs: proxy_pass and relatives
@@ -498,6 +552,8 @@ struct Plan {
   LocationConf http_conf;              ///< what the http block says: holds for code without a request
   std::vector<RegexSource> regexes;
   std::vector<MapConf> maps;
+  std::vector<GeoConf> geos;
+  std::vector<SplitConf> splits;
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

@@ -101,6 +101,11 @@ class Decoder {
   bool read(const Value &v, RewriteOp &out);
   bool read(const Value &v, MapEntry &out);
   bool read(const Value &v, MapConf &out);
+  bool read(const Value &v, GeoRange &out);
+  bool read(const Value &v, GeoConf &out);
+  bool read(const Value &v, SplitConf &out);
+  bool read(const Value &v, SplitConf::Part &out);
+  bool read(const Value &v, SubFilter &out);
   bool read(const Value &v, RegexSource &out);
   bool read(const Value &v, AddHeader &out);
   bool read(const Value &v, EchoCommand &out);

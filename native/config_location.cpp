@@ -86,6 +86,12 @@ bool Decoder::read(const Value &v, Referer &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, SubFilter &out) {
+  MEMBER(from);
+  MEMBER(to);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, VariableSetting &out) {
   MEMBER(var);
   MEMBER(value);
@@ -127,11 +133,15 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
 static void follow(LocationConf &c) {
   const ComplexValue &realm = c.auth_basic;
   bool has_realm = !realm.is_constant() || (!realm.constant().empty() && realm.constant() != "off");
+  c.is_rate_limited =
+      !c.limit_rate.is_constant() || (!c.limit_rate.constant().empty() && c.limit_rate.constant() != "0");
   c.has_access_checks = !c.access_rules.empty() || has_realm || !c.auth_request.empty() || c.satisfy_any;
   if (!c.more_headers.empty()) c.filters |= kFilterHeadersMore;
   if (!c.echo_before_body.empty() || !c.echo_after_body.empty()) c.filters |= kFilterEcho;
   if (!c.charset.empty()) c.filters |= kFilterCharset;
   if (c.gzip) c.filters |= kFilterGzip;
+  if (c.gunzip) c.filters |= kFilterGunzip;
+  if (!c.sub_filters.empty()) c.filters |= kFilterSub;
   if (c.expires[0]) c.filters |= kFilterExpires;
 }
 
@@ -183,6 +193,32 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(gzip_vary);
   MEMBER(gzip_proxied_any);
   MEMBER(gzip_types);
+  MEMBER(gunzip);
+  MEMBER(gzip_static);
+  MEMBER(add_trailers);
+  MEMBER(sub_filters);
+  MEMBER(sub_filter_once);
+  MEMBER(sub_filter_last_modified);
+  MEMBER(sub_filter_types);
+  MEMBER(autoindex);
+  MEMBER(autoindex_exact_size);
+  MEMBER(autoindex_localtime);
+  MEMBER(autoindex_format);
+  MEMBER(random_index);
+  MEMBER(mirrors);
+  MEMBER(mirror_request_body);
+  MEMBER(secure_link);
+  MEMBER(secure_link_md5);
+  MEMBER(secure_link_secret);
+  MEMBER(limit_except);
+  MEMBER(limit_except_conf);
+  MEMBER(recursive_error_pages);
+  MEMBER(limit_rate);
+  MEMBER(limit_rate_after);
+  MEMBER(dav_methods);
+  MEMBER(dav_access);
+  MEMBER(create_full_put_path);
+  MEMBER(min_delete_depth);
   follow(out);
   MEMBER(error_pages);
   MEMBER(internal);

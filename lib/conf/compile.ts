@@ -115,6 +115,8 @@ export class Compiler {
       http_conf: { scripts: [] },
       regexes: [],
       maps: [],
+      geos: [],
+      splits: [],
       servers: [],
       listens: [],
     };
@@ -423,7 +425,7 @@ function misuse(
 
 // Members of LocationConf that a block does not take from the one around it.
 function notInherited(): Record<string, unknown> {
-  const out: Record<string, unknown> = { has_try_files: false };
+  const out: Record<string, unknown> = { has_try_files: false, limit_except_conf: -1 };
   for (const [name, spec] of ownValues) out[spec.member ?? name] = copyOf(spec.initial);
   return out;
 }

@@ -105,7 +105,7 @@ class Reader {
     }
     if (name === "upstream") return this.#upstreams(value, place);
     const isMap = spec.form === "map";
-    if (!isMap && !["location", "types", "if"].includes(name))
+    if (!isMap && !["location", "types", "if", "limit_except"].includes(name))
       return [{ ...place, name, args: [], block: this.block(value, place) }];
     if (!isObject(value)) {
       this.#problems.add(place, `expected an object, not ${nameOf(value)}`);
@@ -115,7 +115,8 @@ class Reader {
       const at = { ...place, ...this.#finder.find(key), path: `${place.path}[${JSON.stringify(key)}]` };
       if (name === "types") return { ...at, name: key, args: this.#words(item, at, true) };
       if (isMap) return { ...at, name, args: this.#words(key, at, true), block: this.#entries(item, at) };
-      if (name === "if") return { ...at, name, args: this.#words(key, at, true), block: this.block(item, at) };
+      if (name === "if" || name === "limit_except")
+        return { ...at, name, args: this.#words(key, at, true), block: this.block(item, at) };
       const [modifier, rest] = /^(=|\^~|~\*|~)\s*(.*)$/s.exec(key)?.slice(1) ?? [undefined, key];
       const args = modifier === undefined ? [word(key, at)] : [word(modifier, at), word(rest!, at)];
       return { ...at, name, args, block: this.block(item, at) };

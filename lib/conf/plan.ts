@@ -83,6 +83,10 @@ export interface Plan {
   http_conf: LocationConf;
   /** Members of MapConf. */
   maps: Record<string, unknown>[];
+  /** Members of GeoConf. */
+  geos: Record<string, unknown>[];
+  /** Members of SplitConf. */
+  splits: Record<string, unknown>[];
   regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];
   servers: ServerConf[];
   listens: Listen[];

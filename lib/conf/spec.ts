@@ -5,7 +5,7 @@ import type { Compiler, Level } from "./compile.js";
 import type { Directive } from "./tree.js";
 
 /** Blocks that directives stand in. */
-export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "server_if";
+export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "server_if" | "limit_except";
 
 /** What a directive's words mean. */
 export type Kind =
@@ -173,9 +173,20 @@ export const inIf = [
 ] as const;
 const inIfNames: ReadonlySet<string> = new Set(inIf);
 
+/** Directives that may stand in limit_except. */
+const inLimitExcept: ReadonlySet<string> = new Set([
+  "allow",
+  "deny",
+  "auth_basic",
+  "auth_basic_user_file",
+  "access_log",
+  "proxy_pass",
+]);
+
 /** True when the directive `name` may stand in a block of that kind. */
 export function isAllowedIn(spec: Spec, name: string, context: Context): boolean {
   if (spec.in.includes(context)) return true;
+  if (context === "limit_except") return inLimitExcept.has(name);
   if (context === "if") return inIfNames.has(name);
   return context === "server_if" && name.startsWith("lua_") && inIfNames.has(name);
 }

@@ -5,7 +5,7 @@ export const builtin: ReadonlySet<string> = new Set(
   (
     "args query_string is_args uri document_uri request_uri request_method request scheme https server_name host hostname " +
     "server_protocol remote_addr remote_port binary_remote_addr realip_remote_addr realip_remote_port " +
-    "invalid_referer limit_req_status limit_conn_status server_addr server_port connection connection_requests " +
+    "secure_link secure_link_expires invalid_referer limit_req_status limit_conn_status server_addr server_port connection connection_requests " +
     "document_root realpath_root request_filename status body_bytes_sent bytes_sent request_time request_length " +
     "request_completion request_body request_body_file request_id content_length content_type limit_rate remote_user " +
     "nginx_version pid msec time_local time_iso8601 upstream_addr upstream_status upstream_response_time " +

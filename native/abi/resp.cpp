@@ -4,6 +4,7 @@
 #include "abi/abi.h"
 #include "http/output.h"
 #include "http/phase.h"
+#include "net/pace.h"
 #include "script/scheduler.h"
 
 using namespace mw;
@@ -87,6 +88,9 @@ int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newli
   return pump_and_park(r, false);
 }
 
+/// nginx's NGX_HTTP_WRITE_BUFFERED: output waits in the write filter.
+static constexpr unsigned kWriteBuffered = 0x10;
+
 extern "C" MW_EXPORT
 int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   Request *r = of(req);
@@ -104,7 +108,11 @@ int32_t mw_resp_flush(mw_req_t *req, int32_t wait) {
   }
   output_flush_from_handler(r);
   if (r->conn->is_closed) return MW_CLOSED;
-  return wait && !output_is_sent(r) ? park(r, true) : MW_OK;
+  if (!wait || output_is_sent(r)) return MW_OK;
+  if (r->core->is_debug)
+    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua flush requires waiting: buffered 0x%x, delayed:%d",
+              r->conn->out.is_empty() ? 0 : kWriteBuffered, pace_is_waiting(r->conn) ? 1 : 0);
+  return park(r, true);
 }
 
 extern "C" MW_EXPORT

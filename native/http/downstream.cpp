@@ -130,7 +130,7 @@ bool downstream_send(Downstream *d, Chain &chain) {
       errno = EPIPE;
       return false;
     }
-    ssize_t n = c->transport->send(c, chain);
+    ssize_t n = c->transport->send(c, chain, UINT64_MAX);
     if (n < 0) {
       if (errno != EAGAIN) return false;
       c->is_blocked = true;

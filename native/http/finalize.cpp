@@ -4,6 +4,7 @@
 
 #include "http/body.h"
 #include "http/modules/access_log.h"
+#include "http/modules/malloc_trim.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/router.h"
@@ -79,6 +80,9 @@ void http_redirect(Request *r, Str location, int32_t status) {
 
 // --- special responses -----------------------------------------------------------------------------------------------
 
+/// Does this request get an error_page, or does it show one already?
+static bool may_have_error_page(const Request *r) { return !r->is_error_page || r->conf->recursive_error_pages; }
+
 static const ErrorPage *find_error_page(const Request *r, int32_t status) {
   for (const ErrorPage &page : r->conf->error_pages)
     for (int32_t code : page.codes)
@@ -87,7 +91,7 @@ static const ErrorPage *find_error_page(const Request *r, int32_t status) {
 }
 
 bool http_has_error_page(const Request *r, int32_t status) {
-  return !r->is_error_page && find_error_page(r, status) != nullptr;
+  return may_have_error_page(r) && find_error_page(r, status) != nullptr;
 }
 
 /// Sends the request to its error_page. False when the page is an external URL's redirect, already set up as a response.
@@ -166,8 +170,8 @@ void http_special_response(Request *r, int32_t status) {
   if (r->out.sink == Sink::memory) return special_capture(r, status);
   r->resp.content_length = -1;
   r->resp.last_modified = -1;
-  if (!r->is_error_page || status != r->err_status) {
-    const ErrorPage *page = r->is_error_page ? nullptr : find_error_page(r, status);
+  if (may_have_error_page(r) || status != r->err_status) {
+    const ErrorPage *page = may_have_error_page(r) ? find_error_page(r, status) : nullptr;
     if (page) return serve_error_page(r, *page, status);
   }
   switch (status) {  // after these the rest of the input cannot be trusted or is not wanted
@@ -183,7 +187,10 @@ void http_special_response(Request *r, int32_t status) {
   }
   r->err_status = 0;
   r->abi.status = status == 494 ? 400 : status;
-  if (has_built_in_page(status)) built_in_page(r, status);
+  if (has_built_in_page(status))
+    built_in_page(r, status);
+  else
+    r->resp.has_content_type = true;  // there is nothing that default_type could be of
   output_finish(r);
 }
 
@@ -238,6 +245,7 @@ void http_filter_failed(Request *r) {
 
 static void end_request(Request *r) {
   Connection *c = r->conn;
+  malloc_trim_count(r);
   access_log_write(r);
   bool detached = r->is_detached;
   request_free(r);
@@ -252,8 +260,10 @@ void http_log_done(Request *r) {
 void request_finish(Request *r) {
   if (r->parent) return subrequest_finish(r);
   if (r->is_logging) return;
-  if (r->subs) subrequest_free_all(r);  // nobody waits for them any more
   Connection *c = r->conn;
+  r->is_awaiting_background = r->background > 0 && !c->is_closed;
+  if (r->is_awaiting_background) return http_connection_send(c);
+  if (r->subs) subrequest_free_all(r);  // nobody waits for them any more
   bool aborted = r->is_aborted;
   bool clean = !c->is_closed && body_discard(r);
   if (!clean && r->keepalive && !aborted && !c->is_closed) return http_connection_await_discard(c);

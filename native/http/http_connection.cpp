@@ -203,7 +203,8 @@ static bool handle_heads(Connection *c) {
   ParseLimits limits = limits_of(server);
   HttpHeader *room = core_of(c)->head_room;
   while (c->in_size() > 0) {
-    if (c->out.bytes() > kMaxQueued) return false;
+    // What has a limited rate leaves before the next answer, which may have none.
+    if (c->out.bytes() > kMaxQueued || (c->pace && !c->out.is_empty())) return false;
     RequestHead head;
     head.headers.use(room, kMaxHeaders);
     ParseResult result = parser_parse_head(head, c->in_pos, c->in_size(), limits);
@@ -343,6 +344,13 @@ static void on_drained(Connection *c) {
   if (c->in_size() > 0 || c->may_read) read_requests(c);
 }
 
+/// The time for the next part of it begins anew.
+static void on_blocked(Connection *c) {
+  Request *r = c->state == kRequest ? request_of(c) : nullptr;
+  if (r && r->abi.has_raw_socket) return;  // whoever holds it keeps its time
+  connection_set_timeout(c, r ? r->conf->send_timeout : default_server(c).conf.send_timeout);
+}
+
 /// A handler that holds the connection, or waits for its bytes, learns of it when it reads or writes.
 static void on_failed(Connection *c) {
   Request *r = c->state == kRequest ? request_of(c) : nullptr;
@@ -364,7 +372,7 @@ static void on_timeout(Connection *c) {
   http_connection_failed(c);
 }
 
-const Protocol http_protocol = {on_readable, on_drained, on_failed, on_timeout};
+const Protocol http_protocol = {on_readable, on_drained, on_blocked, on_failed, on_timeout};
 
 // --- called by the engine --------------------------------------------------------------------------------------------
 
@@ -423,8 +431,12 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
   if (!c->is_closed && !c->is_blocked && (c->in_size() > 0 || c->may_read)) post_resume(c);
 }
 
-void http_connection_await_discard(Connection *c) {
+void http_connection_send(Connection *c) {
   if (!c->in_reader) send_batch(c);
+}
+
+void http_connection_await_discard(Connection *c) {
+  http_connection_send(c);
   if (!c->is_closed) connection_set_timeout(c, request_of(c)->conf->lingering_timeout);
 }
 

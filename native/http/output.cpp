@@ -10,6 +10,7 @@
 #include "http/body.h"
 #include "http/filter.h"
 #include "http/lua_hook.h"
+#include "http/modules/limit_rate.h"
 #include "http/modules/not_modified.h"
 #include "http/modules/range.h"
 #include "http/phase.h"
@@ -93,16 +94,32 @@ static void serve_refused(Request *r) {
 
 static bool is_pass(Rc rc) { return rc == kOk || rc == kDone || rc == kDeclined; }
 
+/// lua_use_default_type off: a Lua handler names a type itself, or there is none. A 304 never has one that nobody named.
+static bool has_default_type(const Request *r) {
+  if (r->abi.status == 304) return false;
+  return r->conf->lua_use_default_type || filter_script(r, LuaPhase::content) < 0;
+}
+
+/// lua-nginx-module's lines about its header filters; `what` is "header" or "body".
+static void debug_filter(const Request *r, const char *what) {
+  auto has = [r](LuaPhase phase) { return filter_script(r, phase) >= 0; };
+  Str uri = r->uri;
+  if (has(LuaPhase::server_rewrite) || has(LuaPhase::rewrite) || has(LuaPhase::access) || has(LuaPhase::content))
+    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua capture %s filter, uri \"%.*s\"", what,
+              static_cast<int>(uri.size()), uri.data());
+}
+
 static Rc header_start(Request *r) {
   if (r->out.header_state != kHeaderUntouched) return r->out.header_state == kHeaderThrough ? kOk : kAgain;
   if (r->err_status)
     r->abi.status = r->err_status;
   else if (r->abi.status == 0)
     r->abi.status = 200;
-  response_default_type(r);
+  if (has_default_type(r)) response_default_type(r);
   r->abi.header_sent = 1;
   r->out.sent_mark = r->conn->bytes_sent + r->conn->out.bytes();
   r->out.header_state = kHeaderFiltering;
+  if (r->core->is_debug) debug_filter(r, "header");
   if (int32_t refusal = not_modified_filter(r)) header_refused(r, refusal);
   int32_t script = filter_script(r, LuaPhase::header_filter);
   if (script >= 0 && lua_hook && !r->out.refused) {
@@ -142,7 +159,10 @@ static void frame_to_connection(Request *r, bool last) {
     if (length < 0 && last && !o.is_cut && !o.is_length_unknown) length = static_cast<int64_t>(n);
     if (length >= 0 && last && !o.is_cut && !o.is_bodiless && filter_script(r, LuaPhase::body_filter) >= 0)
       length = r->resp.content_length = static_cast<int64_t>(n);  // a filter has changed it, and all of it is here
+    if (!r->conf->add_trailers.empty() && !o.is_bodiless) o.has_trailers = http_expects_trailers(r);
+    if (o.has_trailers) length = -1;
     o.is_serialized = true;
+    if (r->has_limit_rate || r->conf->is_rate_limited || r->conn->pace) limit_rate_begin(r);
     header_write(r, length);
   }
   if (o.is_bodiless) {
@@ -160,7 +180,11 @@ static void frame_to_connection(Request *r, bool last) {
   }
   if (last && !o.is_last_framed) {
     o.is_last_framed = true;
-    if (o.is_chunked && !o.is_bodiless && !o.is_cut) to.append(pool, "0\r\n\r\n");
+    if (o.is_chunked && !o.is_bodiless && !o.is_cut) {
+      to.append(pool, "0\r\n");
+      if (o.has_trailers) http_put_trailers(r, to);
+      to.append(pool, "\r\n");
+    }
     if (!o.is_bodiless && !o.is_cut && r->resp.content_length >= 0 &&
         o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
       log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is shorter than its Content-Length");
@@ -181,6 +205,7 @@ static void connection_flush(Request *r) {
 }
 
 static void frame(Request *r, bool last) {
+  if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
   if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
   if (r->out.is_diverted)
@@ -189,7 +214,9 @@ static void frame(Request *r, bool last) {
     frame_to_connection(r, last);
 }
 
-bool output_is_sent(const Request *r) { return r->out.is_diverted || r->conn->out.is_empty(); }
+bool output_is_sent(const Request *r) {
+  return r->out.is_diverted || (r->conn->out.is_empty() && !r->conn->is_blocked);
+}
 
 void output_take(Request *root, Chain &from) {
   if (from.is_empty()) return;

@@ -7,10 +7,12 @@
 
 #include "http/body.h"
 #include "http/modules/access.h"
+#include "http/modules/dav.h"
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
 #include "http/modules/limit.h"
 #include "http/modules/memc.h"
+#include "http/modules/mirror.h"
 #include "http/modules/plain.h"
 #include "http/modules/proxy.h"
 #include "http/modules/realip.h"
@@ -50,6 +52,8 @@ static Rc step_find_config(Request *r) {
   r->uri_changed = false;
   r->located_uri = r->uri.data();
   r->conf = l ? &l->conf : &r->server->conf;
+  if (r->conf->limit_except & r->method_id)
+    r->conf = &r->plan->if_confs[static_cast<size_t>(r->conf->limit_except_conf)];
   if (l && l->conf.upstream >= 0 && l->name.size() == r->uri.size() + 1 && l->name.starts_with(r->uri))
     return add_slash(r, l);
   if (l && l->conf.internal && !r->abi.is_internal) return 404;
@@ -65,7 +69,9 @@ static Rc step_find_config(Request *r) {
 }
 
 static Rc step_rewrite(Request *r) {
-  Rc rc = r->location ? rewrite_run(r, r->location->conf.rewrite) : static_cast<Rc>(kDeclined);
+  // What limit_except says stands alone: as in nginx the location's instructions are not among it.
+  bool has_ops = r->location && !(r->location->conf.limit_except & r->method_id);
+  Rc rc = has_ops ? rewrite_run(r, r->location->conf.rewrite) : static_cast<Rc>(kDeclined);
   if (rc == kDeclined && !r->conf->more_input_headers.empty()) headers_more_input(r);
   return rc;
 }
@@ -118,6 +124,10 @@ static Rc step_access(Request *r) {
 
 static Rc step_try_files(Request *r) {
   if (r->access_status) return access_refuse(r);
+  if (!r->conf->mirrors.empty()) {
+    Rc rc = mirror_run(r);
+    if (rc != kDeclined) return rc;
+  }
   return try_files_run(r);
 }
 
@@ -137,6 +147,7 @@ static Rc step_content(Request *r) {
   if (r->conf->upstream >= 0) return upstream_content(r);
   if (!r->conf->echo.empty()) return echo_run(r);
   if (r->conf->handler != PlainHandler::none) return plain_run(r);
+  if (r->conf->dav_methods & r->method_id) return dav_run(r);
   return static_run(r);
 }
 

@@ -51,6 +51,9 @@ void http_exec_pending(Request *r);
 void http_filter_failed(Request *r);
 /// add_header and relatives.
 void http_add_headers(Request *r);
+/// add_trailer: does the response end with some? It is chunked then.
+bool http_expects_trailers(const Request *r);
+void http_put_trailers(Request *r, Chain &to);
 /// The connection broke while `r` was running, or is to be dropped: ends its request and closes it.
 void http_connection_failed(Connection *c);
 /// Redirect with a Location header; `status` 301, 302, 303, 307 or 308.
@@ -64,6 +67,8 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
 /// The response is out but the request body is still arriving: sends what there is, and calls request_finish() again when the
 /// body has been thrown away, or has had lingering_time.
 void http_connection_await_discard(Connection *c);
+/// Sends what there is of an answer, now or at the end of the batch that its request belongs to.
+void http_connection_send(Connection *c);
 /// lua_check_client_abort: a handler waits now; if its client has gone already, it is told later in this turn.
 void http_connection_recheck(Connection *c);
 /// What the worker's connections are doing: reading a head, being answered, or idle (stub_status).

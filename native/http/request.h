@@ -101,14 +101,15 @@ struct Output {
   bool is_filtering = false;   ///< the Lua body filter is running or parked
   bool is_serialized = false;  ///< the header's bytes are in the connection's chain
   bool is_chunked = false;
+  bool has_trailers = false;
   bool is_last_queued = false;  ///< no more output may come
   bool is_last_framed = false;
-  bool has_echo_before = false;        ///< echo_before_body is still to be put out
-  bool is_diverted = false;            ///< does not go to the connection directly: see subrequest_pass()
-  bool is_last_diverted = false;       ///< a main request's end, behind its subrequests
-  uint32_t filters = 0;                ///< FilterBit: body filters that this response goes through
-  void *gzip = nullptr;                ///< of the gzip filter: its stream
-  const RangeParts *ranges = nullptr;  ///< of a 206: what the handler sends of its content
+  bool has_echo_before = false;   ///< echo_before_body is still to be put out
+  bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
+  bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
+  uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
+  void *gzip = nullptr, *gunzip = nullptr, *sub = nullptr;  ///< of these filters: their streams
+  const RangeParts *ranges = nullptr;                       ///< of a 206: what the handler sends of its content
   Sink sink = Sink::connection;
   int32_t refused = 0;       ///< the header filter's status that an error_page answers, once the handler has ended
   bool is_cut = false;       ///< see output_cut()
@@ -224,6 +225,11 @@ struct Request {
   int32_t access_status = 0;       ///< satisfy any: what a check has refused with
   uint8_t access_at = 0;           ///< the access check to go on with
   const RealIp *realip = nullptr;  ///< of a main request whose client a proxy has named, see modules/realip.cpp
+  uint64_t limit_rate = 0, limit_rate_after = 0;  ///< of a main request, see modules/limit_rate.cpp
+  uint32_t background = 0;  ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
+  bool is_mirrored = false;
+  bool is_awaiting_background = false;                  ///< answered; the end waits for them
+  bool has_limit_rate = false;                          ///< evaluated, or set
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;

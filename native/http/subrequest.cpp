@@ -7,6 +7,7 @@
 #include "http/body.h"
 #include "http/filter.h"
 #include "http/modules/access_log.h"
+#include "http/modules/malloc_trim.h"
 #include "http/output.h"
 #include "http/phase.h"
 
@@ -249,12 +250,20 @@ static void complete(Request *sub) {
 }
 
 void subrequest_log_done(Request *sub) {
+  malloc_trim_count(sub);
   access_log_write(sub);
   complete(sub);
 }
 
+/// As in nginx, where a filter fails in a subrequest its main request is over too: nothing more goes to the client.
+static void fail_main(Request *sub) {
+  sub->is_aborted = false;
+  if (!sub->conn->is_closed) http_connection_failed(sub->conn);
+}
+
 void subrequest_finish(Request *sub) {
   if (sub->is_logging) return;
+  if (sub->is_aborted) fail_main(sub);
   sub->is_logging = true;
   if (sub->out.is_bodiless) sub->is_truncated = true;  // as lua-nginx-module has it
   if (!sub->conf->log_subrequest) return complete(sub);

@@ -15,10 +15,14 @@
 #include "http/body.h"
 #include "http/modules/access.h"
 #include "http/modules/echo.h"
+#include "http/modules/geo.h"
 #include "http/modules/limit.h"
+#include "http/modules/limit_rate.h"
 #include "http/modules/map.h"
 #include "http/modules/realip.h"
 #include "http/modules/referer.h"
+#include "http/modules/secure_link.h"
+#include "http/modules/split_clients.h"
 #include "http/modules/static.h"
 #include "http/phase.h"
 #include "http/upstream.h"
@@ -188,7 +192,6 @@ static bool get_msec(Request *r, const VarDef &, Str &out) {
 }
 static bool get_time_local(Request *r, const VarDef &, Str &out) { return out = r->core->log_time, true; }
 static bool get_time_iso8601(Request *r, const VarDef &, Str &out) { return out = r->core->log_time_iso, true; }
-static bool get_limit_rate(Request *, const VarDef &, Str &out) { return out = "0", true; }
 static bool get_remote_user(Request *r, const VarDef &, Str &out) {
   Str password;
   return auth_basic_credentials(r, out, password);
@@ -268,7 +271,9 @@ static constexpr Builtin kBuiltins[] = {
     {"request_id", get_request_id, nullptr},
     {"content_length", get_content_length, nullptr},
     {"content_type", get_content_type, nullptr},
-    {"limit_rate", get_limit_rate, nullptr},
+    {"secure_link", secure_link_var, nullptr},
+    {"secure_link_expires", secure_link_var_expires, nullptr},
+    {"limit_rate", limit_rate_var, limit_rate_var_set},
     {"remote_user", get_remote_user, nullptr},
     {"nginx_version", get_nginx_version, nullptr},
     {"pid", get_pid, nullptr},
@@ -395,7 +400,9 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
   for (int32_t slot : plan.user_variables)
     if (plan.variables[static_cast<size_t>(slot)] == name) {
       def = {std::string(name), slot, get_user, set_user, map_of_variable(plan, name)};
-      if (def.map >= 0) return def.get = map_get, true;
+      if (def.table >= 0) return def.get = map_get, true;
+      if ((def.table = geo_of_variable(plan, name)) >= 0) return def.get = geo_get, true;
+      if ((def.table = split_of_variable(plan, name)) >= 0) return def.get = split_get, true;
       for (const Builtin &b : kBuiltins)  // `set $args ...` changes the built-in one
         if (b.name == name) def = {std::string(name), -1, b.get, b.set};
       return true;

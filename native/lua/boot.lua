@@ -73,4 +73,6 @@ table.remove(package.loaders, 2)
 internal("moonwire.require")(ngx, host)
 internal("moonwire.guard")(ngx, host)
 
+require "resty.core" -- there for code that looks for it in package.loaded
+
 return internal "moonwire.fresh"

@@ -13,7 +13,10 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <new>
+
+#include "net/pace.h"
 
 namespace mw {
 
@@ -28,9 +31,9 @@ ssize_t socket_recv(int fd, char *to, size_t n) {
   return got;
 }
 
-static ssize_t socket_send_file(int fd, const Block *b) {
+static ssize_t socket_send_file(int fd, const Block *b, uint64_t limit) {
   off_t at = static_cast<off_t>(b->start);
-  uint64_t n = b->size() < 0x7fff0000 ? b->size() : 0x7fff0000;
+  uint64_t n = std::min({b->size(), limit, uint64_t{0x7fff0000}});
   ssize_t sent;
   do sent = sendfile(fd, b->fd, &at, n);
   while (sent < 0 && errno == EINTR);
@@ -41,14 +44,15 @@ static ssize_t socket_send_file(int fd, const Block *b) {
   return sent;
 }
 
-ssize_t socket_send(int fd, const Chain &out) {
+ssize_t socket_send(int fd, const Chain &out, uint64_t limit) {
   const Block *first = out.first();
   while (first && first->size() == 0) first = first->next;
   if (!first) return 0;
-  if (first->is_file()) return socket_send_file(fd, first);
+  if (first->is_file()) return socket_send_file(fd, first, limit);
   ssize_t sent;
   if (!first->next) {
-    do sent = syscall(SYS_sendto, fd, first->data + first->start, first->size(), MSG_NOSIGNAL, nullptr, 0);
+    size_t size = static_cast<size_t>(std::min(first->size(), limit));
+    do sent = syscall(SYS_sendto, fd, first->data + first->start, size, MSG_NOSIGNAL, nullptr, 0);
     while (sent < 0 && errno == EINTR);
     return sent;
   }
@@ -56,14 +60,15 @@ ssize_t socket_send(int fd, const Chain &out) {
   iovec iov[kMaxIov];
   int n = 0;
   bool file_follows = false;
-  for (const Block *b = first; b && n < kMaxIov; b = b->next) {
+  for (const Block *b = first; b && n < kMaxIov && limit; b = b->next) {
     if (b->is_file()) {
       file_follows = true;
       break;
     }
     if (!b->size()) continue;
     iov[n].iov_base = const_cast<char *>(b->data) + b->start;
-    iov[n++].iov_len = b->size();
+    iov[n].iov_len = static_cast<size_t>(std::min(b->size(), limit));
+    limit -= iov[n++].iov_len;
   }
   msghdr msg{};
   msg.msg_iov = iov;
@@ -74,7 +79,7 @@ ssize_t socket_send(int fd, const Chain &out) {
 }
 
 static ssize_t plain_recv(Connection *c, char *to, size_t n) { return socket_recv(c->fd, to, n); }
-static ssize_t plain_send(Connection *c, Chain &out) { return socket_send(c->fd, out); }
+static ssize_t plain_send(Connection *c, Chain &out, uint64_t limit) { return socket_send(c->fd, out, limit); }
 
 const Transport transport_plain = {plain_recv, plain_send};
 
@@ -122,9 +127,7 @@ static void on_events(IoHandler *h, uint32_t events) {
     return c->protocol->failed(c);
   }
   if ((events & EPOLLOUT) && c->is_blocked) {
-    SendResult rc = connection_send(c);
-    if (rc == kSendFailed) return c->protocol->failed(c);
-    if (rc == kSendDone) c->protocol->drained(c);
+    connection_write(c);
     if (c->is_closed) return;
   }
   if (events & (EPOLLIN | EPOLLRDHUP)) {
@@ -136,6 +139,7 @@ static void on_events(IoHandler *h, uint32_t events) {
 static void on_timer(Timer *t) {
   Connection *c = reinterpret_cast<Connection *>(reinterpret_cast<char *>(t) - offsetof(Connection, timer));
   if (c->deadline > c->net->loop->now_ms()) return c->net->loop->arm_at(t, c->deadline);
+  if (pace_is_waiting(c)) return c->net->loop->arm(t, 1000);  // not the client's delay
   c->protocol->timeout(c);
 }
 
@@ -194,6 +198,7 @@ void connection_close(Connection *c) {
     c->net->connections = c->list_next;
   if (c->list_next) c->list_next->list_prev = c->list_prev;
   c->net->loop->disarm(&c->timer);
+  pace_free(c);
   c->net->loop->unpost(&c->resume_task);
   connection_drop_input(c);
   c->out.clear(c->net->blocks);
@@ -280,7 +285,12 @@ ssize_t connection_read(Connection *c, char *to, size_t n) {
 
 SendResult connection_send(Connection *c) {
   while (!c->out.is_empty()) {
-    ssize_t n = c->transport->send(c, c->out);
+    uint64_t limit = c->pace ? pace_allowance(c) : UINT64_MAX;
+    if (limit == 0) {
+      c->is_blocked = true;
+      return kSendBlocked;
+    }
+    ssize_t n = c->transport->send(c, c->out, limit);
     if (n < 0) {
       if (errno == EAGAIN) {
         c->is_blocked = true;
@@ -290,9 +300,21 @@ SendResult connection_send(Connection *c) {
     }
     c->bytes_sent += static_cast<uint64_t>(n);
     c->out.consume(c->net->blocks, static_cast<uint64_t>(n));
+    if (c->pace && pace_spend(c, static_cast<uint64_t>(n))) {
+      c->is_blocked = true;
+      return kSendBlocked;
+    }
   }
   c->is_blocked = false;
   return kSendDone;
+}
+
+void connection_write(Connection *c) {
+  switch (connection_send(c)) {
+    case kSendFailed: return c->protocol->failed(c);
+    case kSendBlocked: return c->protocol->blocked(c);
+    case kSendDone: return c->protocol->drained(c);
+  }
 }
 
 // --- time ------------------------------------------------------------------------------------------------------------

@@ -16,12 +16,13 @@ namespace mw {
 struct Connection;
 struct Listener;
 struct Outgoing;
+struct Pace;
 
 /// What moves bytes: plain sockets now, TLS later, behind one table. Both return >= 0, or -1 with errno.
 struct Transport {
   ssize_t (*recv)(Connection *, char *, size_t);
-  /// Sends from the front of the chain what one call takes; returns bytes taken.
-  ssize_t (*send)(Connection *, Chain &);
+  /// Sends from the front of the chain what one call takes, `limit` bytes at most; returns bytes taken.
+  ssize_t (*send)(Connection *, Chain &, uint64_t limit);
 };
 extern const Transport transport_plain;
 
@@ -29,6 +30,7 @@ extern const Transport transport_plain;
 struct Protocol {
   void (*readable)(Connection *);  ///< bytes or end of stream may be had
   void (*drained)(Connection *);   ///< output that could not be sent at once is out now
+  void (*blocked)(Connection *);   ///< more of it is out, but not all
   void (*failed)(Connection *);    ///< reset by the peer or a send error; the protocol closes
   void (*timeout)(Connection *);   ///< its timer fired
 };
@@ -61,6 +63,7 @@ struct Connection {
   const char *in_end;
   Block *in_block;
   Chain out;
+  Pace *pace;  ///< limit_rate, see pace.h; null without
   Timer timer;
   Connection *next_free;
   Connection *list_next, *list_prev;  ///< all connections of the worker, for drain
@@ -75,7 +78,7 @@ struct Connection {
   uint8_t state;         ///< the protocol's
   bool may_read : 1;     ///< the kernel may have input: recv has not said EAGAIN since the last event
   bool peer_closed : 1;  ///< EPOLLRDHUP seen
-  bool is_blocked : 1;   ///< a send could not take all: waits for EPOLLOUT
+  bool is_blocked : 1;   ///< a send could not take all, or its rate is limited: waits for EPOLLOUT or its time
   bool is_closed : 1;
   bool in_reader : 1;  ///< the protocol's read loop is on the stack
   bool wants_linger : 1;
@@ -90,9 +93,10 @@ struct Connection {
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };
 
-/// recv() and sendmsg()/sendfile() of a plain socket: from the front of the chain what one call takes. -1 with errno.
+/// recv() and sendmsg()/sendfile() of a plain socket: from the front of the chain what one call takes, `limit`
+/// bytes at most. -1 with errno.
 ssize_t socket_recv(int fd, char *to, size_t n);
-ssize_t socket_send(int fd, const Chain &out);
+ssize_t socket_send(int fd, const Chain &out, uint64_t limit = UINT64_MAX);
 
 /// Takes an accepted descriptor. Null when it cannot be watched (the descriptor is closed then).
 Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *peer, socklen_t peer_len,
@@ -117,6 +121,8 @@ ssize_t connection_read(Connection *c, char *to, size_t n);
 /// Sends what it can. kSendDone, kSendBlocked (drained() will be called) or kSendFailed.
 enum SendResult { kSendDone, kSendBlocked, kSendFailed };
 SendResult connection_send(Connection *c);
+/// Goes on with output that was blocked, and tells the protocol.
+void connection_write(Connection *c);
 
 /// Arms, moves or cancels the timer. Moving later is lazy: no wheel operation.
 void connection_set_timeout(Connection *c, uint64_t ms);

@@ -408,6 +408,12 @@ static void complete(Run *run) {
   http_lua_done(r, phase, rc);
 }
 
+/// What a body filter returns counts: ngx.ERROR, or a status of an error, breaks the response.
+static Rc filter_result(const LightThread *t) {
+  lua_Integer value = lua_gettop(t->co) > 0 ? lua_tointeger(t->co, -1) : 0;
+  return value == kError || value >= 300 ? static_cast<Rc>(kError) : t->run->rc;
+}
+
 /// A light thread returned or failed. It may be freed.
 static void on_end(LightThread *t, int status) {
   Run *run = t->run;
@@ -416,6 +422,7 @@ static void on_end(LightThread *t, int status) {
   t->state = LightThread::zombie;
   t->end = status == 0 ? LightThread::finished : LightThread::failed;
   if (t->is_exiting) run->has_exited = true;
+  if (status == 0 && t->is_entry && (run->phase & MW_PHASE_BODY_FILTER)) run->rc = filter_result(t);
   if (status != 0) {
     sched_log_failure(t);
     if (t->is_entry) {

@@ -44,7 +44,7 @@ static int store_set_result(lua_State *L) {
 /// which LuaJIT starts no trace; each wrapper is a prototype of its own, so that each handler gets a trace of its own. (A
 /// tail call would not do: a trace cannot return from a vararg frame to C.)
 static void wrap_chunk(lua_State *L, bool is_set) {
-  static const char kWrapper[] = "local handler = ... return function() handler() end";
+  static const char kWrapper[] = "local handler = ... return function() local rc = handler() return rc end";
   static const char kSetWrapper[] = "local handler, store = ... return function() store(handler()) end";
   const char *text = is_set ? kSetWrapper : kWrapper;
   if (luaL_loadbuffer(L, text, strlen(text), kWrapperChunk) != 0) return lua_pop(L, 1);

@@ -32,7 +32,7 @@ const prefix = makePrefix({});
 for (const [conf, , difference] of mistakes) {
   const nginx = theirs(prefix, conf);
   writeFileSync(join(prefix, "nginx.conf"), conf);
-  const [problem] = (await loadConfig(join(prefix, "nginx.conf"), { prefix })).problems;
+  const [problem = { message: "", line: 0 }] = (await loadConfig(join(prefix, "nginx.conf"), { prefix })).problems;
   const [line, message] = [nginx.split(" ", 1)[0], nginx.slice(nginx.indexOf(" ") + 1)];
   // nginx counts a block's own line where we do, but reports some mistakes at its end, or when all is read.
   const isSame = problem.message === message && (line === "" || Number(line) >= problem.line);

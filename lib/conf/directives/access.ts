@@ -89,14 +89,18 @@ function readRule(c: Compiler, d: Directive, level: Level): void {
 }
 
 /** An AddressRule without its verdict; undefined, with the mistake noted, where the word names no network. */
-export function readNetwork(c: Compiler, word: Word): Record<string, unknown> | undefined {
+export function readNetwork(
+  c: Compiler,
+  word: Word,
+  what: "parameter" | "network" = "parameter",
+): Record<string, unknown> | undefined {
   if (word.text === "all") return { kind: kinds.all, address: [], bits: 0 };
   if (word.text === "unix:") return { kind: kinds.unix, address: [], bits: 0 };
   const [host, mask] = word.text.split("/") as [string, string | undefined];
   const address = isIPv4(host) ? host.split(".").map(Number) : isIPv6(host) ? bytesOf6(host) : undefined;
   const bits = mask === undefined ? (address?.length ?? 0) * 8 : /^\d{1,3}$/.test(mask) ? Number(mask) : -1;
   if (!address || bits < 0 || bits > address.length * 8 || word.text.split("/").length > 2)
-    return void c.problems.add(word, `invalid parameter "${word.text}"`);
+    return void c.problems.add(word, `invalid ${what} "${word.text}"`);
   const network = address.map((byte, i) => byte & (0xff << Math.max(0, 8 - Math.max(0, bits - i * 8))) & 0xff);
   if (network.some((byte, i) => byte !== address[i]))
     c.problems.warn(word, `low address bits of ${word.text} are meaningless`);

@@ -45,7 +45,14 @@ export const filters = {
   gzip_window: { ...ignored, kind: "size" },
   gzip_hash: { ...ignored, kind: "size" },
   gzip_disable: { ...ignored, kind: "words", args: [1, many] },
-  gzip_static: { ...ignored, kind: "string", about: "accepted, no effect: files are compressed as they are sent" },
+  gunzip: {
+    module: "gunzip",
+    in: everywhere,
+    kind: "flag",
+    default: "off",
+    about: "decompresses responses in gzip for clients that do not accept it",
+  },
+  gunzip_buffers: { ...ignored, module: "gunzip", kind: "words", args: [2, 2] },
   charset: {
     module: "charset",
     in: everywhere,

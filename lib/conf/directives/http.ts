@@ -115,6 +115,13 @@ export const http = {
     >(),
     about: "URI or named location shown for statuses, `=CODE` before it changes the status",
   },
+  recursive_error_pages: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    default: "off",
+    about: "an error in an error page gets one too",
+  },
   types: {
     module,
     in: everywhere,
@@ -217,6 +224,10 @@ export const http = {
   open_file_cache_valid: { ...ignored("time"), about: "accepted, no effect" },
   open_file_cache_min_uses: { ...ignored("number"), about: "accepted, no effect" },
   open_file_cache_errors: { ...ignored("flag"), about: "accepted, no effect" },
+  subrequest_output_buffer_size: {
+    ...ignored("size"),
+    about: "accepted, no effect: what a subrequest answers is kept whole",
+  },
   request_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },
   connection_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },
   server_names_hash_max_size: {

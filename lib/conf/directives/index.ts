@@ -4,6 +4,11 @@
 import type { Spec } from "../spec.js";
 import { access } from "./access.js";
 import { accepted } from "./accepted.js";
+import { dav } from "./dav.js";
+import { files } from "./files.js";
+import { geo } from "./geo.js";
+import { limitExcept } from "./limit-except.js";
+import { mirror } from "./copies.js";
 import { drizzle } from "./drizzle.js";
 import { echo } from "./echo.js";
 import { filters } from "./filters.js";
@@ -28,8 +33,10 @@ export const directives = {
   ...main,
   ...http,
   ...limits,
+  ...limitExcept,
   ...rewrite,
   ...map,
+  ...geo,
   ...setMisc,
   ...responses,
   ...log,
@@ -40,6 +47,9 @@ export const directives = {
   ...referer,
   ...limit,
   ...filters,
+  ...files,
+  ...mirror,
+  ...dav,
   ...proxy,
   ...memc,
   ...drizzle,

@@ -6,6 +6,14 @@ import type { Directive } from "../tree.js";
 import { parseSize, parseTime } from "../words.js";
 
 const module = "http_core";
+const rate = {
+  module,
+  in: everywhere,
+  kind: "own",
+  initial: "0",
+  read: readRate,
+  type: typed<number | string>(),
+} as const;
 
 export const limits = {
   client_header_timeout: {
@@ -87,6 +95,8 @@ export const limits = {
     default: "60s",
     about: "longest wait between two writes of a response",
   },
+  limit_rate: { ...rate, about: "bytes per second of a response, may hold variables; 0 is no limit" },
+  limit_rate_after: { ...rate, about: "bytes of a response that leave before `limit_rate` holds, may hold variables" },
   keepalive_timeout: {
     module,
     in: everywhere,
@@ -129,6 +139,15 @@ function readLargeBuffers(c: Compiler, d: Directive, level: Level): void {
   if (!/^[1-9]\d{0,3}$/.test(count!.text) || !bytes) return c.problems.add(d, `"${d.name}" directive invalid value`);
   level.server["large_client_header_buffers_n"] = Number(count!.text);
   level.server["large_client_header_buffers_size"] = bytes;
+}
+
+// A size that may hold variables.
+function readRate(c: Compiler, d: Directive, level: Level): void {
+  const word = d.args[0]!;
+  const text = c.text(word.text, word);
+  if (typeof text === "string" && parseSize(text) === undefined)
+    return c.problems.add(d, `"${d.name}" directive invalid value`);
+  if (text !== undefined) level.conf[d.name] = text;
 }
 
 function readTempPath(c: Compiler, d: Directive, level: Level): void {

@@ -179,8 +179,8 @@ export const lua = {
     module,
     in: ["http"],
     kind: "number",
-    default: "1000",
-    about: "returns free memory to the system every so many requests; 0 is never",
+    default: "0",
+    about: "returns free memory of the C library to the system every so many requests of a worker; 0 is never",
   },
   lua_capture_error_log: {
     module,
@@ -218,7 +218,19 @@ export const lua = {
     about: "refuses in each phase what OpenResty refuses there",
   },
 
-  lua_load_resty_core: { ...ignored("flag"), in: ["http"], about: "accepted, no effect: there is nothing to load" },
+  lua_load_resty_core: {
+    module,
+    in: ["http"],
+    kind: "own",
+    store: "none",
+    read: (c, d) =>
+      c.problems.warn(
+        d,
+        "lua_load_resty_core is deprecated (the lua-resty-core library is required since ngx_lua v0.10.16)",
+      ),
+    type: typed<boolean>(),
+    about: "accepted with a warning: resty.core is always there",
+  },
   lua_sa_restart: { ...ignored("flag"), in: ["http"], about: "accepted, no effect" },
   lua_worker_thread_vm_pool_size: { ...ignored("number"), in: ["http"], about: "accepted, no effect yet" },
   lua_socket_send_lowat: { ...ignored("size"), about: "accepted, no effect" },

@@ -109,6 +109,13 @@ export const main = {
     about: "file (or `stderr`) and least level of the error log; without it standard error, level error",
   },
   worker_rlimit_nofile: { ...ignored("number"), about: "accepted, no effect: the process keeps its limits" },
+  worker_rlimit_core: { ...ignored("string"), about: "accepted, no effect: the process keeps its limits" },
+  working_directory: { ...ignored("string"), about: "accepted, no effect" },
+  load_module: {
+    ...ignored("string"),
+    repeat: true,
+    about: "accepted, no effect: the modules that are here are always loaded",
+  },
   worker_priority: { ...ignored("string"), about: "accepted, no effect" },
   worker_shutdown_timeout: { ...ignored("time"), about: "accepted, no effect" },
   worker_cpu_affinity: { ...ignored("words"), about: "accepted, no effect" },

@@ -345,7 +345,7 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
     if (!m) return c.problems.add(word, "invalid URL prefix");
     if (m[1]!.toLowerCase() === "https") return c.problems.add(word, "https protocol requires SSL support");
     const uri = /^http:\/\/(?:unix:[^:]+:?|[^/?]*)(.*)$/is.exec(pass)![1]!;
-    if (uri !== "" && (level.isNamed || level.context === "if"))
+    if (uri !== "" && (level.isNamed || level.context === "if" || level.context === "limit_except"))
       return c.problems.add(
         word,
         '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',

@@ -6,8 +6,8 @@ import type { Directive } from "../tree.js";
 
 type Text = string | number;
 
-export const responses = {
-  add_header: {
+const added = <M extends "add_headers" | "add_trailers">(member: M, about: string) =>
+  ({
     module: "headers",
     in: everywhere,
     kind: "own",
@@ -15,20 +15,27 @@ export const responses = {
     form: "map",
     repeat: true,
     merge: "replace",
-    member: "add_headers",
+    member,
     initial: [],
-    read: readAddHeader,
+    read: (c, d, level) => readAdded(c, d, level, member),
     type: typed<
       | { readonly [name: string]: Text | readonly [value: Text, always?: "always"] }
       | readonly (readonly [name: string, value: Text, always?: "always"])[]
     >(),
-    about: "adds a header to responses of success and redirection, with `always` to all",
-  },
+    about,
+  }) as const satisfies Spec;
+
+export const responses = {
+  add_header: added("add_headers", "adds a header to responses of success and redirection, with `always` to all"),
+  add_trailer: added(
+    "add_trailers",
+    "adds a field behind the body of chunked responses, as `add_header` does before it",
+  ),
 } as const satisfies Record<string, Spec>;
 
-function readAddHeader(c: Compiler, d: Directive, level: Level): void {
+function readAdded(c: Compiler, d: Directive, level: Level, member: string): void {
   const [name, value, always] = d.args;
   if (always && always.text !== "always") return c.problems.add(always, `invalid parameter "${always.text}"`);
   const text = c.text(value!.text, value!);
-  if (text !== undefined) c.push(level, "add_headers", { name: name!.text, value: text, always: always !== undefined });
+  if (text !== undefined) c.push(level, member, { name: name!.text, value: text, always: always !== undefined });
 }

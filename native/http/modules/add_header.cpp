@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The headers filter: add_header, for the statuses nginx names, or always.
+// The headers filter: add_header and add_trailer, for the statuses nginx names, or always.
 #include "http/phase.h"
 #include "http/variable.h"
 
@@ -15,6 +15,26 @@ void http_add_headers(Request *r) {
     if (!h.always && !is_safe_status(r->abi.status)) continue;
     Str value = complex_value(r, h.value);
     if (!value.empty()) response_add_header(r, h.name, value);
+  }
+}
+
+bool http_expects_trailers(const Request *r) {
+  if (r->abi.http_minor < 1 || !r->conf->chunked_transfer_encoding) return false;
+  for (const AddHeader &h : r->conf->add_trailers)
+    if (h.always || is_safe_status(r->abi.status)) return true;
+  return false;
+}
+
+void http_put_trailers(Request *r, Chain &to) {
+  BlockPool &pool = r->core->net.blocks;
+  for (const AddHeader &h : r->conf->add_trailers) {
+    if (!h.always && !is_safe_status(r->abi.status)) continue;
+    Str value = complex_value(r, h.value);
+    if (value.empty()) continue;
+    to.append(pool, h.name);
+    to.append(pool, ": ");
+    to.append(pool, header_value_copy(r->arena, value));
+    to.append(pool, "\r\n");
   }
 }
 

@@ -38,7 +38,7 @@ static bool accepts_gzip(Str value) {
   return false;
 }
 
-static bool is_client_fit(const Request *r) {
+bool gzip_is_client_fit(const Request *r) {
   const LocationConf &c = *r->conf;
   if (!accepts_gzip(request_header(r, "accept-encoding"))) return false;
   if (r->abi.http_minor < c.gzip_http_minor) return false;
@@ -68,8 +68,7 @@ static z_stream *begin_stream(Request *r) {
   return z;
 }
 
-/// A strong ETag names other bytes than the compressed ones.
-static void weaken_etag(Request *r) {
+void gzip_weaken_etag(Request *r) {
   for (RespHeader &h : r->resp.headers) {
     if (!str_iequal(h.name, "etag") || h.value.empty() || h.value[0] != '"') continue;
     char *to = static_cast<char *>(r->arena.alloc(h.value.size() + 2));
@@ -85,7 +84,7 @@ void gzip_filter_header(Request *r) {
   int64_t length = r->resp.content_length;
   if (length >= 0 && static_cast<uint64_t>(length) < r->conf->gzip_min_length) return;
   if (r->conf->gzip_vary) response_add_header(r, "Vary", "Accept-Encoding");
-  if (!is_client_fit(r)) return;
+  if (!gzip_is_client_fit(r)) return;
   if (!r->out.is_bodiless) {
     r->out.gzip = begin_stream(r);
     if (!r->out.gzip) return;
@@ -94,7 +93,7 @@ void gzip_filter_header(Request *r) {
   r->resp.content_length = -1;
   r->resp.allow_ranges = false;
   response_clear_header(r, "Accept-Ranges");
-  weaken_etag(r);
+  gzip_weaken_etag(r);
   response_add_header(r, "Content-Encoding", "gzip");
 }
 

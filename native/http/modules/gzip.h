@@ -9,6 +9,10 @@ namespace mw {
 void gzip_filter_header(Request *r);
 /// Compresses what is in `body`; `last`: ends the stream.
 void gzip_filter_body(Request *r, Chain &body, bool last);
+/// Does the client take gzip, by its headers and the gzip_ directives?
+bool gzip_is_client_fit(const Request *r);
+/// A strong ETag names other bytes than those that a filter has changed.
+void gzip_weaken_etag(Request *r);
 /// Is the Content-Type (without parameters) among `types`, or "*"?
 bool filter_type_matches(const Request *r, const std::vector<std::string> &types);
 

@@ -69,7 +69,7 @@ static const ComplexValue &find(Request *r, const MapTable &table, Str text) {
 static const char kInProgress = 0;
 
 bool map_get(Request *r, const VarDef &def, Str &out) {
-  const MapTable &table = *r->core->vars->maps[static_cast<size_t>(def.map)];
+  const MapTable &table = *r->core->vars->maps[static_cast<size_t>(def.table)];
   VarSlot &slot = variable_slot(r, def);
   if (slot.is_set && slot.value.data() == &kInProgress) {
     log_write(r->log(), kLogError, 0, &r->log_ctx, "cycle while evaluating variable \"%s\"", def.name.c_str());

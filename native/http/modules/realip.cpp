@@ -32,8 +32,7 @@ static bool is_trusted(const Request *r) {
   return std::any_of(from.begin(), from.end(), [r](const AddressRule &rule) { return address_matches(rule, r->conn); });
 }
 
-/// The values of all headers of that name, as one list.
-static Str header_list(Request *r, Str name) {
+Str forwarded_list(Request *r, Str name) {
   Str list = request_header(r, name);
   bool is_first = true;
   for (const HttpHeader &h : r->head.headers) {
@@ -61,13 +60,15 @@ static bool read_address(Str text, PeerAddress &out) {
   return address_parse_ip(text, 0, out) || address_parse(text, 0, out);
 }
 
+bool forwarded_take_last(Str &list, PeerAddress &out) { return read_address(take_last(list), out); }
+
 void realip_run(Request *r) {
   if (r->parent || r->realip || !is_trusted(r)) return;
-  Str list = header_list(r, r->conf->real_ip_header);
+  Str list = forwarded_list(r, r->conf->real_ip_header);
   if (!list.data()) return;
   do {
     PeerAddress address;
-    if (!read_address(take_last(list), address) || address.len > sizeof r->conn->peer) return;
+    if (!forwarded_take_last(list, address) || address.len > sizeof r->conn->peer) return;
     if (!r->realip) {
       RealIp *saved = r->arena.make<RealIp>();
       saved->r = r;

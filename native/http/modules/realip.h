@@ -3,6 +3,7 @@
 // as the request lives.
 #pragma once
 #include "http/variable.h"
+#include "net/address.h"
 
 namespace mw {
 
@@ -12,5 +13,10 @@ void realip_run(Request *r);
 /// $realip_remote_addr, $realip_remote_port: the connection's own.
 bool realip_var_addr(Request *r, const VarDef &, Str &out);
 bool realip_var_port(Request *r, const VarDef &, Str &out);
+
+/// The values of all headers `name`, as one list of addresses, the nearest proxy's word last; null data without one.
+Str forwarded_list(Request *r, Str name);
+/// Takes the last address off such a list. False when it is none.
+bool forwarded_take_last(Str &list, PeerAddress &out);
 
 }  // namespace mw

@@ -10,6 +10,10 @@
 #include <unistd.h>
 
 #include "base/http_time.h"
+#include "base/urlencode.h"
+#include "http/modules/autoindex.h"
+#include "http/modules/gzip.h"
+#include "http/modules/random_index.h"
 #include "http/modules/range.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -108,14 +112,39 @@ static void send_file(Request *r, int fd, uint64_t size) {
   close(fd);
 }
 
+static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ranges);
+
+/// gzip_static: the file's compressed form beside it, where there is one and the client takes it.
+static Rc serve_gzip(Request *r, Str path) {
+  bool is_always = r->conf->gzip_static == 2;
+  bool is_wanted = is_always || (!r->parent && gzip_is_client_fit(r));
+  if (!is_wanted && !r->conf->gzip_vary) return kDeclined;
+  Str packed = concat(r, path, ".gz");
+  struct stat st;
+  if (stat(packed.data(), &st) < 0 || !S_ISREG(st.st_mode)) return kDeclined;
+  if (!is_always && r->conf->gzip_vary) response_add_header(r, "Vary", "Accept-Encoding");
+  if (!is_wanted) return kDeclined;
+  int32_t status;
+  int fd = open_file(r, packed, st, status);
+  if (fd < 0) return status;
+  response_add_header(r, "Content-Encoding", "gzip");
+  return send_opened(r, fd, st, false);
+}
+
 static Rc serve(Request *r, Str path) {
+  if (r->conf->gzip_static && r->method_id != kMethodPost) {
+    Rc rc = serve_gzip(r, path);
+    if (rc != kDeclined) return rc;
+  }
   struct stat st;
   int32_t status;
   int fd = open_file(r, path, st, status);
   if (fd < 0) return status;
   if (S_ISDIR(st.st_mode)) {
     close(fd);
-    http_redirect(r, concat(r, r->uri, r->args.empty() ? Str("/") : concat(r, "/?", r->args)), 301);
+    char *escaped = static_cast<char *>(r->arena.alloc(url_escaped_size(r->uri, ESCAPE_URI)));
+    Str uri{escaped, static_cast<size_t>(url_escape(r->uri, ESCAPE_URI, escaped) - escaped)};
+    http_redirect(r, concat(r, uri, r->args.empty() ? Str("/") : concat(r, "/?", r->args)), 301);
     http_special_response(r, 301);
     return kDone;
   }
@@ -123,6 +152,15 @@ static Rc serve(Request *r, Str path) {
     close(fd);
     return 404;
   }
+  if (r->method_id == kMethodPost) {
+    close(fd);
+    return 405;
+  }
+  return send_opened(r, fd, st, true);
+}
+
+/// An opened file as the answer. Takes the descriptor.
+static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ranges) {
   char etag[40];
   int n = snprintf(etag, sizeof etag, "\"%lx-%lx\"", static_cast<unsigned long>(st.st_mtime),
                    static_cast<unsigned long>(st.st_size));
@@ -130,7 +168,7 @@ static Rc serve(Request *r, Str path) {
   r->resp.last_modified = st.st_mtime;
   if (r->conf->etag) response_set_header(r, "ETag", tag);
   r->resp.content_length = st.st_size;
-  r->resp.allow_ranges = true;
+  r->resp.allow_ranges = allows_ranges;
   Rc rc = output_send_header(r);
   if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
   if (r->out.is_last_queued || (rc != kAgain && r->out.is_bodiless))
@@ -143,6 +181,10 @@ static Rc serve(Request *r, Str path) {
 
 /// The index step for a path that ends with '/': an internal redirect to the first index file that exists.
 static Rc run_index(Request *r) {
+  if (r->conf->random_index) {
+    Rc rc = random_index_run(r);
+    if (rc != kDeclined) return rc;
+  }
   for (const ComplexValue &value : r->conf->index) {
     Str name = complex_value(r, value);
     if (!name.empty() && name[0] == '/') {
@@ -162,6 +204,7 @@ static Rc run_index(Request *r) {
     if (r->conf->log_not_found) log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", dir.data());
     return 404;
   }
+  if (r->conf->autoindex && (r->method_id & (kMethodGet | kMethodHead))) return autoindex_run(r);
   log_write(r->log(), kLogError, 0, &r->log_ctx, "directory index of \"%s\" is forbidden", dir.data());
   return 403;
 }
@@ -177,11 +220,9 @@ static Rc answer_server_options(Request *r) {
 
 Rc static_run(Request *r) {
   if (r->uri == "*") return answer_server_options(r);
-  if (!(r->method_id & (kMethodGet | kMethodHead))) {
-    if (r->method_id == kMethodPost || r->uri.empty() || r->uri.back() != '/') return 405;
-  }
+  if (!(r->method_id & (kMethodGet | kMethodHead | kMethodPost))) return 405;
   if (r->uri.empty() || r->uri[0] != '/') return 404;
-  if (r->uri.back() == '/') return run_index(r);
+  if (r->uri.ends_with('/')) return run_index(r);
   return serve(r, static_path(r, r->uri));
 }
 

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// Directives of nginx's autoindex, random_index, gzip_static and secure_link modules.
+import { everywhere, typed, type Spec } from "../spec.js";
+
+const autoindex = { module: "autoindex", in: everywhere } as const;
+const secure = { module: "secure_link", in: everywhere } as const;
+
+export const files = {
+  autoindex: { ...autoindex, kind: "flag", default: "off", about: "lists a folder that has no index file" },
+  autoindex_exact_size: {
+    ...autoindex,
+    kind: "flag",
+    default: "on",
+    about: "sizes in bytes, else rounded to K, M or G",
+  },
+  autoindex_localtime: { ...autoindex, kind: "flag", default: "off", about: "times in the local zone instead of UTC" },
+  autoindex_format: {
+    ...autoindex,
+    kind: "enum",
+    values: { html: 0, json: 1, jsonp: 2, xml: 3 },
+    default: "html",
+    about: "form of the listing",
+  },
+  random_index: {
+    module: "random_index",
+    in: ["location"],
+    kind: "flag",
+    merge: "none",
+    default: "off",
+    about: "a folder's URI leads to one of its files, by chance",
+  },
+  gzip_static: {
+    module: "gzip_static",
+    in: everywhere,
+    kind: "enum",
+    values: { off: 0, on: 1, always: 2 },
+    default: "off",
+    about: "sends `FILE.gz` in the place of FILE where it is there and the client accepts gzip, or `always`",
+  },
+  secure_link: {
+    ...secure,
+    kind: "complex",
+    default: "",
+    about: "the hash that a link carries, and behind a comma the time when it ends; for `$secure_link`",
+  },
+  secure_link_md5: { ...secure, kind: "complex", default: "", about: "the text whose MD5 the hash must be" },
+  secure_link_secret: {
+    ...secure,
+    in: ["location"],
+    kind: "own",
+    initial: "",
+    read: (_c, d, level) => void (level.conf["secure_link_secret"] = d.args[0]!.text),
+    type: typed<string>(),
+    about: "the word that is hashed with the link in `/PREFIX/HASH/LINK`",
+  },
+} as const satisfies Record<string, Spec>;

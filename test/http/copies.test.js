@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// mirror, sub_filter, add_trailer, recursive_error_pages.
+import test from "ava";
+import { startServer } from "../helpers/api.js";
+import { waitFor } from "../helpers/process.js";
+
+test("mirror: copies go out, their answers nowhere", async (t) => {
+  const s = await startServer(t, {
+    http: "lua_shared_dict seen 100k;",
+    server: `location = /main { mirror /copy; mirror /other; content_by_lua_block {
+        ngx.req.read_body() ngx.say("main ", ngx.req.get_body_data()) } }
+      location = /plain { mirror /copy; mirror_request_body off; echo plain; }
+      location = /off { mirror off; echo off; }
+      location = /copy { internal; content_by_lua_block { ngx.req.read_body()
+        ngx.shared.seen:set("copy", ngx.var.request_method .. " " .. ngx.var.request_uri .. " " .. ngx.var.args .. " "
+          .. (ngx.req.get_body_data() or "-")) ngx.say("copy") } }
+      location = /other { internal; content_by_lua_block { ngx.sleep(0.2) ngx.shared.seen:set("other", "late") ngx.exit(500) } }
+      location = /seen { content_by_lua_block { ngx.print(ngx.shared.seen:get(ngx.var.arg_k)) } }`,
+  });
+  const seen = async (k) => (await s.get(`/seen?k=${k}`)).body;
+  t.is((await s.get("/main?x=y", { method: "POST", body: "the body" })).body, "main the body\n");
+  t.is(await seen("copy"), "POST /main?x=y x=y the body");
+  await waitFor(async () => (await seen("other")) === "late", "the copy that takes longer than the answer");
+  t.is((await s.get("/plain?x", { method: "POST", body: "b" })).body, "plain\n");
+  t.is(await seen("copy"), "POST /plain?x x -");
+  t.is((await s.get("/off")).body, "off\n");
+});
+
+test("sub_filter: across writes, without case, once or always", async (t) => {
+  const s = await startServer(t, {
+    server: `default_type text/html;
+      location = /once { sub_filter hello bye; sub_filter WORLD "<$arg_w>"; echo "Hello world, HELLO World"; }
+      location = /all { sub_filter hello bye; sub_filter_once off; echo "Hello, hello, hel, hello"; }
+      location = /split { sub_filter needle pin; sub_filter_once off; content_by_lua_block {
+        for c in ("a nee needle needl e NEEDLE nee"):gmatch(".") do ngx.print(c) ngx.flush(true) end } }
+      location = /type { default_type text/plain; sub_filter a b; echo a; }
+      location = /types { default_type text/plain; sub_filter_types text/plain; sub_filter a b; echo a; }`,
+  });
+  const body = async (path) => (await s.get(path)).body;
+  t.is(await body("/once?w=x"), "bye <x>, HELLO World\n");
+  t.is(await body("/all"), "bye, bye, hel, bye\n");
+  t.is(await body("/split"), "a nee pin needl e pin nee");
+  t.is(await body("/type"), "a\n");
+  t.is(await body("/types"), "b\n");
+});
+
+test("add_trailer: behind a chunked body", async (t) => {
+  const s = await startServer(t, {
+    server: `location = /t { add_trailer X-End "$uri $status"; add_trailer X-No ""; return 200 body; }
+      location = /err { add_trailer X-End no; return 404 none; } location = /any { add_trailer X-End yes always; return 404 none; }`,
+  });
+  const raw = async (path, version = "1.1") =>
+    (await s.raw(`GET ${path} HTTP/${version}\r\nHost: x\r\nConnection: close\r\n\r\n`)).toString();
+  t.true((await raw("/t")).endsWith("\r\n\r\n4\r\nbody\r\n0\r\nX-End: /t 200\r\n\r\n"));
+  t.true((await raw("/t", "1.0")).endsWith("\r\n\r\nbody"));
+  t.true((await raw("/err")).endsWith("\r\n\r\nnone"));
+  t.true((await raw("/any")).endsWith("0\r\nX-End: yes\r\n\r\n"));
+});
+
+test("recursive_error_pages", async (t) => {
+  const s = await startServer(t, {
+    server: `error_page 404 /e404; error_page 403 = /e403; location = /e404 { return 403; } location = /e403 { return 200 shown; }
+      location /on/ { recursive_error_pages on; return 404; } location = /one { return 404; }
+      location = /e404r { recursive_error_pages on; error_page 403 = /e403; return 403; }
+      location = /two { recursive_error_pages on; error_page 404 /e404r; return 404; }`,
+  });
+  t.is((await s.get("/one")).status, 403);
+  t.is((await s.get("/two")).body, "shown");
+});
+
+test("a filter that fails in a subrequest ends the request", async (t) => {
+  const s = await startServer(t, {
+    server: `location = /sub { echo hello; body_filter_by_lua 'return ngx.ERROR'; }
+      location = /main { content_by_lua_block { ngx.say(ngx.location.capture("/sub").status) } }`,
+  });
+  await t.throwsAsync(s.get("/main"));
+});
