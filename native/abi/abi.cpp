@@ -3,5 +3,5 @@
 #include "abi/abi.h"
 
 namespace mw {
-thread_local mw_worker_t *abi_worker = nullptr;
+constinit thread_local mw_worker_t *abi_worker = nullptr;
 }

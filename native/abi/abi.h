@@ -13,5 +13,5 @@ extern "C" {
 
 namespace mw {
 /// The worker of the calling thread, as the Lua half sees it; null outside worker threads.
-extern thread_local mw_worker_t *abi_worker;
+extern constinit thread_local mw_worker_t *abi_worker;
 }  // namespace mw

@@ -27,7 +27,7 @@ struct LuaHook {
   /// The client of `r` has gone: the callback of ngx.on_abort is to be run. False when there is none.
   bool (*client_gone)(Request *r);
 };
-extern thread_local const LuaHook *lua_hook;
+extern constinit thread_local const LuaHook *lua_hook;
 
 /// A parked Lua handler of `r` ended with `rc`; http continues the request. Defined in http/phase.cpp.
 void http_lua_done(Request *r, LuaPhase phase, Rc rc);

@@ -14,7 +14,7 @@
 
 namespace mw {
 
-thread_local const LuaHook *lua_hook = nullptr;
+constinit thread_local const LuaHook *lua_hook = nullptr;
 
 const Log &Request::log() const {
   if (!conf || conf->error_logs.empty()) return *core->log;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
-// See capture.h, and the C functions that start captures and build the tables of their responses: a table with its strings
-// costs less from here than field by field through FFI.
+// See capture.h, and the C functions that start captures and take their responses: several strings at once cost less from here
+// than one by one through FFI.
 #include "script/capture.h"
+
+#include <algorithm>
 
 #include "http/output.h"
 #include "script/vm_inner.h"
@@ -107,10 +109,15 @@ static int yield_await(lua_State *L) {
   return lua_yield(L, 1);
 }
 
-/// start(uri) -> error: a GET for `uri` without options, waited for. Nothing is returned when it has ended.
+static bool is_allowed(const Vm *vm) { return vm->abi->req && (vm->abi->phase & kAllowed); }
+
+/// start(uri) -> error: a GET for `uri` without options, waited for. Nothing is returned when it has ended; false where the
+/// phase has no subrequests.
 /// start() waits for what mw_capture_add() added to the running light thread's capture.
 static int capture_start(lua_State *L) {
-  LightThread *t = vm_current->current;
+  const Vm *vm = vm_current;
+  if (!is_allowed(vm)) return lua_pushboolean(L, 0), 1;
+  LightThread *t = vm->current;
   if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
   if (lua_gettop(L) > 0) {
     size_t size;
@@ -152,69 +159,69 @@ static void add_header(lua_State *L, Str name, Str value) {
   }
 }
 
-/// Names of fields, as upvalues of collect(): a value on the stack costs less than a string to be interned.
-enum Key { kStatus = 1, kHeader, kBody, kTruncated, kContentType, kKeyCount = kContentType };
-static constexpr const char *kKeys[kKeyCount] = {"status", "header", "body", "truncated", "Content-Type"};
+/// How many header fields there are besides Content-Type.
+static uint32_t other_headers(const Response &resp) {
+  return resp.headers.size + (resp.content_length >= 0) + (resp.last_modified >= 0) + (resp.location.data() != nullptr);
+}
 
-static void push_headers(lua_State *L, Request *sub) {
+static Request *take_sub(lua_State *L) {
+  const mw_capture *c = vm_current->current->capture;
+  size_t i = static_cast<size_t>(luaL_checkinteger(L, 1));
+  Request *sub = i < c->subs.size ? c->subs.data[i] : nullptr;
+  if (!sub) luaL_error(L, "no such subrequest");
+  return sub;
+}
+
+static void free_sub(Request *sub) {
+  mw_capture *c = static_cast<mw_capture *>(sub->sub_done_arg);
+  *std::find(c->subs.begin(), c->subs.end(), sub) = nullptr;
+  subrequest_free(sub);
+}
+
+/// take(i) -> status, body, truncated, Content-Type or nil, more: of the capture's i-th subrequest, from 0, which has ended.
+/// `more`: it has other header fields, and stays until add_headers() has been called.
+static int capture_take(lua_State *L) {
+  Request *sub = take_sub(L);
   const Response &resp = sub->resp;
-  bool has_type = !resp.content_type.empty();
-  int others = (resp.content_length >= 0) + (resp.last_modified >= 0) + (resp.location.data() != nullptr);
-  lua_createtable(L, 0, static_cast<int>(resp.headers.size) + has_type + others);
-  if (has_type) {
-    lua_pushvalue(L, lua_upvalueindex(kContentType));
-    push(L, resp.content_type);
-    lua_rawset(L, -3);
-  }
-  Str value;
-  if (others)
-    for (const char *name : {"Content-Length", "Last-Modified", "Location"})
-      if (response_header_at(sub, name, 0, value)) add_header(L, name, value);
-  for (const RespHeader &h : resp.headers) add_header(L, h.name, h.value);
-}
-
-static void push_response(lua_State *L, Request *sub) {
-  lua_createtable(L, 0, 4);
-  lua_pushvalue(L, lua_upvalueindex(kStatus));
+  bool has_more = other_headers(resp) > 0;
   lua_pushinteger(L, sub->abi.status);
-  lua_rawset(L, -3);
-  lua_pushvalue(L, lua_upvalueindex(kHeader));
-  push_headers(L, sub);
-  lua_rawset(L, -3);
-  lua_pushvalue(L, lua_upvalueindex(kBody));
   push(L, subrequest_output(sub));
-  lua_rawset(L, -3);
-  lua_pushvalue(L, lua_upvalueindex(kTruncated));
   lua_pushboolean(L, sub->is_truncated);
-  lua_rawset(L, -3);
+  if (resp.content_type.empty())
+    lua_pushnil(L);
+  else
+    push(L, resp.content_type);
+  lua_pushboolean(L, has_more);
+  if (!has_more) free_sub(sub);
+  return 5;
 }
 
-/// collect() -> a table for each subrequest of the capture that has ended.
-static int capture_collect(lua_State *L) {
-  mw_capture *c = vm_current->current->capture;
-  if (!lua_checkstack(L, static_cast<int>(c->subs.size) + 8)) return luaL_error(L, "too many subrequests");
-  for (Request *sub : c->subs) push_response(L, sub);
-  int n = static_cast<int>(c->subs.size);
-  for (Request *sub : c->subs) subrequest_free(sub);
-  c->subs.size = 0;
-  return n;
+/// add_headers(i, table): all but Content-Type, of what take() said has more.
+static int capture_add_headers(lua_State *L) {
+  Request *sub = take_sub(L);
+  luaL_checktype(L, 2, LUA_TTABLE);
+  Str value;
+  for (const char *name : {"Content-Length", "Last-Modified", "Location"})
+    if (response_header_at(sub, name, 0, value)) add_header(L, name, value);
+  for (const RespHeader &h : sub->resp.headers) add_header(L, h.name, h.value);
+  free_sub(sub);
+  return 0;
 }
 
-/// is_allowed(): 1, or nil where there is no request or the phase has no subrequests.
+/// is_allowed(): false where there is no request or the phase has no subrequests.
 static int capture_is_allowed(lua_State *L) {
-  const mw_worker_t *w = vm_current->abi;
-  lua_pushboolean(L, w->req && (w->phase & kAllowed));
+  lua_pushboolean(L, is_allowed(vm_current));
   return 1;
 }
 
 int capture_lib_open(lua_State *L) {
-  static const luaL_Reg functions[] = {
-      {"start", capture_start}, {"is_allowed", capture_is_allowed}, {nullptr, nullptr}};
+  static const luaL_Reg functions[] = {{"start", capture_start},
+                                       {"take", capture_take},
+                                       {"add_headers", capture_add_headers},
+                                       {"is_allowed", capture_is_allowed},
+                                       {nullptr, nullptr}};
   lua_newtable(L);
   luaL_register(L, nullptr, functions);
-  for (const char *key : kKeys) lua_pushstring(L, key);
-  lua_pushcclosure(L, capture_collect, kKeyCount);
-  lua_setfield(L, -2, "collect");
   return 1;
 }
 

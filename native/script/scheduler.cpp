@@ -11,7 +11,7 @@
 
 namespace mw {
 
-thread_local Vm *vm_current = nullptr;
+constinit thread_local Vm *vm_current = nullptr;
 char kAwaitMark;
 char kDeadMark;
 

@@ -121,7 +121,7 @@ struct Vm {
 };
 
 /// The VM of this thread.
-extern thread_local Vm *vm_current;
+extern constinit thread_local Vm *vm_current;
 /// The unique value that abi.await yields.
 extern char kAwaitMark;
 /// exdata of a coroutine that was a light thread.
@@ -184,7 +184,7 @@ int pipe_lib_open(lua_State *L);
 int worker_lib_open(lua_State *L);  // ngx.run_worker_thread's threads, which worker_lib_close() joins
 void worker_lib_close();
 /// The log of a thread pool's thread, which has no VM of ours.
-extern thread_local const Log *pool_log;
+extern constinit thread_local const Log *pool_log;
 // capture.cpp
 int capture_lib_open(lua_State *L);
 void timer_cancel_all(Vm *vm);

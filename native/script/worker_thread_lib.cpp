@@ -51,7 +51,7 @@ struct ThreadPool {
   std::vector<std::thread> threads;
 };
 
-thread_local const Log *pool_log = nullptr;
+constinit thread_local const Log *pool_log = nullptr;
 static thread_local std::map<std::string, std::unique_ptr<ThreadPool>> *pools = nullptr;
 
 // --- the pool's side -------------------------------------------------------------------------------------------------

@@ -144,7 +144,19 @@ end
 
 return function(ngx, host)
   ctx, var = require "moonwire.ctx", require "moonwire.var"
-  local start, collect, is_allowed = host.capture.start, host.capture.collect, host.capture.is_allowed
+  local lib = host.capture
+  local start, take, add_headers, is_allowed = lib.start, lib.take, lib.add_headers, lib.is_allowed
+
+  -- The response table of the i-th subrequest, from 0, which has ended.
+  local function response(i)
+    local status, body, truncated, content_type, has_more = take(i)
+    local header = { ["Content-Type"] = content_type }
+    if has_more then
+      add_headers(i, header)
+    end
+    return { status = status, header = header, body = body, truncated = truncated }
+  end
+
   ngx.location = {}
 
   --- Issues a subrequest to `uri` and waits for its response: a table with status, header, body, truncated.
@@ -153,21 +165,22 @@ return function(ngx, host)
     if n ~= 1 and n ~= 2 then
       error("expecting one or two arguments", 2)
     end
-    if not is_allowed() then
-      refuse()
-    end
     local uri, opts = ...
     local err
     if opts == nil and type(uri) == "string" then
       err = start(uri)
-    else
+    elseif is_allowed() then
       add(C.mw_capture_new(W.req), uri, opts, 1, 2)
       err = start()
+    else
+      err = false
     end
     if err then
       error(err, 2)
+    elseif err == false then
+      refuse()
     end
-    return collect()
+    return response(0)
   end
 
   --- Issues several at once, `{ {uri, options}, ... }`, and returns their responses in order.
@@ -195,6 +208,10 @@ return function(ngx, host)
       add(capture, item[1], item[2], i, 2)
     end
     start()
-    return collect()
+    local responses = {}
+    for i = 1, n do
+      responses[i] = response(i - 1)
+    end
+    return unpack(responses, 1, n)
   end
 end
