@@ -71,8 +71,9 @@ static Str unescape(Arena &arena, Str s) {
 
 /// nginx's ngx_http_parse_unsafe_uri: no way up, no NUL.
 static bool is_unsafe(Str path) {
-  return path.empty() || path.find('\0') != Str::npos || path.find("/../") != Str::npos || path.ends_with("/..") ||
-         path == ".." || path.starts_with("../");
+  if (path.empty() || path.find('\0') != Str::npos) return true;
+  if (path.find("..") == Str::npos) return false;
+  return path.find("/../") != Str::npos || path.ends_with("/..") || path == ".." || path.starts_with("../");
 }
 
 static Str join_args(Arena &arena, Str a, Str b) {
