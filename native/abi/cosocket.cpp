@@ -65,11 +65,21 @@ const LocationConf &cosocket_conf() {
   return run->r ? *run->r->conf : *run->conf;
 }
 
+bool cosocket_may_own() {
+  constexpr int kMost = 16;
+  const LightThread *t = vm_current->current;
+  if (!t || !t->run->r) return false;
+  int n = 0;
+  for (const Cosocket *s = static_cast<const Cosocket *>(t->run->r->sockets); s && n < kMost; s = s->next) ++n;
+  return n < kMost;
+}
+
 void cosocket_join(Cosocket *s) {
-  cosocket_leave(s);
-  s->conf = &cosocket_conf();
-  if (s->is_shared) return;
   Run *run = vm_current->current->run;
+  s->conf = &cosocket_conf();
+  if (s->r && s->r == run->r) return;
+  cosocket_leave(s);
+  if (s->is_shared) return;
   if (run->r) return own(s, run->r);
   s->run = run;
   run->on_end = on_run_end;

@@ -25,6 +25,9 @@ struct Cosocket {
   std::string error_text;              ///< what cosocket_errno() and others made last
 };
 
+/// Whether the running code has a request that owns few sockets yet: a new one may live as long as it, without Lua's collector.
+/// One that owns many lives long, or drops them all the time.
+bool cosocket_may_own();
 /// The request of the running code, or its run, becomes the owner, unless it is shared.
 void cosocket_join(Cosocket *s);
 void cosocket_leave(Cosocket *s);

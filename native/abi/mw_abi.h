@@ -189,9 +189,10 @@ typedef struct {
   const char *data; /* what the last read call got; good until the next call on this socket */
   size_t size;
   uint32_t reused; /* uses of the connection before this one */
-  uint32_t pad;
+  int32_t generation; /* not 0: it ends with its request, and is another's socket when this has changed */
 } mw_sock_t;
 
+/* The first few of a request end with it; the others want mw_sock_free() when nothing refers to them. */
 mw_sock_t *mw_sock_new(void);
 /* The client's connection: the request body, to be read, or raw. Null with the reason, NUL-terminated, in *err. */
 mw_sock_t *mw_sock_of_request(mw_req_t *r, int32_t raw, const char **err);

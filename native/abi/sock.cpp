@@ -18,6 +18,7 @@ namespace mw {
 
 SockWorker::~SockWorker() {
   for (char *buffer : free_buffers) free(buffer);
+  for (Sock *s : free_socks) delete s;
 }
 
 SockWorker &sock_worker() {
@@ -82,8 +83,24 @@ void sock_drop(Sock *s) {
   if (pool) sock_pool_release(pool);
 }
 
-static void drop_owned(Cosocket *co) {
-  sock_drop(reinterpret_cast<Sock *>(reinterpret_cast<char *>(co) - offsetof(Sock, co)));
+/// What a finished request leaves is as a new one for the next that takes it. The strings keep their memory.
+static void recycle(Sock *s) {
+  sock_free_buffer(s);
+  int32_t generation = s->abi.generation == INT32_MAX ? 1 : s->abi.generation + 1;
+  s->abi = {"", "", "", 0, 0, generation};
+  s->connect_ms = s->send_ms = s->read_ms = 0;
+  s->local.len = 0;
+  s->is_read_closed = s->is_write_closed = false;
+  s->op = {};
+  sock_worker().free_socks.push_back(s);
+}
+
+static void on_owner_end(Cosocket *co) {
+  Sock *s = reinterpret_cast<Sock *>(reinterpret_cast<char *>(co) - offsetof(Sock, co));
+  sock_drop(s);
+  if (!s->abi.generation) return;
+  cosocket_leave(co);
+  recycle(s);
 }
 
 // --- connect ---------------------------------------------------------------------------------------------------------
@@ -250,7 +267,7 @@ Sock *sock_create(const SockIo *io) {
   Sock *s = new (std::nothrow) Sock();
   if (!s) abort();
   s->io = io;
-  s->co.drop = drop_owned;
+  s->co.drop = on_owner_end;
   s->abi.err = s->abi.read_err = s->abi.data = "";
   return s;
 }
@@ -276,7 +293,20 @@ int32_t sock_check(Sock *s, const char *verb) {
 using namespace mw;
 
 extern "C" MW_EXPORT
-mw_sock_t *mw_sock_new(void) { return &sock_create(&kOutgoing)->abi; }
+mw_sock_t *mw_sock_new(void) {
+  std::vector<Sock *> &spare = sock_worker().free_socks;
+  bool is_owned = cosocket_may_own();
+  Sock *s;
+  if (is_owned && !spare.empty()) {
+    s = spare.back();
+    spare.pop_back();
+  } else {
+    s = sock_create(&kOutgoing);
+    s->abi.generation = is_owned ? 1 : 0;
+  }
+  if (is_owned) cosocket_join(&s->co);
+  return &s->abi;
+}
 
 extern "C" MW_EXPORT
 void mw_sock_free(mw_sock_t *sock) {

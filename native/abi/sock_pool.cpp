@@ -6,9 +6,10 @@
 namespace mw {
 
 SockPool *sock_pool_find(const std::string &key) {
-  auto &pools = sock_worker().pools;
-  auto found = pools.find(key);
-  return found == pools.end() ? nullptr : found->second.get();
+  SockWorker &w = sock_worker();
+  if (w.last_pool && w.last_pool->key == key) return w.last_pool;
+  auto found = w.pools.find(key);
+  return found == w.pools.end() ? nullptr : w.last_pool = found->second.get();
 }
 
 SockPool *sock_pool_create(const std::string &key, uint32_t size, int32_t backlog) {
@@ -86,10 +87,12 @@ void sock_pool_release(SockPool *p) {
     return;
   }
   if (p->connections > 0) return;
+  SockWorker &w = sock_worker();
   if (is_debug())
-    log_write(*sock_worker().core->log, kLogDebug, 0, nullptr,
-              "lua tcp socket keepalive: free connection pool for \"%s\"", p->key.c_str());
-  sock_worker().pools.erase(std::string(p->key));
+    log_write(*w.core->log, kLogDebug, 0, nullptr, "lua tcp socket keepalive: free connection pool for \"%s\"",
+              p->key.c_str());
+  if (w.last_pool == p) w.last_pool = nullptr;
+  w.pools.erase(std::string(p->key));
 }
 
 static void on_queue_timeout(Timer *t) {

@@ -287,6 +287,30 @@ test("a socket does not outlive its request; another request's is refused", asyn
   t.is((await waiting).body, "kept\n");
 });
 
+test("a socket kept beyond its request connects anew, with its timeouts, and nobody else's socket is touched", async (t) => {
+  const port = await echoing(t);
+  const { s } = await run(t, "", {
+    port,
+    http: "init_by_lua_block { package.loaded.kept = {} }",
+    server: `
+      location /keep { content_by_lua_block {
+        local s = ngx.socket.tcp() s:settimeout(30) s:connect("127.0.0.1", ${port}) require("kept").s = s ngx.say("kept") } }
+      location /many { content_by_lua_block {
+        local socks, kept, n = {}, require("kept").s, 0
+        for i = 1, 40 do socks[i] = ngx.socket.tcp() assert(socks[i]:connect("127.0.0.1", ${port})) end
+        ngx.say(kept:getfd(), kept:receive())
+        for i = 1, 40 do assert(socks[i]:send(i .. "\\n")) end
+        for i = 1, 40 do n = n + assert(socks[i]:receive()) end
+        assert(kept:connect("127.0.0.1", ${port}))
+        assert(kept:send("again\\n"))
+        ngx.say(n, " ", kept:receive(), " ", select(2, kept:receive())) } }`,
+  });
+  for (let i = 0; i < 3; i++) {
+    t.is((await s.get("/keep")).body, "kept\n");
+    t.is((await s.get("/many")).body, "nilnilclosed\n820 again timeout\n");
+  }
+});
+
 test("a real Redis in every phase", async (t) => {
   const port = await startRedis(t);
   if (!port) return;

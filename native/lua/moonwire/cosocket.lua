@@ -1,24 +1,49 @@
 -- SPDX-License-Identifier: MIT
 -- What cosockets of every kind ask of their arguments, with lua-nginx-module's words. A socket is a table, so that modules may
--- keep fields in it; slot 1 holds the native object.
+-- keep fields in it; slot 1 holds the native object. That of a TCP socket may end with its request, and serve another then:
+-- slot 2 holds its generation, 3 to 5 the timeouts for the one that takes its place.
+local ffi = require "ffi"
 local abi = require "moonwire.abi"
 
-local W = abi.W
+local C, W = abi.C, abi.W
+local ffi_gc = ffi.gc
 local type, tostring, error, pairs, concat = type, tostring, error, pairs, table.concat
 local getinfo = debug.getinfo
 
 local cosocket = {}
+
+--- Gives a TCP socket a native object, which is closed, and returns that.
+local function attach(self)
+  local s = C.mw_sock_new()
+  local generation = s.generation
+  if generation == 0 then
+    ffi_gc(s, C.mw_sock_free)
+  end
+  self[1], self[2] = s, generation ~= 0 and generation
+  return s
+end
+cosocket.attach = attach
+
+--- The native object of `self`.
+local function current(self)
+  local s, generation = self[1], self[2]
+  if generation and s.generation ~= generation then
+    s = attach(self)
+    C.mw_sock_set_timeouts(s, self[3], self[4], self[5])
+  end
+  return s
+end
+cosocket.current = current
 
 --- The native object of a method's `self`; throws at the method's caller where code cannot wait.
 function cosocket.handle(self, method)
   if W.thread == nil then
     abi.refuse_phase(1)
   end
-  local s = type(self) == "table" and self[1]
-  if not s then
+  if type(self) ~= "table" or not self[1] then
     error("bad argument #1 to '" .. method .. "' (table expected, got " .. type(self) .. ")", 3)
   end
-  return s
+  return current(self)
 end
 
 --- Throws, of an argument of the method that called this, in the words of Lua's own argument errors.

@@ -6,11 +6,12 @@ local abi = require "moonwire.abi"
 local cosocket = require "moonwire.cosocket"
 
 local C, W, await = abi.C, abi.W, abi.await
-local ffi_gc, ffi_new, ffi_string = ffi.gc, ffi.new, ffi.string
+local ffi_new, ffi_string = ffi.new, ffi.string
 local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
 local setmetatable, sub, find = setmetatable, string.sub, string.find
 local OK, AGAIN, OTHERS = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST
-local handle, bad_argument, text_of = cosocket.handle, cosocket.bad_argument, cosocket.text
+local attach, current, handle = cosocket.attach, cosocket.current, cosocket.handle
+local bad_argument, text_of = cosocket.bad_argument, cosocket.text
 local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW_SOCK_ANY
 
 local tcp = {}
@@ -219,7 +220,7 @@ end
 --- An iterator that reads up to `pattern`; opts.inclusive: the pattern is part of what it returns. Called with a size it
 -- returns pieces of at most so many bytes, and nil after the last.
 function tcp:receiveuntil(pattern, opts)
-  local s = handle(self, "receiveuntil")
+  handle(self, "receiveuntil")
   if type(pattern) ~= "string" and type(pattern) ~= "number" then
     error("bad argument #1 to 'receiveuntil' (string expected, got " .. type(pattern) .. ")", 2)
   end
@@ -240,7 +241,7 @@ function tcp:receiveuntil(pattern, opts)
   local found = ffi_new "int32_t[1]"
   local is_over = false
   return function(size)
-    handle(self, "receiveuntil")
+    local s = handle(self, "receiveuntil")
     if is_over then
       is_over = false
       return nil, nil, nil
@@ -278,14 +279,18 @@ local function milliseconds(value)
   return floor(ms)
 end
 
+local function set_timeouts(self, connect, send, read)
+  C.mw_sock_set_timeouts(current(self), connect, send, read)
+  self[3], self[4], self[5] = connect, send, read
+end
+
 --- Timeout in milliseconds of every operation to come.
 function tcp:settimeout(...)
   local count = select("#", ...) + 1
   check_count(count, 2, 2, "ngx.socket settimeout: expecting 2 arguments (including the object) but seen ")
   local ms = ...
-  local s = self[1]
   ms = ms == nil and 0 or milliseconds(ms)
-  C.mw_sock_set_timeouts(s, ms, ms, ms)
+  set_timeouts(self, ms, ms, ms)
 end
 
 --- Timeouts in milliseconds of connects, sends and reads to come; nil: the configuration's.
@@ -293,8 +298,8 @@ function tcp:settimeouts(...)
   local count = select("#", ...) + 1
   check_count(count, 4, 4, "ngx.socket settimeouts: expecting 4 arguments (including the object) but seen ")
   local connect, send, read = ...
-  C.mw_sock_set_timeouts(
-    self[1],
+  set_timeouts(
+    self,
     connect == nil and 0 or milliseconds(connect),
     send == nil and 0 or milliseconds(send),
     read == nil and 0 or milliseconds(read)
@@ -348,7 +353,7 @@ end
 
 --- The descriptor, or nil and the reason.
 function tcp:getfd()
-  local fd = C.mw_sock_fd(self[1])
+  local fd = C.mw_sock_fd(current(self))
   if fd < 0 then
     return nil, "closed"
   end
@@ -405,7 +410,9 @@ local function new()
   if W.is_strict_phases ~= 0 then
     abi.check_wait(1)
   end
-  return setmetatable({ ffi_gc(C.mw_sock_new(), C.mw_sock_free) }, metatable)
+  local self = setmetatable({ false, false, -1, -1, -1 }, metatable)
+  attach(self)
+  return self
 end
 
 local function install(ngx)
