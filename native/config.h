@@ -538,6 +538,7 @@ struct Plan {
   uint32_t lua_regex_cache_max_entries = 1024;
   uint32_t lua_regex_match_limit = 0;
   uint32_t lua_thread_cache_max_entries = 1024;
+  uint64_t lua_init_timeout = 60000;  ///< ms that a start waits for init and init_worker; 0 = for ever
   uint64_t lua_malloc_trim = 1000;
   uint64_t lua_capture_error_log = 0;
   bool rewrite_by_lua_no_postpone = false;

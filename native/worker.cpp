@@ -22,7 +22,7 @@ static constexpr uint64_t kPublishMs = 1000;
 
 Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<int> fds, Events events)
     : generation_(std::move(generation)), id_(id), fds_(std::move(fds)), events_(std::move(events)) {
-  kill_timer_.worker = publish_timer_.worker = this;
+  kill_timer_.worker = publish_timer_.worker = init_timer_.worker = this;
 }
 
 Worker::~Worker() { join(); }
@@ -105,21 +105,51 @@ static std::string script_name(const Plan &plan, int32_t script, const char *nam
   return plan.scripts[static_cast<size_t>(script)].is_file ? std::string(name) + "_file" : name;
 }
 
-void Worker::run_init(std::function<void(std::string)> then) {
+/// Runs init and init_worker, which may wait, but no longer than lua_init_timeout together.
+void Worker::run_init() {
   const Plan &plan = *generation_->plan;
-  auto init_worker = [this, &plan, then](std::string error) {
-    if (!error.empty()) return then(script_name(plan, plan.init_script, "init_by_lua") + " error: " + error);
-    if (plan.init_worker_script < 0) return then("");
-    vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, &plan, then](std::string failure) {
-      // nginx starts all the same when init_worker fails; the log says why.
-      if (!failure.empty())
-        log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
-                  script_name(plan, plan.init_worker_script, "init_worker_by_lua").c_str(), failure.c_str());
-      then("");
-    });
-  };
-  if (plan.init_script < 0) return init_worker("");
-  vm_run_script(vm_, plan.init_script, MW_PHASE_INIT, init_worker);
+  is_starting_ = true;
+  init_timer_.fire = [](Timer *t) { of(t)->init_over_time(); };
+  if (plan.lua_init_timeout) loop_.arm(&init_timer_, plan.lua_init_timeout);
+  if (plan.init_script < 0) return run_init_worker();
+  vm_run_script(vm_, plan.init_script, MW_PHASE_INIT, [this, &plan](std::string error) {
+    if (!is_starting_) return;
+    if (error.empty()) return run_init_worker();
+    init_done(script_name(plan, plan.init_script, "init_by_lua") + " error: " + error);
+  });
+}
+
+void Worker::run_init_worker() {
+  const Plan &plan = *generation_->plan;
+  if (plan.init_worker_script < 0) return init_done("");
+  is_in_init_worker_ = true;
+  vm_run_script(vm_, plan.init_worker_script, MW_PHASE_INIT_WORKER, [this, &plan](std::string error) {
+    // nginx starts all the same when init_worker fails; the log says why.
+    if (!error.empty())
+      log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s",
+                script_name(plan, plan.init_worker_script, "init_worker_by_lua").c_str(), error.c_str());
+    init_done("");
+  });
+}
+
+/// A start without its init is none. What init_worker waits for may still come: it goes on while the worker serves.
+void Worker::init_over_time() {
+  const Plan &plan = *generation_->plan;
+  std::string error = script_name(plan, is_in_init_worker_ ? plan.init_worker_script : plan.init_script,
+                                  is_in_init_worker_ ? "init_worker_by_lua" : "init_by_lua") +
+                      " error: still waiting after " + std::to_string(plan.lua_init_timeout) + " ms (lua_init_timeout)";
+  if (!is_in_init_worker_) return init_done(std::move(error));
+  log_write(*core_.log, kLogError, 0, nullptr, "%s", error.c_str());
+  init_done("");
+}
+
+void Worker::init_done(std::string error) {
+  if (!is_starting_) return;
+  is_starting_ = false;
+  loop_.disarm(&init_timer_);
+  bool is_good = error.empty();
+  events_.ready(this, std::move(error));
+  if (!is_good) loop_.stop();
 }
 
 void Worker::main() {
@@ -138,11 +168,7 @@ void Worker::main() {
       w->loop_.arm(t, kPublishMs);
     };
     loop_.arm(&publish_timer_, kPublishMs);
-    run_init([this](std::string failure) {
-      bool ok = failure.empty();
-      events_.ready(this, std::move(failure));
-      if (!ok) loop_.stop();
-    });
+    run_init();
     loop_.run();
   }
   core_shutdown(&core_);

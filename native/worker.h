@@ -76,7 +76,10 @@ class Worker {
   static Worker *of(Timer *t) { return static_cast<OwnTimer *>(t)->worker; }
   void main();
   bool boot(std::string &error);
-  void run_init(std::function<void(std::string)> then);
+  void run_init();
+  void run_init_worker();
+  void init_over_time();
+  void init_done(std::string error);
   void begin_accepting();
   void stop_accepting();
   void cut();
@@ -98,8 +101,9 @@ class Worker {
   std::vector<std::unique_ptr<Accepting>> listeners_;
   WorkerCounters counters_;
   std::thread thread_;
-  OwnTimer kill_timer_, publish_timer_;
+  OwnTimer kill_timer_, publish_timer_, init_timer_;
   int open_errno_ = 0;  ///< why the loop could not be opened
+  bool is_starting_ = false, is_in_init_worker_ = false;
   bool is_accepting_ = false, is_quitting_ = false, is_exiting_ = false, exit_script_done_ = false;
   std::vector<char> scratch_;
 };

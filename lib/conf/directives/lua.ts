@@ -96,6 +96,13 @@ export const lua = {
     default: "",
     about: "where Lua C modules are looked for; `;;` stands for the default",
   },
+  lua_init_timeout: {
+    module,
+    in: ["http"],
+    kind: "time",
+    default: "60s",
+    about: "longest wait of a start for init_by_lua and init_worker_by_lua, which may use cosockets; 0 is for ever",
+  },
   lua_code_cache: {
     module,
     in: everywhere,
