@@ -56,6 +56,9 @@ void sock_log(Sock *s, int err, const char *text) {
 // --- closing ---------------------------------------------------------------------------------------------------------
 
 void sock_drop(Sock *s) {
+  sock_worker().core->loop->disarm(&s->queue_timer);
+  bool was_under_way = sock_is_open(s) || s->lookup.name || s->is_queued;
+  if (s->lookup.name) static_cast<void>(cosocket_resolver(s->co.conf->resolver).cancel(&s->lookup));
   if (sock_worker().core->net.is_ending) {  // core_shutdown() closes every connection, whoever has it
     s->out.clear(sock_worker().core->net.blocks);
     if (s->down) s->io->close(s);
@@ -64,9 +67,7 @@ void sock_drop(Sock *s) {
     s->is_queued = false;
     return;
   }
-  if (sock_is_open(s) || s->lookup.name || s->is_queued) cosocket_debug(&s->co, "lua finalize socket");
-  sock_worker().core->loop->disarm(&s->queue_timer);
-  if (s->lookup.name) static_cast<void>(cosocket_resolver(s->co.conf->resolver).cancel(&s->lookup));
+  if (was_under_way) cosocket_debug(&s->co, "lua finalize socket");
   SockPool *pool = s->pool;
   if (s->is_queued) {
     sock_pool_dequeue(s);

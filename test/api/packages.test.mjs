@@ -6,9 +6,10 @@ import { cpSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { LuaVm } from "moonwire";
+import { foreignEnv } from "../helpers/foreign.js";
 import { makePrefix, removePrefix, runMoonwire, startMoonwire, writeFile } from "../helpers/index.js";
 
-const isHere = spawnSync("luarocks", ["--version"]).status === 0;
+const isHere = spawnSync("luarocks", ["--version"], { env: foreignEnv() }).status === 0;
 const tree = { share: "lua_modules/share/lua/5.1", lib: "lua_modules/lib/lua/5.1" };
 
 const rocks = {
@@ -55,8 +56,7 @@ const rocks = {
 
 /** Runs a command to its end, in `cwd`, with a home folder of its own; throws what it wrote where it fails. */
 function command(cwd, name, ...args) {
-  const env = { ...process.env, HOME: cwd, LUA_PATH: "", LUA_CPATH: "" };
-  for (const key of ["LUA_PATH", "LUA_CPATH"]) delete env[key];
+  const env = foreignEnv({ HOME: cwd, LUA_PATH: undefined, LUA_CPATH: undefined });
   const r = spawnSync(name, args, { cwd, env, encoding: "utf8" });
   if (r.status !== 0) throw new Error(`${name} ${args.join(" ")}: ${r.error ?? ""}${r.stdout}${r.stderr}`);
   return r.stdout;

@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { foreignEnv } from "./foreign.js";
 import { freePort, makePrefix, removePrefix, waitFor } from "./index.js";
 
 const answers = (port) =>
@@ -16,7 +17,7 @@ const answers = (port) =>
 /** Starts a command that listens on the port given to `args`; its port, or 0 when the command is not installed. */
 async function start(t, command, args) {
   const port = await freePort();
-  const child = spawn(command, args(String(port)), { stdio: "ignore" });
+  const child = spawn(command, args(String(port)), { stdio: "ignore", env: foreignEnv() });
   let found = true;
   child.on("error", () => (found = false));
   t.teardown(() => child.kill("SIGKILL"));
@@ -37,7 +38,7 @@ export const startRedis = (t, ...more) => start(t, "redis-server", (port) => red
 export async function redisServer(t, ...more) {
   const redis = { port: 0, child: null };
   const launch = () => {
-    redis.child = spawn("redis-server", redisArgs(String(redis.port), more), { stdio: "ignore" });
+    redis.child = spawn("redis-server", redisArgs(String(redis.port), more), { stdio: "ignore", env: foreignEnv() });
     return redis.child;
   };
   redis.kill = async () => {
@@ -75,7 +76,7 @@ const mariadbScript = fileURLToPath(new URL("mariadb.sh", import.meta.url));
 async function startMariadb(sql, args) {
   const folder = makePrefix({ "init.sql": sql });
   const port = await freePort();
-  const child = spawn(mariadbScript, [folder, String(port), ...args], { stdio: "ignore" });
+  const child = spawn(mariadbScript, [folder, String(port), ...args], { stdio: "ignore", env: foreignEnv() });
   let code;
   const gone = new Promise((resolve) => child.on("exit", (c) => resolve((code = c ?? -1))));
   const kill = () => {

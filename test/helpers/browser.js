@@ -2,6 +2,7 @@
 // A headless Chromium, Debian's, for tests of pages.
 import { existsSync } from "node:fs";
 import { chromium } from "playwright-core";
+import { foreignEnv } from "./foreign.js";
 
 const executablePath = "/usr/bin/chromium";
 const quiet = ["quic", "background-networking", "component-update", "sync"].map((what) => `--disable-${what}`);
@@ -13,7 +14,7 @@ export async function startBrowser(t) {
     return null;
   }
   const args = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", ...quiet];
-  const env = { ...process.env, LD_PRELOAD: undefined }; // a sanitizer is for us, not for it
+  const env = foreignEnv();
   const browser = await chromium.launch({ executablePath, args, env, timeout: 120_000 });
   t.teardown(() => browser.close());
   return browser;

@@ -16,6 +16,7 @@ typedef struct bignum_ctx BN_CTX;
 typedef struct ec_group_st EC_GROUP;
 typedef struct ec_point_st EC_POINT;
 BN_CTX *BN_CTX_new(void);
+void BN_CTX_free(BN_CTX *ctx);
 BIGNUM *BN_new(void);
 void BN_clear_free(BIGNUM *a);
 int BN_hex2bn(BIGNUM **a, const char *str);
@@ -28,8 +29,10 @@ int BN_mod_sub(BIGNUM *r, const BIGNUM *a, const BIGNUM *b, const BIGNUM *m, BN_
 int BN_mod_mul(BIGNUM *r, const BIGNUM *a, const BIGNUM *b, const BIGNUM *m, BN_CTX *ctx);
 BIGNUM *BN_mod_inverse(BIGNUM *ret, const BIGNUM *a, const BIGNUM *n, BN_CTX *ctx);
 EC_GROUP *EC_GROUP_new_curve_GFp(const BIGNUM *p, const BIGNUM *a, const BIGNUM *b, BN_CTX *ctx);
+void EC_GROUP_free(EC_GROUP *group);
 int EC_GROUP_set_generator(EC_GROUP *group, const EC_POINT *generator, const BIGNUM *order, const BIGNUM *cofactor);
 EC_POINT *EC_POINT_new(const EC_GROUP *group);
+void EC_POINT_free(EC_POINT *point);
 int EC_POINT_set_affine_coordinates(const EC_GROUP *group, EC_POINT *p, const BIGNUM *x, const BIGNUM *y, BN_CTX *ctx);
 int EC_POINT_get_affine_coordinates(const EC_GROUP *group, const EC_POINT *p, BIGNUM *x, BIGNUM *y, BN_CTX *ctx);
 int EC_POINT_mul(const EC_GROUP *group, EC_POINT *r, const BIGNUM *n, const EC_POINT *q, const BIGNUM *m, BN_CTX *ctx);
@@ -68,7 +71,7 @@ end
 local ctx, P, L, SHIFT, ROOT, group, point
 
 local function prepare()
-  ctx = ok(C.BN_CTX_new())
+  ctx = ffi_gc(ok(C.BN_CTX_new()), C.BN_CTX_free)
   P = new_number "7fffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffed"
   L = new_number "1000000000000000000000000000000014def9dea2f79cd65812631a5cf5d3ed"
   SHIFT = new_number "2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaad2451"
@@ -77,8 +80,8 @@ local function prepare()
   local b = new_number "7b425ed097b425ed097b425ed097b425ed097b425ed097b4260b5e9c7710c864"
   local x = new_number "2aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaad245a"
   local y = new_number "20ae19a1b8a086b4e01edd2c7748d14c923d4d7e6d7c61b229e9c5a27eced3d9"
-  local curve = ok(C.EC_GROUP_new_curve_GFp(P, a, b, ctx))
-  local base = ok(C.EC_POINT_new(curve))
+  local curve = ffi_gc(ok(C.EC_GROUP_new_curve_GFp(P, a, b, ctx)), C.EC_GROUP_free)
+  local base = ffi_gc(ok(C.EC_POINT_new(curve)), C.EC_POINT_free)
   ok(C.EC_POINT_set_affine_coordinates(curve, base, x, y, ctx))
   ok(C.EC_GROUP_set_generator(curve, base, L, new_number "8"))
   point, group = base, curve
