@@ -135,9 +135,12 @@ TEST(shm_sharing_killed_in_the_midst) {
   ShmDictRef d = zone(64 << 10);
   uint64_t empty = shm_dict_free_space(*d);
   for (int round = 0; round < 60; ++round) {
+    int begun[2];
+    CHECK(pipe(begun) == 0);
     pid_t pid = fork();
     if (pid == 0) {
-      char buf[256];
+      char buf[256] = {};
+      if (write(begun[1], buf, 1) != 1) _exit(1);
       uint64_t len;
       bool forcible;
       ShmOutput out;
@@ -149,9 +152,13 @@ TEST(shm_sharing_killed_in_the_midst) {
         if (i % 3) shm_dict_pop(*d, ShmEnd::right, "list", 1 + i / 100, buf, sizeof buf, out);
       }
     }
+    char byte;
+    CHECK(read(begun[0], &byte, 1) == 1);  // however long a loaded machine takes to get there
     usleep(1000 + static_cast<useconds_t>(round) * 37);
     kill(pid, SIGKILL);
     CHECK(waitpid(pid, nullptr, 0) == pid);
+    close(begun[0]);
+    close(begun[1]);
     CHECK(shm_dict_verify(*d));
     if (round % 5 == 4) {  // nothing has leaked either
       shm_dict_flush_all(*d, 1);
