@@ -36,12 +36,17 @@ static bool read_names(const std::string &dir, std::vector<std::string> &names, 
   return fail(failure, "readdir()", dir);
 }
 
+static std::string below(const std::string &dir, const std::string &name) {
+  std::string path = dir;
+  return path.append("/").append(name);
+}
+
 bool dav_remove(const std::string &path, bool is_dir, DavFailure &failure) {
   if (!is_dir) return unlink(path.c_str()) == 0 || fail(failure, "unlink()", path);
   std::vector<std::string> names;
   if (!read_names(path, names, failure)) return false;
   for (const std::string &name : names) {
-    std::string inner = path + "/" + name;
+    std::string inner = below(path, name);
     struct stat st;
     if (lstat(inner.c_str(), &st) < 0) return fail(failure, "lstat()", inner);
     if (!dav_remove(inner, S_ISDIR(st.st_mode), failure)) return false;
@@ -100,7 +105,7 @@ bool dav_copy_tree(const std::string &from, const std::string &to, DavFailure &f
   std::vector<std::string> names;
   if (!read_names(from, names, failure)) return false;
   for (const std::string &name : names) {
-    std::string source = from + "/" + name, copy = to + "/" + name;
+    std::string source = below(from, name), copy = below(to, name);
     struct stat inner;
     if (lstat(source.c_str(), &inner) < 0) return fail(failure, "lstat()", source);
     if (S_ISDIR(inner.st_mode) && !dav_copy_tree(source, copy, failure)) return false;
