@@ -89,8 +89,8 @@ struct SockWorker {
   std::vector<char *> free_buffers;  ///< of kSockBuffer bytes
   Sock *drained = nullptr;           ///< those whose buffer may go, when Lua has copied what it read last
   Task drain_task;
-  std::vector<Sock *> free_socks;    ///< of requests that ended; they stay, since Lua may ask for their generation
-  SockPool *last_pool = nullptr;     ///< the one found last
+  std::vector<Sock *> free_socks;  ///< of requests that ended; they stay, since Lua may ask for their generation
+  SockPool *last_pool = nullptr;   ///< the one found last
   ~SockWorker();
 };
 constexpr size_t kSockBuffer = 4096;
