@@ -77,7 +77,7 @@ test("killed while a command waits, and while a connection is idle; started anew
   const before = s.sockets();
   t.is(await s.ask("set key value"), "OK");
   const waiting = s.ask("blpop none 0", 0);
-  await waitFor(() => s.sockets() > before, "the connection");
+  await waitFor(async () => /blocked_clients:1/.test(await s.ask("info clients")), "the command that waits");
   await redis.kill();
   t.regex(await waiting, /^nil (closed|connection reset by peer|timeout)$/);
   t.is(await s.ask("get key"), "connect: connection refused"); // the idle connection is not taken
