@@ -3,14 +3,16 @@
 // every request is logged to Redis. README.md tells the rest.
 import { defineConfig, lua, luaFile } from "moonwire";
 
-const { PORT = "8080", UPSTREAM = "127.0.0.1:8081", REDIS_HOST = "127.0.0.1", REDIS_PORT = "6379" } = process.env;
+const { PORT = "8080", UPSTREAM = "127.0.0.1:8081" } = process.env;
+const { REDIS_HOST = "127.0.0.1", REDIS_PORT = "6379", REDIS_TIMEOUT = "250" } = process.env;
+const redis = `${JSON.stringify(REDIS_HOST)}, ${Number(REDIS_PORT)}, ${Number(REDIS_TIMEOUT)}`;
 
 export default defineConfig({
   workerProcesses: "auto",
   http: {
     luaPackagePath: "$prefix/lua/?.lua;;",
     luaSharedDict: { known_clients: "10m" },
-    initByLua: lua`require("gateway.store").setup(${JSON.stringify(REDIS_HOST)}, ${Number(REDIS_PORT)})`,
+    initByLua: lua`require("gateway.store").setup(${redis})`,
     accessLog: "off",
     upstream: { api: { server: [UPSTREAM], keepalive: 64 } },
     server: [

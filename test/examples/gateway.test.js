@@ -27,7 +27,7 @@ async function start(t, redis) {
     res.setHeader("X-Upstream", "yes").end(JSON.stringify({ url: req.url, client, key }));
   });
   const port = await listening(t, upstream);
-  const env = { PORT: "0", REDIS_PORT: String(redis.port), UPSTREAM: `127.0.0.1:${port}` };
+  const env = { PORT: "0", REDIS_PORT: String(redis.port), REDIS_TIMEOUT: "3000", UPSTREAM: `127.0.0.1:${port}` };
   const p = spawnMoonwire(["serve", "--workers", "1"], { cwd: folder, env });
   t.teardown(async () => {
     p.kill("SIGKILL");
@@ -114,7 +114,9 @@ test("Redis goes and comes back: who was known passes, others are put off", asyn
 
 test("node examples/gateway/start.mjs", async (t) => {
   if (!(await redisServer(t))) return t.pass();
-  const child = spawn(process.execPath, [`${folder}/start.mjs`], { env: { ...process.env, PORT: "0" } });
+  const child = spawn(process.execPath, [`${folder}/start.mjs`], {
+    env: { ...process.env, PORT: "0", REDIS_TIMEOUT: "3000" },
+  });
   t.teardown(() => child.kill("SIGKILL"));
   let text = "";
   child.stdout.on("data", (part) => (text += part));

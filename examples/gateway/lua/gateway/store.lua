@@ -7,10 +7,9 @@ local store = {}
 
 local WINDOW = 60 -- seconds in which a client may make `limit` requests
 local LOG_LINES = 10000 -- how many the access log keeps
-local TIMEOUT = 250 -- ms, of each of connect, send, read
 local IDLE, POOL = 60000, 64
 
-local host, port = "127.0.0.1", 6379
+local host, port, timeout -- of setup
 
 -- In one step, so that no other gateway counts in between: { known, name, limit, count, seconds left }.
 local COUNT = [[
@@ -21,15 +20,15 @@ local COUNT = [[
   return { 1, name, tonumber(limit), count, redis.call("TTL", KEYS[2]) }
 ]]
 
---- Where Redis is; called once, in init_by_lua.
-function store.setup(redis_host, redis_port)
-  host, port = redis_host, redis_port
+--- Where Redis is, and how long, in ms, each of connect, send and read may take; called once, in init_by_lua.
+function store.setup(redis_host, redis_port, redis_timeout)
+  host, port, timeout = redis_host, redis_port, redis_timeout
 end
 
 --- Runs use(red) with a connection; what it returns, or nil and the reason.
 local function with_redis(use)
   local red = redis:new()
-  red:set_timeouts(TIMEOUT, TIMEOUT, TIMEOUT)
+  red:set_timeouts(timeout, timeout, timeout)
   local ok, err = red:connect(host, port)
   if not ok then
     return nil, err
