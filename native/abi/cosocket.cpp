@@ -127,7 +127,8 @@ void cosocket_log(const Cosocket *s, LogLevelId level, int err, const PeerAddres
   const LogContext *ctx;
   const Log &log = log_of(s, &ctx);
   PeerContext with_peer{{ctx ? ctx->connection : 0, write_peer_tail}, ctx, s, peer};
-  log_write(log, level, err, peer ? &with_peer : ctx, "%s", text);
+  bool is_named = peer && s->r;  // without a request, lua-nginx-module's lines end with the phase alone
+  log_write(log, level, err, is_named ? &with_peer : ctx, "%s", text);
 }
 
 void cosocket_debug(const Cosocket *s, const char *format, ...) {
