@@ -25,18 +25,26 @@ const usage = `npm run bench -- [options]
   --nginx PATH         which nginx (nginx)
   --json FILE          where the result goes (bench/results/TIME.json)`;
 
-const { values: args } = parseArgs({
-  options: {
-    only: { type: "string", multiple: true },
-    rounds: { type: "string" },
-    seconds: { type: "string" },
-    quick: { type: "boolean" },
-    wrk: { type: "boolean" },
-    ...contenderOptions,
-    json: { type: "string" },
-    help: { type: "boolean", short: "h" },
-  },
-});
+function readOptions() {
+  try {
+    return parseArgs({
+      options: {
+        only: { type: "string", multiple: true },
+        rounds: { type: "string" },
+        seconds: { type: "string" },
+        quick: { type: "boolean" },
+        wrk: { type: "boolean" },
+        ...contenderOptions,
+        json: { type: "string" },
+        help: { type: "boolean", short: "h" },
+      },
+    }).values;
+  } catch (e) {
+    console.error(`${e.message}\n\n${usage}`);
+    process.exit(2);
+  }
+}
+const args = readOptions();
 if (args.help) {
   console.log(usage);
   process.exit(0);
