@@ -3,7 +3,7 @@
 import { nativeBuild, npmPackages, typescriptBuild } from "./steps.mjs";
 import { fail } from "./shell.mjs";
 
-const options = { sanitize: "", lto: true, native: true, ts: true };
+const options = { sanitize: "", native: true, ts: true };
 const usage = "usage: npm run build -- [--native | --ts] [--sanitize=address|thread] [--arch=x64|arm64] [--no-lto]";
 for (const arg of process.argv.slice(2)) {
   const sanitize = /^--sanitize=(address|thread)$/.exec(arg);

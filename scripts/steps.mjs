@@ -98,8 +98,9 @@ function crossOptions(arch) {
   ];
 }
 
-/// Configures and builds every native target of a variant.
-export function nativeBuild({ sanitize = "", lto = true, arch = process.arch, force = false } = {}) {
+/// Configures and builds every native target of a variant. MOONWIRE_LTO=0 leaves link-time optimization out, for whoever
+/// builds again and again.
+export function nativeBuild({ sanitize = "", lto = process.env.MOONWIRE_LTO !== "0", arch = process.arch, force = false } = {}) {
   const dir = variantDir(sanitize, arch);
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = [
