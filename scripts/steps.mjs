@@ -100,7 +100,12 @@ function crossOptions(arch) {
 
 /// Configures and builds every native target of a variant. MOONWIRE_LTO=0 leaves link-time optimization out, for whoever
 /// builds again and again.
-export function nativeBuild({ sanitize = "", lto = process.env.MOONWIRE_LTO !== "0", arch = process.arch, force = false } = {}) {
+export function nativeBuild({
+  sanitize = "",
+  lto = process.env.MOONWIRE_LTO !== "0",
+  arch = process.arch,
+  force = false,
+} = {}) {
   const dir = variantDir(sanitize, arch);
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = [
