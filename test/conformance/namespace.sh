@@ -25,6 +25,28 @@ END
   done
 }
 
+# The public hosts that the suite's blocks talk to, all on loopback, and a web server on their port 80.
+public_hosts() {
+  local host names=()
+  for host in localhost agentzh.org openresty.org www.openresty.org openresty.com sregex.org www.google.com www.taobao.com \
+    google-public-dns-a.google.com; do
+    names+=("--host-record=$host,127.0.0.1")
+  done
+  dnsmasq --no-daemon --conf-file=/dev/null --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts --local=/#/ \
+    "${names[@]}" --user=nobody --pid-file= >/dev/null 2>&1 &
+  command -v nginx >/dev/null || return
+  web=$(mktemp -d)
+  cat >"$web/nginx.conf" <<END
+worker_processes 1; pid $web/pid; error_log $web/error.log; events { worker_connections 256; }
+http {
+  access_log off; default_type text/html; client_body_temp_path $web; proxy_temp_path $web; fastcgi_temp_path $web;
+  uwsgi_temp_path $web; scgi_temp_path $web;
+  server { listen 127.0.0.1:80; location / { return 200 "public\n"; } }
+}
+END
+  nginx -p "$web/" -c "$web/nginx.conf" -e "$web/error.log" 2>/dev/null
+}
+
 as=()
 if [ "$(id -u)" = 0 ]; then
   as=(setpriv --reuid=65534 --regid=65534 --clear-groups)
@@ -35,13 +57,11 @@ if [ "$(id -u)" = 0 ]; then
     iptables -I OUTPUT 1 -p udp --dport 10086 -j REJECT
     iptables -I OUTPUT -p tcp --dst 127.0.0.2 --dport 12345 -j DROP
     iptables -I OUTPUT -p udp --dst 127.0.0.2 --dport 12345 -j DROP; } 2>/dev/null
-  sysctl -qw net.ipv4.tcp_tw_reuse=1 2>/dev/null
+  sysctl -qw net.ipv4.ip_unprivileged_port_start=1024 net.ipv4.tcp_tw_reuse=1 2>/dev/null
   command -v memcached >/dev/null && memcached -u nobody -d -l 127.0.0.1 -p 11211 -U 11211 -m 64
   command -v redis-server >/dev/null &&
     redis-server --bind 127.0.0.1 --port 6379 --save "" --appendonly no --daemonize yes --dir /tmp --logfile /dev/null >/dev/null
-  command -v dnsmasq >/dev/null &&
-    { dnsmasq --no-daemon --conf-file=/dev/null --listen-address=127.0.0.1 --bind-interfaces --no-resolv --no-hosts \
-        --local=/#/ --host-record=openresty.org,127.0.0.1 --host-record=agentzh.org,127.0.0.1 --user=nobody --pid-file= >/dev/null 2>&1 & }
+  command -v dnsmasq >/dev/null && public_hosts
   sleep 0.1
   grep -qE 'drizzle_server|resty\.mysql' "$file" && start_mariadb
 fi
@@ -53,5 +73,5 @@ if [ -n "$MOONWIRE_MOCK" ]; then mock=("LD_PRELOAD=$MOONWIRE_MOCK" "LD_LIBRARY_P
 ulimit -c 0
 timeout -k 3 "$seconds" "${as[@]}" env "${mock[@]}" perl -I. -I"$lib" "$file" >"$log.tap" 2>"$log.err" </dev/null
 code=$?
-rm -rf t/servroot* ${mariadb:+"$mariadb"}
+rm -rf t/servroot* ${mariadb:+"$mariadb"} ${web:+"$web"}
 exit $code
