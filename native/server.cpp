@@ -62,6 +62,15 @@ Server::~Server() {
 
 // --- sockets ---------------------------------------------------------------------------------------------------------
 
+/// Under what name the sockets of the plan's listen `index` are kept: its address. Listens of port 0 are each a port of their
+/// own, so that the second one of a host is another name.
+static std::string socket_key(const Plan &plan, size_t index) {
+  const std::string &address = plan.listens[index].address;
+  size_t before = 0;
+  for (size_t i = 0; i < index; ++i) before += plan.listens[i].address == address;
+  return before == 0 ? address : address + "#" + std::to_string(before);
+}
+
 /// Gives every listen of the plan as many descriptors as there are workers: SO_REUSEPORT sockets of their own for TCP, copies
 /// of one for unix. Closes what it opened when one fails.
 bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
@@ -75,8 +84,10 @@ bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
     }
     return false;
   };
-  for (const Listen &l : plan.listens) {
-    std::vector<int> &fds = sockets[l.address];
+  for (size_t index = 0; index < plan.listens.size(); ++index) {
+    const Listen &l = plan.listens[index];
+    const std::string key = socket_key(plan, index);
+    std::vector<int> &fds = sockets[key];
     while (fds.size() < plan.worker_processes) {
       bool is_unix = l.address.compare(0, 5, "unix:") == 0;
       // The second socket of a port 0 must get the port that the first one was given.
@@ -88,11 +99,11 @@ bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
         fd = listener_open(address, l.backlog, l.ipv6only, true, error);
       if (fd < 0) {
         if (error.empty()) error = std::string("dup() failed: ") + strerror(errno);
-        if (fds.empty()) sockets.erase(l.address);
+        if (fds.empty()) sockets.erase(key);
         return give_up();
       }
       fds.push_back(fd);
-      opened.emplace_back(l.address, fd);
+      opened.emplace_back(key, fd);
     }
   }
   return true;
@@ -101,7 +112,7 @@ bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
 void Server::Impl::close_unused(const Plan &plan) {
   for (auto it = sockets.begin(); it != sockets.end();) {
     bool used = false;
-    for (const Listen &l : plan.listens) used |= l.address == it->first;
+    for (size_t i = 0; i < plan.listens.size(); ++i) used |= socket_key(plan, i) == it->first;
     if (used) {
       while (it->second.size() > plan.worker_processes) {
         ::close(it->second.back());
@@ -123,8 +134,9 @@ std::vector<std::string> Server::addresses() const {
   for (auto &g : impl_->generations)
     if (g->is_serving) newest = g.get();
   if (!newest) return out;
-  for (const Listen &l : newest->shared->plan->listens) {
-    auto it = impl_->sockets.find(l.address);
+  const Plan &plan = *newest->shared->plan;
+  for (size_t i = 0; i < plan.listens.size(); ++i) {
+    auto it = impl_->sockets.find(socket_key(plan, i));
     if (it != impl_->sockets.end() && !it->second.empty()) out.push_back(listener_name(it->second[0]));
   }
   return out;
@@ -197,7 +209,7 @@ bool Server::start(const PlanRef &plan, std::string &error) {
   Impl *impl = impl_.get();
   for (uint32_t i = 0; i < plan->worker_processes; ++i) {
     std::vector<int> fds;
-    for (const Listen &l : plan->listens) fds.push_back(impl->sockets[l.address][i]);
+    for (size_t n = 0; n < plan->listens.size(); ++n) fds.push_back(impl->sockets[socket_key(*plan, n)][i]);
     Worker::Events events;
     events.ready = [impl, g](Worker *, std::string why) { impl->on_ready(g, std::move(why)); };
     events.ended = [impl, g](Worker *w) { impl->on_ended(g, w); };
