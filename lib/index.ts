@@ -33,5 +33,6 @@ export {
   type SocketOptions,
   type UntilReader,
 } from "./socket.js";
+export { testServer, type LogLevel, type LogLine, type TestServer, type TestServerOptions } from "./test-server.js";
 export { LuaVm, type LuaArgument, type LuaValue, type LuaVmOptions } from "./vm.js";
 export type { WorkerExit, WorkerStats } from "./worker-host.js";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // `serve` and the Server it resolves with: a configuration, the worker generations that serve it, and its reloads.
 import { EventEmitter } from "node:events";
-import { loadConfig, type Config, type LoadOptions } from "./conf/index.js";
+import { loadConfig, type Config, type ConfigText, type LoadOptions } from "./conf/index.js";
 import { ConfigError, type ConfigProblem } from "./errors.js";
 import { WorkerHost, type WorkerExit, type WorkerStats } from "./worker-host.js";
 
@@ -26,12 +26,12 @@ export interface ServerEvents {
 export class Server extends EventEmitter<ServerEvents> {
   readonly #host: WorkerHost;
   readonly #options: ServeOptions;
-  #config: string | Config;
+  #config: string | Config | ConfigText;
   #files: readonly string[] = [];
   #warnings: readonly ConfigProblem[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
 
-  private constructor(config: string | Config, options: ServeOptions) {
+  private constructor(config: string | Config | ConfigText, options: ServeOptions) {
     super();
     this.#config = config;
     this.#options = options;
@@ -39,7 +39,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 
   /** @internal */
-  static async start(config: string | Config, options: ServeOptions): Promise<Server> {
+  static async start(config: string | Config | ConfigText, options: ServeOptions): Promise<Server> {
     const plan = await compile(config, options); // before a native server exists: a mistake costs nothing
     const server = new Server(config, options);
     server.#files = plan.files;
@@ -72,7 +72,7 @@ export class Server extends EventEmitter<ServerEvents> {
    * Reads the configuration again (or takes a new one) and starts a new generation of workers on the same sockets; the old
    * one finishes its requests. When it rejects, nothing has changed and the old generation serves on.
    */
-  reload(config: string | Config = this.#config): Promise<void> {
+  reload(config: string | Config = this.#config as Config): Promise<void> {
     const next = this.#reloading.then(async () => {
       const plan = await compile(config, this.#options);
       const generation = await this.#host.start(plan.plan);
@@ -100,7 +100,7 @@ export class Server extends EventEmitter<ServerEvents> {
   }
 }
 
-async function compile(config: string | Config, options: ServeOptions) {
+async function compile(config: string | Config | ConfigText, options: ServeOptions) {
   const { plan, problems, files } = await loadConfig(config, options);
   if (plan === null) throw new ConfigError(problems);
   return { plan, problems, files };

@@ -9,9 +9,16 @@ import { directives, scriptOf, specOf } from "./directives/index.js";
 import { plainAccessLog } from "./directives/log.js";
 import { workerCount } from "./directives/main.js";
 import { readIf } from "./directives/rewrite.js";
-import { Listens, overrideListens, warnOfConflicts, type ListenBuild, type NamedAt } from "./listen.js";
+import {
+  ephemeralListens,
+  Listens,
+  overrideListens,
+  warnOfConflicts,
+  type ListenBuild,
+  type NamedAt,
+} from "./listen.js";
 import { readLocations } from "./locations.js";
-import { combined, defaultTypes, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
+import { combined, defaultTypes, logLevels, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
 import { readScript, type Chunk } from "./script.js";
 import { arityOf, isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
@@ -27,6 +34,10 @@ export interface Overrides {
   port?: number;
   host?: string;
   workers?: number | "auto";
+  /** Every listen becomes a port of its own on 127.0.0.1, which the system chooses. */
+  ephemeral?: boolean;
+  /** The one error log, whatever the blocks of the configuration say. */
+  errorLog?: { path: string; level: (typeof logLevels)[number] };
 }
 
 /** Settings of one block: what is its own, on top of what it inherits. */
@@ -74,6 +85,8 @@ export class Compiler {
   /** What the log is to be told of a configuration that is served all the same. */
   readonly alerts: (Place & { message: string })[] = [];
   readonly hasCheck: boolean;
+  /** The caller says where errors are logged: what the configuration says of that is checked, but not used. */
+  hasErrorLog = false;
   /** The Lua chunks that are there to check. */
   readonly chunks: Chunk[] = [];
   server: ServerBuild | undefined;
@@ -125,17 +138,22 @@ export class Compiler {
 
   /** Compiles the whole tree. */
   main(tree: Directive[], overrides: Overrides): void {
+    this.hasErrorLog = overrides.errorLog !== undefined;
     const outermost = this.#outermost();
     this.plan.http_conf = outermost.conf;
     this.block(tree, outermost);
     this.plan.listens = this.#listens.list;
-    if (this.plan.error_logs.every(({ path }) => path.startsWith("syslog:"))) {
+    if (overrides.errorLog) {
+      const { path, level } = overrides.errorLog;
+      this.plan.error_logs = [{ path, level: logLevels.indexOf(level) }];
+    } else if (this.plan.error_logs.every(({ path }) => path.startsWith("syslog:"))) {
       const path = this.#errorLog ?? (this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr");
       this.plan.error_logs.push({ path, level: 4 });
     }
     if (overrides.workers !== undefined) this.plan["worker_processes"] = workerCount(String(overrides.workers)) ?? 1;
     if (overrides.port !== undefined || overrides.host !== undefined)
       this.plan.listens = overrideListens(this.plan.listens, this.plan.servers, overrides);
+    if (overrides.ephemeral) this.plan.listens = ephemeralListens(this.plan.listens);
     checkLimitZones(this);
     for (const finish of this.drizzlePasses) finish();
     warnOfConflicts(this.plan.listens, this.#names, this.problems);

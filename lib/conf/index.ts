@@ -37,6 +37,11 @@ export interface LoadOptions {
   checkLua?: CheckLua;
 }
 
+/** The text of an nginx.conf that stands in no file. */
+export class ConfigText {
+  constructor(readonly text: string) {}
+}
+
 /** Settings that the process which serves uses itself. */
 export interface ControlSettings {
   readonly daemon: boolean;
@@ -61,12 +66,14 @@ export interface LoadedConfig {
 }
 
 /** Reads a configuration whole: all mistakes are found in one run. Never throws on what the configuration says. */
-export async function loadConfig(config: string | Config, options: LoadOptions = {}): Promise<LoadedConfig> {
+export async function loadConfig(
+  config: string | Config | ConfigText,
+  options: LoadOptions = {},
+): Promise<LoadedConfig> {
   const problems = new Problems();
   const path = typeof config === "string" ? resolve(config) : "";
-  const { tree, files } =
-    typeof config === "string" ? await readTree(path, problems) : { tree: readObject(config, problems), files: [] };
   const prefix = resolve(options.prefix ?? (path === "" ? "." : dirname(path)));
+  const { tree, files } = await read(config, path, prefix, problems);
   const compiler = new Compiler(problems, {
     confFile: path,
     prefix,
@@ -90,6 +97,12 @@ export async function loadConfig(config: string | Config, options: LoadOptions =
     errorLogs: compiler.plan.error_logs,
     alerts: compiler.alerts,
   };
+}
+
+async function read(config: string | Config | ConfigText, path: string, prefix: string, problems: Problems) {
+  if (typeof config === "string") return readTree(path, problems);
+  if (!(config instanceof ConfigText)) return { tree: readObject(config, problems), files: [] };
+  return { tree: parseText(config.text, "nginx.conf", problems, prefix), files: [] };
 }
 
 async function readTree(path: string, problems: Problems): Promise<{ tree: Directive[] | null; files: string[] }> {

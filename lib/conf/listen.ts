@@ -210,3 +210,8 @@ export function overrideListens(
   };
   return servers.length > 0 ? [listen] : listens;
 }
+
+/** The same listens, each on a port of 127.0.0.1 that the system chooses: a server that gets in nobody's way. */
+export function ephemeralListens(listens: Listen[]): Listen[] {
+  return listens.map((listen) => ({ ...listen, address: "127.0.0.1:0" }));
+}

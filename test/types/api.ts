@@ -10,9 +10,12 @@ import {
   serve,
   SocketError,
   TcpSocket,
+  testServer,
   UdpSocket,
   type ConfigProblem,
   type ErrorCode,
+  type LogLevel,
+  type LogLine,
   type Server,
   type WorkerExit,
   type WorkerStats,
@@ -37,6 +40,19 @@ export async function servers(): Promise<void> {
   await server.reload({ http: {} });
   await server.close({ drainMs: 10 });
   await using _second = await serve({ http: {} });
+}
+
+export async function tests(): Promise<void> {
+  await using server = await testServer({ http: {} }, { prefix: "lua", workers: 2, logLevel: "warn" });
+  const response = await server.fetch("/", { method: "POST", body: "x" });
+  is<Same<typeof response, Response>>();
+  is<Same<typeof server.logs, readonly LogLine[]>>();
+  is<Same<LogLine["level"], LogLevel>>();
+  is<Same<typeof server.server, Server>>();
+  // @ts-expect-error no such level
+  await testServer("nginx.conf", { logLevel: "loud" });
+  // @ts-expect-error the system chooses the port
+  await testServer("nginx.conf", { port: 80 });
 }
 
 export async function vms(): Promise<void> {

@@ -145,7 +145,7 @@ function readErrorLog(c: Compiler, d: Directive, level: Parameters<NonNullable<S
   if (path!.text.startsWith("memory:")) return c.problems.add(path!, '"memory:" in "error_log" is not supported');
   const isSyslog = path!.text.startsWith("syslog:");
   const file = isSyslog ? readSyslog(c, path!.text, path!, "emerg") : c.path(path!.text);
-  if (file === undefined) return;
+  if (file === undefined || c.hasErrorLog) return;
   const log = { path: path!.text === "stderr" ? "stderr" : file, level: number };
   if (level.context === "main") (c.plan["error_logs"] as unknown[]).push(log);
   else c.push(level, "error_logs", log);
