@@ -54,6 +54,19 @@ static int32_t pump_and_park(Request *r, bool until_sent) {
 /// A HEAD request whose header is out takes no more output.
 static bool is_header_only(const Request *r) { return r->abi.header_sent && r->method_id == kMethodHead && !r->parent; }
 
+/// lua-nginx-module's lines about output memory that is taken again: a block of the pool that was in use before, or the
+/// response's chain after a flush, which has to get one anew.
+static void debug_reuse(const Request *r, size_t len) {
+  const Output &o = r->out;
+  size_t room = o.body.room();
+  if (room >= len) return;
+  if (o.body_bytes > 0)
+    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua reuse free buf chain, but reallocate memory because %zu >= %zu",
+              len, room);
+  else if (r->core->net.blocks.has_free())
+    log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua reuse free buf memory %zu >= %zu", BlockPool::kData, len);
+}
+
 extern "C" MW_EXPORT
 int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newline) {
   Request *r = of(req);
@@ -66,6 +79,7 @@ int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newli
   if (output_is_buffering(r))
     log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua buffering output bufs for the HTTP 1.0 request");
   if (output_is_direct(r)) {
+    if (r->core->is_debug) debug_reuse(r, len + (newline ? 1 : 0));
     if (len + 1 <= 4096) {
       char *to = output_reserve(r, len + 1);
       memcpy(to, data, len);

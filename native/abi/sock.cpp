@@ -281,11 +281,11 @@ void sock_log_closed(Sock *s, const char *verb) {
 }
 
 int32_t sock_check(Sock *s, const char *verb) {
-  if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
-  if (!sock_is_open(s)) {
+  if (!sock_is_open(s)) {  // one whose host name is being looked up, or that waits for its pool, too
     if (verb[0]) sock_log_closed(s, verb);
     return sock_fail(s, "closed");
   }
+  if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
   return cosocket_is_owner(&s->co) ? MW_OK : MW_NO_REQUEST;
 }
 

@@ -74,6 +74,7 @@ static bool make_room(Sock *s) {
   if (!s->buf && capacity == kSockBuffer && !spare.empty()) {
     s->buf = spare.back();
     spare.pop_back();
+    cosocket_debug(&s->co, "lua reuse free buf memory %zu >= %zu", capacity, std::max<size_t>(s->op.n, 1));
   } else {
     char *grown = static_cast<char *>(realloc(s->buf, capacity));
     if (!grown) return false;
@@ -258,9 +259,10 @@ static bool may_read(Sock *s) {
   s->abi.data = nullptr;
   s->abi.size = 0;
   if (s->op.kind) return s->abi.read_err = "socket busy reading", false;
-  if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
-  bool is_over = !sock_is_open(s) || (s->is_read_closed && s->buf_pos == s->buf_end);
-  if (!is_over) return true;
+  if (sock_is_open(s)) {
+    if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
+    if (!s->is_read_closed || s->buf_pos < s->buf_end) return true;
+  }
   sock_log_closed(s, "receive data");
   s->abi.read_err = "closed";
   return false;

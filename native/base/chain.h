@@ -35,6 +35,7 @@ class BlockPool {
   /// An empty block of at least `min` bytes.
   Block *get(size_t min = kData);
   void put(Block *b);
+  bool has_free() const { return free_ != nullptr; }
 
  private:
   Block *free_ = nullptr;
@@ -49,6 +50,8 @@ class Chain {
   bool is_empty() const { return bytes_ == 0; }
   uint64_t bytes() const { return bytes_; }
   Block *first() const { return first_; }
+  /// Bytes that fit behind the last one without another block.
+  size_t room() const { return last_ && !last_->is_file() ? static_cast<size_t>(last_->capacity - last_->end) : 0; }
 
   /// Copies `s` to the end.
   void append(BlockPool &pool, Str s) {

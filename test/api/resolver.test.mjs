@@ -203,3 +203,35 @@ test("without a resolver: resolv.conf, its search list, and a change of it", (t)
   const absent = "moved.internal could not be resolved (3: Host not found)";
   t.is(r.stdout, `127.0.0.1\n127.0.0.1\n${absent}\n127.0.0.1\n`, r.stderr);
 });
+
+test("local=on stands for the system's name servers and hosts file", async (t) => {
+  const port = await telling(t);
+  const cwd = makePrefix({
+    hosts: "127.0.0.1 two.internal\n",
+    "app.conf": `events { } http { resolver local=on ipv6=off; init_by_lua_block {
+      local s = ngx.socket.tcp() assert(s:connect("two.internal", ${port})) error(s:receive("*a")) } }`,
+  });
+  t.teardown(() => removePrefix(cwd));
+  const { stderr } = await runMoonwire(["serve", "app.conf"], { cwd, env: { CARES_HOSTS: `${cwd}/hosts` } });
+  t.regex(stderr, /127\.0\.0\.1$/m);
+});
+
+test("a socket whose host name is being looked up is closed for all but a second connect", async (t) => {
+  const dns = await dnsServer(t, () => undefined);
+  const s = await startMoonwire(t, {
+    server: `resolver 127.0.0.1:${dns.port} ipv6=off; resolver_timeout 500ms; lua_socket_log_errors off;
+      location / { content_by_lua_block {
+        local s = ngx.socket.tcp()
+        ngx.thread.spawn(function()
+          ngx.sleep(0.01)
+          for _, call in ipairs { "send", "receive", "close", "setkeepalive", "getreusedtimes" } do
+            ngx.say(call, ": ", select(2, s[call](s, call == "send" and "a" or nil)))
+          end
+          ngx.say("connect: ", select(2, s:connect("127.0.0.1", 1)))
+        end)
+        ngx.say(select(2, s:connect("silent.test", 1))) } }`,
+  });
+  const closed = ["send", "receive", "close", "setkeepalive", "getreusedtimes"].map((call) => `${call}: closed\n`);
+  const late = "silent.test could not be resolved (110: Operation timed out)\n";
+  t.is((await s.get("/")).body, `${closed.join("")}connect: socket busy connecting\n${late}`);
+});

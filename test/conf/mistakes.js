@@ -27,6 +27,13 @@ export const mistakes = [
   [http("sendfile on { }"), '2:1 directive "sendfile" is not terminated by ";"'],
   [http("server { sendfile on }"), '2:22 unexpected "}"'],
   [http("tcp_nopush maybe;"), '2:12 invalid value "maybe" in "tcp_nopush" directive, it must be "on" or "off"'],
+  [http("resolver local=maybe;"), "2:10 invalid parameter: local=maybe", "an option of OpenResty's own nginx"],
+  [http("resolver local=off;"), "2:1 no name servers defined", "an option of OpenResty's own nginx"],
+  [
+    http("resolver local=on 127.0.0.1;"),
+    '2:1 "local=on" stands in the place of name servers',
+    "an option of OpenResty's own nginx",
+  ],
   // include
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
   ["events { } include;", '1:12 invalid number of arguments in "include" directive'],

@@ -44,7 +44,9 @@ export const socket = {
     initial: { servers: [], valid: 0, ipv4: true, ipv6: true },
     type: typed<string | string[]>(),
     read: readResolver,
-    about: "name servers: addresses, `valid=`, `ipv4=`, `ipv6=`; without it /etc/hosts and /etc/resolv.conf hold",
+    about:
+      "name servers: addresses, `valid=`, `ipv4=`, `ipv6=`, `local=on` for those of the system; " +
+      "without it /etc/hosts and /etc/resolv.conf hold",
   },
   resolver_timeout: {
     module: "http",
@@ -61,8 +63,9 @@ function time(initial: string, about: string) {
 
 function readResolver(c: Compiler, d: Directive, level: Level): void {
   const out = { servers: [] as string[], valid: 0, ipv4: true, ipv6: true };
+  let isLocal = false;
   for (const word of d.args) {
-    const [, key, value = ""] = /^(valid|ipv4|ipv6|status_zone)=(.*)$/.exec(word.text) ?? [];
+    const [, key, value = ""] = /^(valid|ipv4|ipv6|local|status_zone)=(.*)$/.exec(word.text) ?? [];
     if (key === undefined) {
       const address = serverAddress(word.text);
       if (address === undefined) c.problems.add(word, `host not found in resolver "${word.text}"`);
@@ -72,12 +75,14 @@ function readResolver(c: Compiler, d: Directive, level: Level): void {
       if (valid === undefined) c.problems.add(word, `invalid parameter: ${word.text}`);
       else out.valid = valid;
     } else if (key !== "status_zone") {
+      if (key === "local") isLocal = value !== "off";
       if (value !== "on" && value !== "off") c.problems.add(word, `invalid parameter: ${word.text}`);
-      else out[key as "ipv4" | "ipv6"] = value === "on";
+      else if (key !== "local") out[key as "ipv4" | "ipv6"] = value === "on";
     }
   }
   if (!out.ipv4 && !out.ipv6) c.problems.add(d, '"ipv4" and "ipv6" cannot both be "off"');
-  if (out.servers.length === 0 && d.args.length > 0) c.problems.add(d, "no name servers defined");
+  if (isLocal && out.servers.length > 0) c.problems.add(d, '"local=on" stands in the place of name servers');
+  if (!isLocal && out.servers.length === 0 && d.args.length > 0) c.problems.add(d, "no name servers defined");
   level.conf["resolver"] = out;
 }
 
