@@ -7,6 +7,7 @@ import { logLevels } from "../conf/plan.js";
 import { exitCode } from "./exit-code.js";
 import type { RunCommandOptions } from "./run.js";
 import type { ServeCommandOptions } from "./serve.js";
+import type { TestCommandOptions } from "./test.js";
 import { version } from "./version.js";
 
 const epilogue = `
@@ -92,6 +93,20 @@ program
   .passThroughOptions()
   .action(async (file: string | undefined, args: string[], options: RunCommandOptions) =>
     (await import("./run.js")).runCommand(file, args, options),
+  );
+
+program
+  .command("test")
+  .description("run Lua specs inside the server that they test")
+  .argument("[FILE|DIR...]", "spec files, or folders of *_spec.lua (default: spec and test)")
+  .option("-f, --filter <pattern>", "run the tests whose full name has this Lua pattern in it")
+  .option("-b, --bail", "stop at the first failure")
+  .addOption(new Option("-r, --reporter <name>", "how results are shown").choices(["spec", "tap"]).default("spec"))
+  .option("-c, --config <file>", "configuration under test (default: the working directory's, if it has one)")
+  .option("--timeout <ms>", "how long a test may take, with its hooks", integer(1, 3_600_000), 10_000)
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .action(async (paths: string[], options: TestCommandOptions) =>
+    (await import("./test.js")).testCommand(paths, options),
   );
 
 try {

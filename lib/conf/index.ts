@@ -33,6 +33,8 @@ export interface LoadOptions {
   errorLog?: string;
   /** Directives outside every block, read before the file: nginx's `-g`. */
   globals?: string;
+  /** Directives behind those of the http block, as nginx.conf writes them. @internal */
+  httpText?: string;
   /** Says what is wrong with a Lua chunk, in Lua's own words, or null. */
   checkLua?: CheckLua;
 }
@@ -82,6 +84,7 @@ export async function loadConfig(
     errorLog: options.errorLog,
   });
   const globals = options.globals ? parseText(options.globals, "command line", problems, prefix) : [];
+  if (tree && options.httpText) addToHttp(tree, parseText(options.httpText, "", problems, prefix));
   compiler.main([...globals, ...(tree ?? [])], options.overrides ?? {});
   if (options.checkLua) await checkChunks(compiler.chunks, options.checkLua, problems);
   const isNginx = path !== "" && !isModule(path);
@@ -116,6 +119,12 @@ async function readTree(path: string, problems: Problems): Promise<{ tree: Direc
     problems.add(await placeOfError(e, path, file, text), messageOfError(e, path));
     return { tree: null, files: [path] };
   }
+}
+
+function addToHttp(tree: Directive[], directives: Directive[]): void {
+  const http = tree.find((d) => d.name === "http" && d.block);
+  if (http) http.block!.push(...directives);
+  else tree.push({ file: "", line: 0, column: 0, name: "http", args: [], block: directives });
 }
 
 // Lua files, which are not among the files of the configuration, come last.
