@@ -98,12 +98,13 @@ function crossOptions(arch) {
   ];
 }
 
-/// Configures and builds every native target of a variant. MOONWIRE_LTO=0 leaves link-time optimization out, for whoever
-/// builds again and again.
+/// Configures and builds a variant: all its native targets, or the one named. MOONWIRE_LTO=0 leaves link-time optimization
+/// out, for whoever builds again and again.
 export function nativeBuild({
   sanitize = "",
   lto = process.env.MOONWIRE_LTO !== "0",
   arch = process.arch,
+  target = "all",
   force = false,
 } = {}) {
   const dir = variantDir(sanitize, arch);
@@ -123,7 +124,7 @@ export function nativeBuild({
   ];
   const key = fingerprint(
     inputs,
-    `${sanitize} ${lto} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`,
+    `${sanitize} ${lto} ${target} ${process.env.LUAJIT_SRC || ""} ${process.env.MOONWIRE_WX || ""}`,
   );
   if (!force && isFresh(stamp, key)) return dir;
   nativeDependencies(arch);
@@ -135,7 +136,7 @@ export function nativeBuild({
   if (arch !== process.arch) options.push(...crossOptions(arch));
   mkdirSync(dir, { recursive: true });
   show("cmake", ["-S", root, "-B", dir, "--log-level=NOTICE", ...options]);
-  show("cmake", ["--build", dir, `-j${process.env.MOONWIRE_JOBS || 2}`]);
+  show("cmake", ["--build", dir, "--target", target, `-j${process.env.MOONWIRE_JOBS || 2}`]);
   mark(stamp, key);
   return dir;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // npm test [-- [--sanitize=address|thread] [--native | --ava] [FILE|FOLDER...]]: set-up, Debian packages, native unit
-// tests, ava suites; ends with one line that sums them, and exits 1 when anything failed or nothing ran.
+// tests, ava suites; ends with one line that sums them, and exits 1 when anything failed or nothing ran. Under a sanitizer
+// the folders whose tests are of TypeScript alone are left out, unless they are named.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -23,7 +24,7 @@ if (options.sanitize) {
   npmPackages();
   typescriptBuild();
 } else setUp();
-const dir = nativeBuild({ sanitize: options.sanitize });
+const dir = nativeBuild({ sanitize: options.sanitize, target: options.ava ? "all" : "native_test" });
 debianPackages("test");
 
 /// The environment in which node or native_test run a sanitizer build.
@@ -70,6 +71,8 @@ function suite(title, command, args, env, limit, count) {
   });
 }
 
+const ofTypeScript = ["build", "cli", "conf", "examples", "types"];
+
 function hasAvaTests(folder) {
   return existsSync(folder) && readdirSync(folder, { recursive: true }).some((f) => /\.test\.m?js$/.test(f));
 }
@@ -95,6 +98,8 @@ if (options.ava && hasAvaTests(join(root, "test"))) {
   const globs = options.files.map((f) =>
     statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f,
   );
+  if (options.sanitize && globs.length === 0)
+    globs.push("test/**/*.test.{js,mjs}", ...ofTypeScript.map((folder) => `!test/${folder}/**`));
   add(
     await suite(
       "ava suites",
