@@ -451,6 +451,7 @@ struct LocationConf {
   ResolverConf resolver;
   uint64_t resolver_timeout = 30000;
   bool lua_check_client_abort = false;
+  uint64_t lua_handler_timeout = 60000;   ///< ms that Lua may run without waiting; 0 = for ever
   bool lua_transform_underscores = true;  ///< lua_transform_underscores_in_response_headers
 };
 

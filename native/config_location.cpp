@@ -266,6 +266,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(resolver);
   MEMBER(resolver_timeout);
   MEMBER(lua_check_client_abort);
+  MEMBER(lua_handler_timeout);
   MEMBER(lua_transform_underscores);
   return v.tag == Value::table;
 }

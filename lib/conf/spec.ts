@@ -162,6 +162,7 @@ export const inIf = [
   "lua_use_default_type",
   "lua_transform_underscores_in_response_headers",
   "lua_check_client_abort",
+  "lua_handler_timeout",
   "lua_socket_connect_timeout",
   "lua_socket_send_timeout",
   "lua_socket_read_timeout",

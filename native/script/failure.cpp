@@ -57,7 +57,7 @@ void vm_debug(const char *text) {
 // --- tracebacks ------------------------------------------------------------------------------------------------------
 
 /// The frames of one coroutine as a string. The wrapper around a handler is left out: the handler is a main chunk.
-static void push_frames(lua_State *L, lua_State *co) {
+void sched_push_frames(lua_State *L, lua_State *co) {
   static constexpr char kHandlerFrame[] = "in function 'handler'\n\thandler:1: in function <handler:1>";
   luaL_traceback(L, co, nullptr, 0);
   const char *text = lua_tostring(L, -1);
@@ -116,7 +116,7 @@ static int describe(lua_State *L) {
   int from = lua_gettop(L), number = 0;
   auto push = [&](lua_State *co) {
     if (!is_reported) lua_pushfstring(L, "\ncoroutine %d:", number++);
-    push_frames(L, co);
+    sched_push_frames(L, co);
   };
   if (is_reported) n = 1;
   while (n > 0) push(chain[--n]);
@@ -154,9 +154,19 @@ void sched_log_failure(LightThread *t) {
   const char *message = "unknown reason", *trace = "stack traceback:";
   size_t size = strlen(message);
   int top = lua_gettop(L) - 2;
-  if (lua_pcall(L, 1, 2, 0) == 0) {
+  uint64_t before = t->vm->watch ? watch_begin(t->vm->watch, sched_limit(run)) : 0;  // __tostring is user code
+  int status = lua_pcall(L, 1, 2, 0);
+  if (t->vm->watch) {
+    watch_end(t->vm->watch, before);
+    interrupt_clear(t->vm);
+  }
+  if (status == 0) {
     message = lua_tolstring(L, -2, &size);
     trace = lua_tostring(L, -1);
+  }
+  if (const Interrupt &i = t->vm->interrupt; i.has_raised) {
+    trace = i.trace.c_str();
+    if (status != 0) size = strlen(message = i.message);
   }
   if (run->report && t->is_entry) {
     run->report->message.assign(message, size);

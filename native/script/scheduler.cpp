@@ -414,6 +414,12 @@ static Rc filter_result(const LightThread *t) {
   return value == kError || value >= 300 ? static_cast<Rc>(kError) : t->run->rc;
 }
 
+/// A handler's failure: what its run answers.
+static void fail_run(Run *run) {
+  run->rc = run->r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER)) ? 500 : kError;
+  run->has_exited = run->has_failed = true;
+}
+
 /// A light thread returned or failed. It may be freed.
 static void on_end(LightThread *t, int status) {
   Run *run = t->run;
@@ -425,10 +431,7 @@ static void on_end(LightThread *t, int status) {
   if (status == 0 && t->is_entry && (run->phase & MW_PHASE_BODY_FILTER)) run->rc = filter_result(t);
   if (status != 0) {
     sched_log_failure(t);
-    if (t->is_entry) {
-      run->rc = run->r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER)) ? 500 : kError;
-      run->has_exited = run->has_failed = true;
-    }
+    if (t->is_entry || t->vm->interrupt.has_raised) fail_run(run);
   }
   LightThread *waiter = t->waited_by;
   if (!waiter || waiter->wait_epoch != t->waited_epoch)
@@ -490,13 +493,19 @@ void sched_resume(LightThread *t, int nargs) {
   t->nargs = 0;
   Shown before = show(vm, t);
   if (r) ++r->running;
+  uint64_t watched = vm->watch ? watch_begin(vm->watch, sched_limit(run)) : 0;
   int status = lua_resume(t->co, nargs);
+  if (vm->watch) {
+    watch_end(vm->watch, watched);
+    interrupt_clear(vm);
+  }
   if (r) --r->running;
   unshow(vm, before);
   if (status == LUA_YIELD)
     on_yield(t);
   else
     on_end(t, status);
+  if (vm->interrupt.has_raised) vm->interrupt = {};
   if (vm->soon && !vm->is_draining) drain_soon(vm);
   if (--run->depth > 0) return;
   if (run->is_dropped) {

@@ -136,11 +136,13 @@ Vm *vm_create(const VmHost &host, std::string &error) {
     vm_destroy(vm);
     return nullptr;
   }
+  interrupt_open(vm);
   return vm;
 }
 
 void vm_destroy(Vm *vm) {
   vm->is_closing = true;
+  interrupt_close(vm);
   worker_lib_close();
   timer_cancel_all(vm);
   while (vm->runs) sched_run_drop(vm->runs);

@@ -10,6 +10,7 @@
 #include "http/lua_hook.h"
 #include "http/request.h"
 #include "script/vm.h"
+#include "script/watchdog.h"
 
 struct mw_capture;
 
@@ -87,6 +88,17 @@ struct Run {
   RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
+/// A run that has reached lua_handler_timeout, until it is over.
+struct Interrupt {
+  volatile bool is_set = false;  ///< the hook is set; by a signal handler of this thread
+  bool has_raised = false;       ///< the error was raised; until the run's end has been handled
+  uint64_t ms = 0;
+  lua_Hook user_hook = nullptr;  ///< that of debug.sethook(), to be put back
+  int user_mask = 0, user_count = 0;
+  char message[512];
+  std::string trace;  ///< where Lua was
+};
+
 struct Vm {
   VmHost host;
   HttpCore *core = nullptr;
@@ -116,6 +128,8 @@ struct Vm {
   uint32_t timers_pending = 0, timers_running = 0;
   int64_t next_ticket = 1;
   uint64_t ctx_free_count = 0;
+  Watch *watch = nullptr;  ///< null: nothing is limited in time
+  Interrupt interrupt;
   bool is_exiting = false;
   bool is_closing = false;
 };
@@ -172,6 +186,9 @@ inline uint64_t sched_ms(double seconds) {
   return ms < kMax ? static_cast<uint64_t>(ms) : static_cast<uint64_t>(kMax);
 }
 
+/// How many ms the code of `run` may run without waiting; 0 = no limit.
+inline uint64_t sched_limit(const Run *run) { return (run->r ? run->r->conf : run->conf)->lua_handler_timeout; }
+
 /// Chunk name of the wrapper around each handler; tracebacks leave its frame out.
 extern const char kWrapperChunk[];
 
@@ -189,7 +206,16 @@ extern constinit thread_local const Log *pool_log;
 int capture_lib_open(lua_State *L);
 void timer_cancel_all(Vm *vm);
 
+// interrupt.cpp
+/// lua_handler_timeout: has the calling thread watched, where the plan limits a run.
+void interrupt_open(Vm *vm);
+void interrupt_close(Vm *vm);
+/// After watch_end(): takes the hook back that a run over its time had set.
+void interrupt_clear(Vm *vm);
+
 // errors
+/// Pushes the frames of `co` onto L, as a traceback shows them.
+void sched_push_frames(lua_State *L, lua_State *co);
 /// Logs a failed thread's message, which is on its stack's top, with its traceback; or fills its run's report.
 void sched_log_failure(LightThread *t);
 /// Leaves on the stack of a light thread's coroutine, which died of an error, what lua-nginx-module returns of it: the

@@ -181,6 +181,7 @@ Value location_conf() {
                            "limit_req_log_level",
                            "limit_conn_status",
                            "limit_conn_log_level",
+                           "lua_handler_timeout",
                            "lua_socket_connect_timeout",
                            "lua_socket_send_timeout",
                            "lua_socket_read_timeout",

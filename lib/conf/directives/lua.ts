@@ -132,6 +132,14 @@ export const lua = {
     default: "on",
     about: "holds HTTP/1.0 responses back to give Content-Length",
   },
+  lua_handler_timeout: {
+    module,
+    in: everywhere,
+    kind: "time",
+    default: "60s",
+    about:
+      "longest time that Lua may run without waiting or ending; then it gets an error and its request a 500; 0 is no limit",
+  },
   lua_check_client_abort: {
     module,
     in: everywhere,
