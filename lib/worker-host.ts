@@ -38,6 +38,7 @@ interface NativeServer {
   addresses(): string[];
   stats(): WorkerStats[];
   close(drainMs: number): void;
+  reap(): void;
   reopenLogs(): void;
   run(id: number, worker: number, isCode: boolean, text: string, chunkname: string, args: Buffer): void;
   setReferenced(on: boolean): void;
@@ -167,7 +168,10 @@ export class WorkerHost {
   }
 
   #workerExit(e: WorkerExit): void {
-    if (e.left === 0) this.#live.delete(e.generation);
+    if (e.left === 0) {
+      this.#live.delete(e.generation);
+      this.#native.reap();
+    }
     this.#onWorkerExit({ generation: e.generation, worker: e.worker, left: e.left });
     if (this.#live.size === 0) this.#finish?.();
   }

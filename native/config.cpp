@@ -265,6 +265,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(lua_thread_cache_max_entries);
   MEMBER(lua_init_timeout);
   MEMBER(lua_malloc_trim);
+  MEMBER(worker_shutdown_timeout);
   MEMBER(lua_capture_error_log);
   MEMBER(rewrite_by_lua_no_postpone);
   MEMBER(access_by_lua_no_postpone);

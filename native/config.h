@@ -541,6 +541,7 @@ struct Plan {
   uint32_t lua_thread_cache_max_entries = 1024;
   uint64_t lua_init_timeout = 60000;  ///< ms that a start waits for init and init_worker; 0 = for ever
   uint64_t lua_malloc_trim = 1000;
+  uint64_t worker_shutdown_timeout = 0;  ///< ms that a worker may take to drain; 0 = for ever
   uint64_t lua_capture_error_log = 0;
   bool rewrite_by_lua_no_postpone = false;
   bool access_by_lua_no_postpone = false;

@@ -1,25 +1,24 @@
 // SPDX-License-Identifier: MIT
 // See server.h. Generations: the newest that came up serves; older ones drain. Worker threads report through their own
-// callbacks, which only touch what `mutex` guards; finished workers are joined by the next call on the control thread.
+// callbacks, which only touch what `mutex` guards; finished workers are joined by reap() on the control thread.
 #include "server.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <map>
 #include <mutex>
 
 #include "http/router.h"
 #include "http/variable.h"
+#include "listen_set.h"
 #include "script/vm.h"
+#include "succession.h"
 #include "worker.h"
 
 namespace mw {
 
-static constexpr uint64_t kOldGenerationDrainMs = 24ull * 3600 * 1000;  // nginx: until the last request ends
+static constexpr uint64_t kDrainForever = UINT64_MAX;  // nginx: until the last request ends, or worker_shutdown_timeout
 
 struct GenerationState {
   std::shared_ptr<Generation> shared;
@@ -34,14 +33,17 @@ struct Server::Impl {
   ServerEvents events;
   mutable std::mutex mutex;
   std::vector<std::unique_ptr<GenerationState>> generations;
-  std::map<std::string, std::vector<int>> sockets;  ///< listen address -> a descriptor for each worker
+  ListenSet sockets;
+  Succession succession;
+  std::vector<std::string> addresses;  ///< of the newest generation that came up
   std::vector<ShmDictRef> dicts;
   std::vector<ShmDictRef> limit_zones;
   uint32_t last_number = 0;
+  bool is_closing = false;
 
   std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error);
-  bool open_sockets(const Plan &plan, std::string &error);
-  void close_unused(const Plan &plan);
+  void promote(GenerationState *g);
+  void discard(GenerationState *g);
   void on_ready(GenerationState *g, std::string error);
   void on_ended(GenerationState *g, Worker *w);
   void reap();
@@ -54,92 +56,11 @@ Server::~Server() {
   for (auto &g : impl_->generations)
     for (auto &w : g->workers) w->join();
   impl_->generations.clear();
-  for (auto &s : impl_->sockets)
-    for (int fd : s.second) ::close(fd);
-  for (auto &s : impl_->sockets)
-    if (s.first.compare(0, 5, "unix:") == 0) unlink(s.first.c_str() + 5);
-}
-
-// --- sockets ---------------------------------------------------------------------------------------------------------
-
-/// Under what name the sockets of the plan's listen `index` are kept: its address. Listens of port 0 are each a port of their
-/// own, so that the second one of a host is another name.
-static std::string socket_key(const Plan &plan, size_t index) {
-  const std::string &address = plan.listens[index].address;
-  size_t before = 0;
-  for (size_t i = 0; i < index; ++i) before += plan.listens[i].address == address;
-  return before == 0 ? address : address + "#" + std::to_string(before);
-}
-
-/// Gives every listen of the plan as many descriptors as there are workers: SO_REUSEPORT sockets of their own for TCP, copies
-/// of one for unix. Closes what it opened when one fails.
-bool Server::Impl::open_sockets(const Plan &plan, std::string &error) {
-  std::vector<std::pair<std::string, int>> opened;
-  auto give_up = [&] {
-    for (auto &o : opened) {
-      ::close(o.second);
-      auto &fds = sockets[o.first];
-      fds.erase(std::find(fds.begin(), fds.end(), o.second));
-      if (fds.empty()) sockets.erase(o.first);
-    }
-    return false;
-  };
-  for (size_t index = 0; index < plan.listens.size(); ++index) {
-    const Listen &l = plan.listens[index];
-    const std::string key = socket_key(plan, index);
-    std::vector<int> &fds = sockets[key];
-    while (fds.size() < plan.worker_processes) {
-      bool is_unix = l.address.compare(0, 5, "unix:") == 0;
-      // The second socket of a port 0 must get the port that the first one was given.
-      std::string address = fds.empty() || is_unix ? l.address : listener_name(fds[0]);
-      int fd = -1;
-      if (is_unix && !fds.empty())
-        fd = dup(fds[0]);
-      else if (!fds.empty() || is_unix || listener_probe(address, l.ipv6only, error))
-        fd = listener_open(address, l.backlog, l.ipv6only, true, error);
-      if (fd < 0) {
-        if (error.empty()) error = std::string("dup() failed: ") + strerror(errno);
-        if (fds.empty()) sockets.erase(key);
-        return give_up();
-      }
-      fds.push_back(fd);
-      opened.emplace_back(key, fd);
-    }
-  }
-  return true;
-}
-
-void Server::Impl::close_unused(const Plan &plan) {
-  for (auto it = sockets.begin(); it != sockets.end();) {
-    bool used = false;
-    for (size_t i = 0; i < plan.listens.size(); ++i) used |= socket_key(plan, i) == it->first;
-    if (used) {
-      while (it->second.size() > plan.worker_processes) {
-        ::close(it->second.back());
-        it->second.pop_back();
-      }
-      ++it;
-      continue;
-    }
-    for (int fd : it->second) ::close(fd);
-    if (it->first.compare(0, 5, "unix:") == 0) unlink(it->first.c_str() + 5);
-    it = sockets.erase(it);
-  }
 }
 
 std::vector<std::string> Server::addresses() const {
   std::lock_guard<std::mutex> lock(impl_->mutex);
-  std::vector<std::string> out;
-  const GenerationState *newest = nullptr;
-  for (auto &g : impl_->generations)
-    if (g->is_serving) newest = g.get();
-  if (!newest) return out;
-  const Plan &plan = *newest->shared->plan;
-  for (size_t i = 0; i < plan.listens.size(); ++i) {
-    auto it = impl_->sockets.find(socket_key(plan, i));
-    if (it != impl_->sockets.end() && !it->second.empty()) out.push_back(listener_name(it->second[0]));
-  }
-  return out;
+  return impl_->addresses;
 }
 
 // --- generations -----------------------------------------------------------------------------------------------------
@@ -182,8 +103,13 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
     if (!zone) return nullptr;
     shared.limit_zones.push_back(zone);
   }
-  if (!open_sockets(*plan, error)) return nullptr;
+  if (!sockets.open(*plan, error)) return nullptr;
   return g;
+}
+
+void Server::reap() {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->reap();
 }
 
 void Server::Impl::reap() {
@@ -208,12 +134,11 @@ bool Server::start(const PlanRef &plan, std::string &error) {
   g->pending = g->left = plan->worker_processes;
   Impl *impl = impl_.get();
   for (uint32_t i = 0; i < plan->worker_processes; ++i) {
-    std::vector<int> fds;
-    for (size_t n = 0; n < plan->listens.size(); ++n) fds.push_back(impl->sockets[socket_key(*plan, n)][i]);
     Worker::Events events;
     events.ready = [impl, g](Worker *, std::string why) { impl->on_ready(g, std::move(why)); };
     events.ended = [impl, g](Worker *w) { impl->on_ended(g, w); };
-    g->workers.push_back(std::make_unique<Worker>(g->shared, i, std::move(fds), std::move(events)));
+    g->workers.push_back(
+        std::make_unique<Worker>(g->shared, i, impl->sockets.share(*plan, i), &impl->succession, std::move(events)));
   }
   impl_->generations.push_back(std::move(made));
   for (auto &w : g->workers) w->start();
@@ -225,24 +150,42 @@ void Server::Impl::on_ready(GenerationState *g, std::string error) {
   std::unique_lock<std::mutex> lock(mutex);
   if (!error.empty() && g->error.empty()) g->error = std::move(error);
   if (--g->pending > 0) return;
+  if (g->error.empty()) sockets.listen(*g->shared->plan, g->error);
   std::string failure = g->error;
-  if (failure.empty()) {
-    g->is_serving = true;
-    for (auto &w : g->workers) w->accept();
-    for (auto &other : generations)
-      if (other.get() != g && other->left > 0)
-        for (auto &w : other->workers) w->quit(kOldGenerationDrainMs);
-    close_unused(*g->shared->plan);
-  } else {
-    for (auto &w : g->workers) w->quit(0);
-    const Plan *serving = nullptr;
-    for (auto &other : generations)
-      if (other->is_serving && other->left > 0) serving = other->shared->plan.get();
-    if (serving) close_unused(*serving);
-  }
+  if (failure.empty())
+    promote(g);
+  else
+    discard(g);
   uint32_t number = g->shared->number;
   lock.unlock();
   events.started(number, failure);
+}
+
+/// From here on `g` serves. In this order: it accepts, it inherits, the older ones give up what they have.
+void Server::Impl::promote(GenerationState *g) {
+  const Plan &plan = *g->shared->plan;
+  g->is_serving = true;
+  addresses = sockets.names(plan);
+  for (auto &w : g->workers) w->accept();
+  if (!is_closing) {
+    std::vector<Worker *> heirs;
+    std::vector<std::string> listens;
+    for (auto &w : g->workers) heirs.push_back(w.get());
+    for (size_t i = 0; i < plan.listens.size(); ++i) listens.push_back(listen_key(plan, i));
+    succession.begin(std::move(heirs), std::move(listens));
+  }
+  for (auto &other : generations)
+    if (other.get() != g && other->left > 0)
+      for (auto &w : other->workers) w->quit(kDrainForever);
+  sockets.keep_only(plan);
+}
+
+void Server::Impl::discard(GenerationState *g) {
+  for (auto &w : g->workers) w->quit(0);
+  const Plan *serving = nullptr;
+  for (auto &other : generations)
+    if (other->is_serving && other->left > 0) serving = other->shared->plan.get();
+  if (serving) sockets.keep_only(*serving);
 }
 
 void Server::Impl::on_ended(GenerationState *g, Worker *w) {
@@ -258,6 +201,9 @@ void Server::Impl::on_ended(GenerationState *g, Worker *w) {
 
 void Server::close(uint64_t drain_ms) {
   std::lock_guard<std::mutex> lock(impl_->mutex);
+  impl_->is_closing = true;
+  impl_->succession.end();
+  impl_->sockets.close_all();  // the workers hold theirs until they have stopped accepting
   for (auto &g : impl_->generations)
     for (auto &w : g->workers) w->quit(drain_ms);
 }

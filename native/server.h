@@ -49,6 +49,8 @@ class Server {
   std::vector<WorkerStats> stats() const;
   /// Stops accepting; requests under way may finish within drain_ms (0 = at once), then workers end; worker_exit reports.
   void close(uint64_t drain_ms);
+  /// Frees the generations whose workers have all ended.
+  void reap();
   /// Reopens log files (SIGUSR1).
   void reopen_logs();
   /// Runs Lua in worker `worker` of the newest generation as a light thread without a request: code when `is_code`, else the

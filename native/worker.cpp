@@ -14,14 +14,22 @@
 
 #include "http/phase.h"
 #include "script/vm.h"
+#include "succession.h"
 
 namespace mw {
 
 static constexpr size_t kScratch = 65536;
 static constexpr uint64_t kPublishMs = 1000;
 
-Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<int> fds, Events events)
-    : generation_(std::move(generation)), id_(id), fds_(std::move(fds)), events_(std::move(events)) {
+Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<ListenShare> sockets,
+               Succession *succession, Events events)
+    : generation_(std::move(generation)),
+      id_(id),
+      sockets_(std::move(sockets)),
+      succession_(succession),
+      events_(std::move(events)) {
+  for (size_t i = 0; i < generation_->plan->listens.size(); ++i)
+    listen_keys_.push_back(listen_key(*generation_->plan, i));
   kill_timer_.worker = publish_timer_.worker = init_timer_.worker = this;
 }
 
@@ -188,24 +196,50 @@ void Worker::on_accept(Listener *l, int fd, const sockaddr *peer, socklen_t len)
 void Worker::begin_accepting() {
   if (is_quitting_ || is_accepting_) return;
   is_accepting_ = true;
-  for (size_t i = 0; i < fds_.size(); ++i) {
+  for (ListenShare &share : sockets_) {
     auto l = std::make_unique<Accepting>();
     l->worker = this;
-    l->fd = fds_[i];
-    l->index = static_cast<int32_t>(i);
-    l->tcp_nodelay = generation_->plan->listens[i].tcp_nodelay;
+    l->socket = std::move(share.socket);
+    l->fd = l->socket->fd;
+    l->index = share.index;
+    l->is_shared = share.is_shared;
+    l->tcp_nodelay = generation_->plan->listens[static_cast<size_t>(share.index)].tcp_nodelay;
     l->loop = &loop_;
     l->accepted = on_accept;
     if (!listener_start(l.get()))
       log_write(*core_.log, kLogEmerg, errno, nullptr, "epoll_ctl() of a listening socket failed");
     listeners_.push_back(std::move(l));
   }
+  sockets_.clear();
 }
 
 void Worker::stop_accepting() {
+  sockets_.clear();
   if (!is_accepting_) return;
   is_accepting_ = false;
-  for (auto &l : listeners_) listener_stop(l.get());  // the objects stay: connections name them
+  for (auto &l : listeners_) {  // the objects stay: connections name them
+    l->is_passed_on = succession_->has(listen_keys_[static_cast<size_t>(l->index)]);
+    listener_stop(l.get());
+    l->socket.reset();
+  }
+}
+
+// --- connections that change workers ---------------------------------------------------------------------------------
+
+bool Worker::pass_on(HttpCore *, Connection *c, void *arg) {
+  Worker *w = static_cast<Worker *>(arg);
+  return w->succession_->give(w->listen_keys_[static_cast<size_t>(c->listener->index)],
+                              [c](Handover &to) { connection_give(c, to); });
+}
+
+void Worker::take_over(std::shared_ptr<Handover> handover) {
+  loop_.send([this, handover = std::move(handover)] { take(*handover); });
+}
+
+void Worker::take(Handover &handover) {
+  for (auto &l : listeners_)
+    if (listen_keys_[static_cast<size_t>(l->index)] == handover.listen)
+      return http_take_over(&core_, handover, l.get());
 }
 
 // --- counters --------------------------------------------------------------------------------------------------------
@@ -225,6 +259,8 @@ void Worker::publish() {
 
 /// How long exit_worker_by_lua* may hold up a worker that ends at once.
 static constexpr uint64_t kExitScriptMs = 1000;
+/// Times to drain from here on are none: no timer stands for them.
+static constexpr uint64_t kNoLimitMs = 0xffffffff;
 
 void Worker::quit(uint64_t drain_ms) {
   loop_.send([this, drain_ms] {
@@ -235,14 +271,28 @@ void Worker::quit(uint64_t drain_ms) {
     if (!vm_) return end_now();
     kill_timer_.fire = [](Timer *t) {
       Worker *w = of(t);
-      w->end_now();
+      w->over_time();
     };
     if (drain_ms == 0) return is_exiting_ ? end_now() : cut();
-    loop_.arm(&kill_timer_, drain_ms);
+    uint64_t limit = generation_->plan->worker_shutdown_timeout;
+    limit = limit ? std::min(limit, drain_ms) : drain_ms;
+    if (limit < kNoLimitMs) loop_.arm(&kill_timer_, limit);
+    if (succession_->has_heirs()) {
+      core_.pass_on = pass_on;
+      core_.pass_on_arg = this;
+    }
     core_.on_drained = [](HttpCore *, void *arg) { static_cast<Worker *>(arg)->begin_exit(); };
     core_.on_drained_arg = this;
     http_drain(&core_);
   });
+}
+
+/// The time to drain is over: clients are cut off as nginx does it, and what does not end with its client ends with the VM.
+void Worker::over_time() {
+  if (is_exiting_) return end_now();
+  http_break_all(&core_);
+  if (!is_exiting_) return cut();
+  loop_.arm(&kill_timer_, kExitScriptMs);
 }
 
 /// Ends without regard to requests and timers. exit_worker_by_lua* runs all the same; its waits are bounded.

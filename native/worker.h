@@ -12,6 +12,8 @@
 #include "http/core.h"
 #include "http/modules/access_log.h"
 #include "http/upstream_peers.h"
+#include "listen_set.h"
+#include "net/handover.h"
 #include "net/listener.h"
 #include "server.h"
 #include "shm/dict.h"
@@ -19,6 +21,7 @@
 namespace mw {
 
 struct Vm;
+class Succession;
 
 /// What all workers of one generation share, immutable.
 struct Generation {
@@ -45,7 +48,8 @@ class Worker {
     std::function<void(Worker *, std::string error)> ready;  ///< on its thread: boot, init and init_worker are through
     std::function<void(Worker *)> ended;                     ///< on its thread, as its last act
   };
-  Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<int> fds, Events events);
+  Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<ListenShare> sockets,
+         Succession *succession, Events events);
   ~Worker();
   Worker(const Worker &) = delete;
   Worker &operator=(const Worker &) = delete;
@@ -54,8 +58,11 @@ class Worker {
   void accept() {
     loop_.send([this] { begin_accepting(); });
   }
-  /// Stops accepting; ends when the requests under way have, or after drain_ms.
+  /// Stops accepting; connections between requests go to the newest generation, where there is one. Ends when the requests
+  /// under way have ended, or after drain_ms or worker_shutdown_timeout.
   void quit(uint64_t drain_ms);
+  /// Goes on with a connection of a worker that ends. Any thread; after accept().
+  void take_over(std::shared_ptr<Handover> handover);
   /// Runs `fn` on its thread.
   void send(std::function<void()> fn) { loop_.send(std::move(fn)); }
   void join();
@@ -69,6 +76,7 @@ class Worker {
  private:
   struct Accepting : Listener {
     Worker *worker = nullptr;
+    ListenSocketRef socket;
   };
   struct OwnTimer : Timer {
     Worker *worker = nullptr;
@@ -82,6 +90,9 @@ class Worker {
   void init_done(std::string error);
   void begin_accepting();
   void stop_accepting();
+  void take(Handover &handover);
+  static bool pass_on(HttpCore *core, Connection *c, void *arg);
+  void over_time();
   void cut();
   void begin_exit();
   void run_exit_script(std::function<void()> then);
@@ -92,7 +103,9 @@ class Worker {
 
   std::shared_ptr<const Generation> generation_;
   uint32_t id_;
-  std::vector<int> fds_;
+  std::vector<ListenShare> sockets_;
+  Succession *succession_;
+  std::vector<std::string> listen_keys_;  ///< by index of Plan::listens
   Events events_;
   Loop loop_;
   HttpCore core_;

@@ -140,6 +140,7 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
                            InstanceMethod("addresses", &ServerHandle::addresses),
                            InstanceMethod("stats", &ServerHandle::stats),
                            InstanceMethod("close", &ServerHandle::close),
+                           InstanceMethod("reap", &ServerHandle::reap),
                            InstanceMethod("reopenLogs", &ServerHandle::reopen_logs),
                            InstanceMethod("run", &ServerHandle::run),
                            InstanceMethod("setReferenced", &ServerHandle::set_referenced),
@@ -190,6 +191,12 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
   /// close(drainMs: number)
   Napi::Value close(const Napi::CallbackInfo &info) {
     if (server_ != nullptr) server_->close(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()));
+    return env_.Undefined();
+  }
+
+  /// reap(): frees the generations that have ended.
+  Napi::Value reap(const Napi::CallbackInfo &) {
+    if (server_ != nullptr) server_->reap();
     return env_.Undefined();
   }
 

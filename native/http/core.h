@@ -46,7 +46,7 @@ struct HttpCore {
   uint64_t requests_total = 0;
   uint64_t requests_active = 0;
   uint64_t range_boundary = 0;  ///< the latest boundary of a multipart/byteranges body
-  bool is_draining = false;     ///< no keep-alive any more
+  bool is_draining = false;     ///< no keep-alive any more, but where another worker takes the connection over
   bool is_quitting = false;
   // Text of the current second, refreshed by core_tick().
   int64_t second = -1;
@@ -59,11 +59,18 @@ struct HttpCore {
   /// Called when the last connection of a draining worker is gone (may be null).
   void (*on_drained)(HttpCore *, void *) = nullptr;
   void *on_drained_arg = nullptr;
+  /// Finds a worker of the newest generation for an idle connection of this draining one (may be null). False when there is
+  /// none that listens there; the connection is untouched then.
+  bool (*pass_on)(HttpCore *, Connection *, void *) = nullptr;
+  void *pass_on_arg = nullptr;
   ~HttpCore();
 };
 
 /// Refreshes the clock texts when the second changed, and the clocks that Lua sees.
 void core_tick(HttpCore *core);
+
+/// May the client send another request after this one? Not where a draining worker has nobody to give the connection to.
+bool http_may_keep_alive(const HttpCore *core, const Connection *c);
 
 /// The worker ends now: closes every connection and frees every request. Before the VM goes.
 void core_shutdown(HttpCore *core);

@@ -150,7 +150,7 @@ void header_write(Request *r, int64_t length) {
     else
       r->keepalive = false;
   }
-  if (r->core->is_draining) r->keepalive = false;
+  if (!http_may_keep_alive(r->core, r->conn)) r->keepalive = false;
   char port_text[8];
   Str port = connection_local_port(r, port_text);
 

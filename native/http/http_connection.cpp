@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 
 #include "http/body.h"
+#include "http/client.h"
 #include "http/downstream.h"
 #include "http/modules/access_log.h"
 #include "http/output.h"
@@ -16,29 +17,16 @@
 
 namespace mw {
 
-enum State : uint8_t {
-  kIdle,     ///< between requests, no byte of the next one yet
-  kHead,     ///< part of a head is here
-  kRequest,  ///< a request runs; `user` is it
-  kLinger,   ///< our side is shut; the peer's bytes are dropped until it closes
-};
-
 static constexpr uint64_t kMaxQueued = 1 << 20;  ///< unsent output above which no further request is started
 
 static Request *request_of(Connection *c) { return static_cast<Request *>(c->user); }
-static HttpCore *core_of(Connection *c) {
-  return reinterpret_cast<HttpCore *>(reinterpret_cast<char *>(c->net) - offsetof(HttpCore, net));
-}
-static const Plan &plan_of(Connection *c) { return *core_of(c)->p; }
-static const ServerConf &default_server(Connection *c) {
-  const Listen &l = plan_of(c).listens[static_cast<size_t>(c->listener->index)];
-  return plan_of(c).servers[static_cast<size_t>(l.default_server)];
-}
+static HttpCore *core_of(Connection *c) { return client_core(c); }
+static const ServerConf &default_server(Connection *c) { return client_default_server(c); }
 
 static void shut(Connection *c) {
   HttpCore *core = core_of(c);
   connection_close(c);
-  if (core->is_draining && core->net.active == 0 && core->on_drained) core->on_drained(core, core->on_drained_arg);
+  client_check_drained(core);
 }
 
 // --- log tail --------------------------------------------------------------------------------------------------------
@@ -174,7 +162,7 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   r->method = r->head.method;
   r->method_id = r->head.method_id;
   r->request_line = r->head.request_line;
-  r->keepalive = r->head.keep_alive && !core->is_draining;
+  r->keepalive = r->head.keep_alive && http_may_keep_alive(core, c);
   r->expects_continue = r->head.expect_continue;
   r->body.is_chunked = r->head.chunked;
   r->body.remaining = r->head.has_content_length ? r->head.content_length : 0;
@@ -203,6 +191,8 @@ static bool handle_heads(Connection *c) {
   ParseLimits limits = limits_of(server);
   HttpHeader *room = core_of(c)->head_room;
   while (c->in_size() > 0) {
+    // A worker that ends leaves the next one to the worker that takes the connection.
+    if (core_of(c)->is_draining && http_may_keep_alive(core_of(c), c)) return false;
     // What has a limited rate leaves before the next answer, which may have none.
     if (c->out.bytes() > kMaxQueued || (c->pace && !c->out.is_empty())) return false;
     RequestHead head;
@@ -245,7 +235,7 @@ static void resume_reading(Task *t) {
   if (c->state == kRequest && c->peer_closed) check_client_abort(request_of(c));
 }
 
-static void post_resume(Connection *c) {
+void client_post_read(Connection *c) {
   c->resume_task.run = resume_reading;
   c->net->loop->post(&c->resume_task);
 }
@@ -262,6 +252,7 @@ static void end_of_input(Connection *c) {
 
 /// The one loop over input: fill, handle, until the kernel has no more, a request parks, or output piles up.
 static void read_requests(Connection *c) {
+  if (client_pass_on(c)) return;
   c->in_reader = true;
   bool goes_on = true;
   while (goes_on && !c->is_closed) {
@@ -278,11 +269,11 @@ static void read_requests(Connection *c) {
   if (c->is_closed) return;
   connection_keep_input(c);
   send_batch(c);
-  if (c->is_closed) return;
+  if (c->is_closed || client_pass_on(c)) return;
   if (c->state == kLinger)
     close_or_linger(c);
   else if (c->state <= kHead && !goes_on && !c->is_blocked)
-    post_resume(c);
+    client_post_read(c);
 }
 
 // --- protocol callbacks ----------------------------------------------------------------------------------------------
@@ -309,7 +300,7 @@ static bool check_client_abort(Request *r) {
 }
 
 void http_connection_recheck(Connection *c) {
-  if (c->peer_closed) post_resume(c);
+  if (c->peer_closed) client_post_read(c);
 }
 
 static void on_readable(Connection *c) {
@@ -341,6 +332,7 @@ static void on_drained(Connection *c) {
   }
   if (c->state == kLinger) return close_or_linger(c);
   connection_set_timeout(c, default_server(c).conf.keepalive_timeout);
+  if (client_pass_on(c)) return;
   if (c->in_size() > 0 || c->may_read) read_requests(c);
 }
 
@@ -428,7 +420,8 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
   if (c->in_reader) return;
   send_batch(c);
   // Not from here: the caller may be deep in a handler's completion.
-  if (!c->is_closed && !c->is_blocked && (c->in_size() > 0 || c->may_read)) post_resume(c);
+  if (c->is_closed || c->is_blocked) return;
+  if (c->in_size() > 0 || c->may_read || core_of(c)->is_draining) client_post_read(c);
 }
 
 void http_connection_send(Connection *c) {
@@ -456,17 +449,6 @@ void core_shutdown(HttpCore *core) {
   while (core->requests) request_free(core->requests->main);
   access_log_flush(core);
   outgoing_close_all(&core->net);
-}
-
-void http_drain(HttpCore *core) {
-  core->is_draining = true;
-  Connection *next;
-  for (Connection *c = core->net.connections; c; c = next) {
-    next = c->list_next;
-    // One that has not had its first request yet is left: its client is about to send, and has no other answer coming.
-    if (!c->is_closed && !c->user && c->state == kIdle && c->requests > 0 && c->out.is_empty()) shut(c);
-  }
-  if (core->net.active == 0 && core->on_drained) core->on_drained(core, core->on_drained_arg);
 }
 
 }  // namespace mw

@@ -63,7 +63,8 @@ static Rc step_find_config(Request *r) {
               static_cast<unsigned long long>(r->head.content_length));
     return 413;
   }
-  if (r->core->is_draining || r->conn->requests >= r->conf->keepalive_requests || r->conf->keepalive_timeout == 0)
+  if (!http_may_keep_alive(r->core, r->conn) || r->conn->requests >= r->conf->keepalive_requests ||
+      r->conf->keepalive_timeout == 0)
     r->keepalive = false;
   return kDeclined;
 }

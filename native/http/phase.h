@@ -8,6 +8,8 @@
 
 namespace mw {
 
+struct Handover;
+
 /// The steps of a request, in order; phase.cpp holds the table.
 enum Step : uint8_t {
   kStepServerRewrite,
@@ -76,7 +78,12 @@ struct ConnectionCounts {
   uint64_t reading = 0, writing = 0, waiting = 0;
 };
 ConnectionCounts http_connection_counts(const HttpCore *core);
-/// Stops keep-alive: idle connections close now, others after their request.
+/// The worker ends. Connections go to the worker that `core->pass_on` finds, idle ones now, others after the request under
+/// way; those that nobody takes close then, or now when they are idle. Defined in handover.cpp.
 void http_drain(HttpCore *core);
+/// A connection that another worker gives up.
+void http_take_over(HttpCore *core, Handover &from, Listener *l);
+/// Every connection breaks, as if its client had gone: the time to drain is over.
+void http_break_all(HttpCore *core);
 
 }  // namespace mw

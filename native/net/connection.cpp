@@ -202,7 +202,7 @@ void connection_close(Connection *c) {
   c->net->loop->unpost(&c->resume_task);
   connection_drop_input(c);
   c->out.clear(c->net->blocks);
-  close(c->fd);
+  if (c->fd >= 0) close(c->fd);  // one that was given to another worker has none
   c->fd = -1;
   --c->net->active;
   ++c->refs;  // held by the deferred task until no event of this batch can name it

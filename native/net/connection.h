@@ -52,6 +52,12 @@ struct NetCore {
   ~NetCore();
 };
 
+union ClientAddress {
+  sockaddr sa;
+  sockaddr_in in;
+  sockaddr_in6 in6;
+};
+
 struct Connection {
   IoHandler io;  ///< first: epoll names it
   NetCore *net;
@@ -84,11 +90,7 @@ struct Connection {
   bool wants_linger : 1;
   bool nodelay_set : 1;
   uint8_t peer_len;
-  union {
-    sockaddr sa;
-    sockaddr_in in;
-    sockaddr_in6 in6;
-  } peer;  ///< unix peers have no name
+  ClientAddress peer;  ///< unix peers have no name
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };

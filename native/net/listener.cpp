@@ -71,7 +71,7 @@ static void remove_stale(const Address &a, socklen_t len) {
   close(probe);
 }
 
-int listener_open(const std::string &address, int backlog, bool ipv6only, bool reuseport, std::string &error) {
+int listener_bind(const std::string &address, bool ipv6only, bool reuseport, std::string &error) {
   Address a;
   socklen_t len;
   if (!parse_address(address, a, len)) return fail(-1, "parsing listen address " + address, EINVAL, error);
@@ -90,8 +90,20 @@ int listener_open(const std::string &address, int backlog, bool ipv6only, bool r
     return fail(fd, "setsockopt(IPV6_V6ONLY) " + address, errno, error);
   if (bind(fd, &a.sa, len) < 0) return fail(fd, "bind() to " + address, errno, error);
   if (family == AF_UNIX) chmod(a.un.sun_path, 0666);
-  if (listen(fd, backlog) < 0) return fail(fd, "listen() to " + address, errno, error);
   return fd;
+}
+
+bool listener_listen(int fd, const std::string &address, int backlog, std::string &error) {
+  if (listen(fd, backlog) == 0) return true;
+  fail(-1, "listen() to " + address, errno, error);
+  return false;
+}
+
+int listener_open(const std::string &address, int backlog, bool ipv6only, bool reuseport, std::string &error) {
+  int fd = listener_bind(address, ipv6only, reuseport, error);
+  if (fd < 0 || listener_listen(fd, address, backlog, error)) return fd;
+  close(fd);
+  return -1;
 }
 
 std::string listener_name(int fd) {
@@ -140,7 +152,7 @@ static void accept_all(Listener *l) {
 static void on_ready(IoHandler *h, uint32_t) {
   Listener *l = reinterpret_cast<Listener *>(h);
   // Stopped earlier in this batch: the connection is left to the next generation, whose loop was told of it too.
-  if (!l->is_stopped) accept_all(l);
+  if (!l->is_stopped && !l->is_passed_on) accept_all(l);
 }
 
 static void on_retry(Timer *t) {
@@ -151,10 +163,11 @@ bool listener_start(Listener *l) {
   l->io.ready = on_ready;
   l->retry.fire = on_retry;
   l->is_stopped = false;
-  return l->loop->watch(l->fd, &l->io, EPOLLIN);
+  return l->loop->watch(l->fd, &l->io, l->is_shared ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN);
 }
 
 void listener_stop(Listener *l) {
+  if (!l->is_stopped && !l->is_passed_on) accept_all(l);
   l->is_stopped = true;
   l->loop->disarm(&l->retry);
   l->loop->unwatch(l->fd);

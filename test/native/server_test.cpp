@@ -206,6 +206,54 @@ TEST(server_reloads_under_load_without_a_lost_request) {
   CHECK_EQ(h.port(), port);
 }
 
+TEST(server_hands_its_connections_to_the_next_generation) {
+  Harness h;
+  auto plan = [](uint32_t workers) {
+    auto made = make_plan(workers, {{"content", "ngx.shared.dogs:incr('n', 1, 0) ngx.print('x')"}});
+    for (LocationConf *c : {&made->servers[0].conf, &made->servers[0].locations[0].conf})
+      c->keepalive_requests = 1 << 30;
+    return made;
+  };
+  CHECK(h.start(plan(2)));
+  uint16_t port = h.port();
+  std::atomic<int> good{0}, bad{0};
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> clients;
+  for (int c = 0; c < 4; ++c)
+    clients.emplace_back([&] {
+      int fd = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_port = htons(port);
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      bool well = connect(fd, reinterpret_cast<sockaddr *>(&to), sizeof to) == 0;
+      const std::string request = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+      while (well && !stop) {
+        well = send(fd, request.data(), request.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(request.size());
+        std::string answer;
+        char buf[4096];
+        while (well && !ends_with(answer, "\r\n\r\nx")) {
+          ssize_t n = recv(fd, buf, sizeof buf, 0);
+          well = n > 0;
+          if (well) answer.append(buf, static_cast<size_t>(n));
+        }
+        ++(well ? good : bad);
+      }
+      close(fd);
+    });
+  for (uint32_t i = 0; i < 12; ++i) {
+    int before = good;
+    CHECK(h.start(plan(1 + i % 3)));
+    h.server.reap();
+    for (int wait = 0; wait < 1000 && good < before + 20; ++wait)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  stop = true;
+  for (std::thread &t : clients) t.join();
+  CHECK(good > 0);
+  CHECK_EQ(bad.load(), 0);
+}
+
 TEST(server_keeps_serving_when_a_new_generation_fails) {
   Harness h;
   CHECK(h.start(make_plan(1, {{"content", "ngx.say('old')"}})));

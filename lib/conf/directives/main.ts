@@ -117,7 +117,14 @@ export const main = {
     about: "accepted, no effect: the modules that are here are always loaded",
   },
   worker_priority: { ...ignored("string"), about: "accepted, no effect" },
-  worker_shutdown_timeout: { ...ignored("time"), about: "accepted, no effect" },
+  worker_shutdown_timeout: {
+    module: "core",
+    in: ["main"],
+    kind: "time",
+    default: "0",
+    about:
+      "how long the workers of an older configuration, or of a server told to quit, may take to finish; 0 is for ever",
+  },
   worker_cpu_affinity: { ...ignored("words"), about: "accepted, no effect" },
   timer_resolution: { ...ignored("time"), about: "accepted, no effect" },
   pcre_jit: { ...ignored("flag"), about: "accepted, no effect: PCRE2's JIT is always used" },
