@@ -7,6 +7,8 @@ export const messages = {
   CONFIG_INVALID: "%s",
   CONFIG_NOT_FOUND: "no configuration found in %s: expected moonwire.config.{ts,mts,js,mjs,json} or nginx.conf",
   CONFIG_UNREADABLE: "cannot read %s: %s",
+  INIT_EXISTS: "%s already holds %s; nothing was written",
+  INIT_FAILED: "cannot write %s: %s",
   SERVER_START: "%s",
   SERVER_CLOSED: "the server is closed",
   VM_CLOSED: "the Lua VM is closed",

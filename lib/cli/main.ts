@@ -109,6 +109,12 @@ program
     (await import("./test.js")).testCommand(paths, options),
   );
 
+program
+  .command("init")
+  .description("write a small project: a typed configuration, a Lua handler, its test")
+  .argument("[DIR]", "folder (default: the working directory)")
+  .action(async (folder: string | undefined) => (await import("./init.js")).initCommand(folder));
+
 try {
   if (process.argv.length <= 2) program.help({ error: true });
   await program.parseAsync();
