@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { addToCjson, version as cjsonVersion } from "./cjson-additions.mjs";
 
 const cFlags = "-O2 -fPIC -fvisibility=hidden -ffunction-sections -fdata-sections -g0 -w";
+/// For CMake: __FILE__ in the binary is no path of the machine that builds it.
+const cmakeFlags = `-DCMAKE_C_FLAGS=${cFlags} -ffile-prefix-map=@SRC@=.`;
 
 function copyHeaders(from, out, names) {
   for (const f of names) cpSync(join(from, f), join(out, "include", f));
@@ -22,7 +24,7 @@ function cmake({ src, work, out, chain, flags, run }, target, library) {
     `-DCMAKE_C_COMPILER=${chain.cc}`,
     ...cross,
     "-DCMAKE_BUILD_TYPE=None",
-    ...flags,
+    ...flags.map((f) => f.replace("@SRC@", src)),
   ]);
   run("cmake", ["--build", work, "-j2", "--target", target]);
   const found = readdirSync(work, { recursive: true }).find((f) => f.endsWith(library));
@@ -72,7 +74,7 @@ export const recipes = {
       "-DPCRE2_BUILD_PCRE2GREP=OFF",
       "-DPCRE2_BUILD_TESTS=OFF",
       "-DPCRE2_STATIC_PIC=ON",
-      `-DCMAKE_C_FLAGS=${cFlags}`,
+      cmakeFlags,
     ],
     build(ctx) {
       cmake(ctx, "pcre2-8-static", "libpcre2-8.a");
@@ -80,13 +82,7 @@ export const recipes = {
     },
   },
   cares: {
-    flags: [
-      "-DCARES_STATIC=ON",
-      "-DCARES_SHARED=OFF",
-      "-DCARES_STATIC_PIC=ON",
-      "-DCARES_BUILD_TOOLS=OFF",
-      `-DCMAKE_C_FLAGS=${cFlags}`,
-    ],
+    flags: ["-DCARES_STATIC=ON", "-DCARES_SHARED=OFF", "-DCARES_STATIC_PIC=ON", "-DCARES_BUILD_TOOLS=OFF", cmakeFlags],
     build(ctx) {
       cmake(ctx, "c-ares", "libcares.a");
       copyHeaders(join(ctx.src, "include"), ctx.out, ["ares.h", "ares_dns.h", "ares_rules.h", "ares_version.h"]);

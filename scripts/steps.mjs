@@ -18,6 +18,7 @@ import {
 import { createRequire } from "node:module";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { glibcFloor, makeStubs } from "./floor.mjs";
 import { fail, hasTool, say } from "./shell.mjs";
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -60,8 +61,12 @@ export function checkTools() {
     fail(`missing: ${missing.join(", ")}; on Debian: apt-get install ${missing.map((t) => needs[t]).join(" ")}`);
 }
 
+/// Whether this is the repository; the package holds the native sources alone, with dist/ built.
+export const inRepository = existsSync(join(root, "package-lock.json"));
+
 /// npm packages as package-lock.json names them.
 export function npmPackages() {
+  if (!inRepository) return;
   const key = createHash("sha256")
     .update(readFileSync(join(root, "package-lock.json")))
     .digest("hex");
@@ -84,17 +89,30 @@ export function variantDir(sanitize, arch = process.arch) {
   return join(root, parts.length > 0 ? `build-${parts.join("-")}` : "build/Release");
 }
 
+/// Stub libraries of the glibc that the package's binaries are for, or nothing where there is no need: a package that is built
+/// from its sources is for this machine.
+function floorFor(arch) {
+  const musl = !process.report.getReport().header.glibcVersionRuntime;
+  if (!inRepository || musl || !hasTool("readelf")) return "";
+  const dir = join(root, "deps/.out", `glibc-${glibcFloor}-${arch}`);
+  makeStubs(dir, arch === process.arch ? "gcc" : `${cpuOf(arch)}-linux-gnu-gcc`);
+  return dir;
+}
+
+/// The processor's name in the GNU tools' names.
+export function cpuOf(arch) {
+  return { arm64: "aarch64", x64: "x86_64" }[arch] ?? fail(`no cross build for "${arch}"`);
+}
+
 /// What CMake must know of a target that is not this machine; its tests are not built, since they could not run here.
 function crossOptions(arch) {
-  const cpu = { arm64: "aarch64", x64: "x86_64" }[arch];
-  if (!cpu) fail(`no cross build for "${arch}"`);
+  const cpu = cpuOf(arch);
   const cross = `${cpu}-linux-gnu-`;
   return [
     "-DCMAKE_SYSTEM_NAME=Linux",
     `-DCMAKE_SYSTEM_PROCESSOR=${cpu}`,
     `-DCMAKE_C_COMPILER=${cross}gcc`,
     `-DCMAKE_CXX_COMPILER=${cross}g++`,
-    "-DMW_TESTS=OFF",
   ];
 }
 
@@ -111,6 +129,7 @@ export function nativeBuild({
   const stamp = join(dir, ".moonwire-stamp");
   const inputs = [
     "native",
+    "deps/vendor/sources.json",
     "test/native",
     "test/fuzz",
     "test/differential",
@@ -120,6 +139,7 @@ export function nativeBuild({
     "deps/manifest.json",
     "scripts/embed.mjs",
     "scripts/headers.mjs",
+    "scripts/floor.mjs",
     "package.json",
   ];
   const key = fingerprint(
@@ -132,6 +152,8 @@ export function nativeBuild({
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   const options = [`-DMW_SANITIZE=${sanitize}`, `-DMW_LTO=${lto ? "ON" : "OFF"}`, `-DMW_VERSION=${version}`];
   if (existsSync(join(root, ".git"))) options.push("-DMW_WERROR=ON");
+  options.push(`-DMW_TESTS=${inRepository && arch === process.arch ? "ON" : "OFF"}`);
+  options.push(`-DMW_FLOOR=${sanitize ? "" : floorFor(arch)}`);
   if (hasTool("ccache")) options.push("-DCMAKE_CXX_COMPILER_LAUNCHER=ccache");
   if (arch !== process.arch) options.push(...crossOptions(arch));
   mkdirSync(dir, { recursive: true });
