@@ -16,11 +16,12 @@ import {
   statSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheDir } from "./cache.mjs";
 import { fetchTarball } from "./fetch.mjs";
 import { recipes } from "./recipes.mjs";
+import { trim, trimKey, vendoredTarball } from "./vendor.mjs";
 import { fail, run, say, tool } from "../scripts/shell.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -64,13 +65,16 @@ function checkTools(chain) {
 function sourceOf(name, entry) {
   if (name === "luajit" && process.env.LUAJIT_SRC) return resolve(process.env.LUAJIT_SRC);
   const dir = join(here, ".src", `${name}-${entry.version}`);
-  if (existsSync(join(dir, ".sha256")) && readFileSync(join(dir, ".sha256"), "utf8") === entry.sha256) return dir;
-  const tarball = fetchTarball(name, entry);
-  say(`${name}: unpacking ${entry.file}`);
+  const vendored = vendoredTarball(name);
+  const stamp = `${vendored?.sha256 ?? entry.sha256} ${trimKey(name)}`;
+  if (existsSync(join(dir, ".sha256")) && readFileSync(join(dir, ".sha256"), "utf8") === stamp) return dir;
+  const tarball = vendored?.path ?? fetchTarball(name, entry);
+  say(`${name}: unpacking ${basename(tarball)}`);
   const part = `${dir}.part${process.pid}`;
   mkdirSync(part, { recursive: true });
-  run("tar", ["-xf", tarball, "-C", part, "--strip-components=1", "--no-same-owner"]);
-  writeFileSync(join(part, ".sha256"), entry.sha256);
+  run("tar", ["-xf", tarball, "-C", part, ...(vendored ? [] : ["--strip-components=1"]), "--no-same-owner"]);
+  trim(name, part);
+  writeFileSync(join(part, ".sha256"), stamp);
   rmSync(dir, { recursive: true, force: true });
   renameSync(part, dir);
   return dir;
@@ -118,18 +122,24 @@ function built(name, entry, chain, luaHeaders) {
   return done;
 }
 
-const args = parseArgs(process.argv.slice(2));
-if (args.sources) {
-  for (const [name, entry] of Object.entries(manifest)) sourceOf(name, entry);
-  process.exit(0);
+/// The unpacked source of every dependency: name -> folder.
+export function sourceTrees() {
+  return Object.fromEntries(Object.entries(manifest).map(([name, entry]) => [name, sourceOf(name, entry)]));
 }
-const chain = chainOf(args.arch);
-const keys = Object.entries(manifest)
-  .map(([n, e]) => `${n} ${keyOf(n, e, chain)}`)
-  .join("\n");
-const out = join(here, ".out", args.arch);
-const stamp = join(out, ".stamp");
-if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== keys) {
+
+/// Builds what is not built yet and lays it out in deps/.out/<arch>.
+function main(args) {
+  if (args.sources) {
+    sourceTrees();
+    return;
+  }
+  const chain = chainOf(args.arch);
+  const keys = Object.entries(manifest)
+    .map(([n, e]) => `${n} ${keyOf(n, e, chain)}`)
+    .join("\n");
+  const out = join(here, ".out", args.arch);
+  const stamp = join(out, ".stamp");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === keys) return;
   checkTools(chain);
   const folders = [];
   for (const [n, e] of Object.entries(manifest))
@@ -140,3 +150,5 @@ if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== keys) {
   writeFileSync(stamp, keys);
   say(`ready in deps/.out/${args.arch}`);
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) main(parseArgs(process.argv.slice(2)));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// npm run build [-- --native | --ts] [--sanitize=address|thread] [--no-lto]: builds everything, or one half.
-import { nativeBuild, npmPackages, typescriptBuild } from "./steps.mjs";
+// npm run build [-- --native | --ts] [--sanitize=address|thread] [--arch=x64|arm64] [--no-lto]: builds everything, or one half.
+// In the unpacked package that is the addon alone, from the sources in it: dist/ is built there.
+import { inRepository, nativeBuild, npmPackages, typescriptBuild } from "./steps.mjs";
 import { fail } from "./shell.mjs";
 
 const options = { sanitize: "", native: true, ts: true };
@@ -17,4 +18,4 @@ for (const arg of process.argv.slice(2)) {
 }
 npmPackages();
 if (options.native) nativeBuild({ ...options, force: true });
-if (options.ts && !options.sanitize && !options.arch) typescriptBuild({ force: true });
+if (options.ts && inRepository && !options.sanitize && !options.arch) typescriptBuild({ force: true });

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const require = createRequire(import.meta.url);
 
@@ -14,8 +15,10 @@ export function nodeHeaders() {
   return "";
 }
 
-/// The folder of napi.h, empty when the npm packages are not installed.
+/// The folder of napi.h: the package's own copy, else the npm package's; empty when the npm packages are not installed.
 export function addonApiHeaders() {
+  const vendored = join(dirname(dirname(fileURLToPath(import.meta.url))), "deps/vendor/node-addon-api");
+  if (existsSync(vendored)) return vendored;
   try {
     return dirname(require.resolve("node-addon-api/package.json"));
   } catch {

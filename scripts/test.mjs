@@ -19,6 +19,7 @@ for (const arg of process.argv.slice(2)) {
   else options.files.push(arg);
 }
 if (options.files.length > 0) options.native = false;
+const ofThePackage = options.files.length > 0 && options.files.every((f) => /^test\/pack\b/.test(f));
 
 if (options.sanitize) {
   npmPackages();
@@ -105,7 +106,7 @@ if (options.ava && hasAvaTests(join(root, "test"))) {
       "ava suites",
       process.execPath,
       ["node_modules/ava/entrypoints/cli.mjs", "--tap", ...globs],
-      sanitizerEnvironment(true),
+      { ...sanitizerEnvironment(true), ...(ofThePackage && { MW_TEST_PACK: "1" }) },
       options.sanitize ? 1500 : 900,
       (out) => {
         const plain = out.split("\n").filter((l) => !/# SKIP|# TODO/.test(l));
