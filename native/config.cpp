@@ -210,6 +210,7 @@ bool Decoder::read(const Value &v, ServerConf &out) {
   MEMBER(large_client_header_buffers_size);
   MEMBER(underscores_in_headers);
   MEMBER(ignore_invalid_headers);
+  MEMBER(is_stream);
   MEMBER(pos);
   return v.tag == Value::table;
 }

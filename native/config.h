@@ -481,6 +481,7 @@ struct ServerConf {
   uint64_t large_client_header_buffers_size = 8192;
   bool underscores_in_headers = false;
   bool ignore_invalid_headers = true;
+  bool is_stream = false;  ///< of the stream block: a connection is one request without a head
   SourcePos pos;
 };
 

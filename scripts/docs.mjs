@@ -84,6 +84,7 @@ const modules = {
   drizzle: "MySQL",
   rds_json: "Results of MySQL as JSON",
   lua: "Lua",
+  stream: "Stream",
   moonwire: "Moonwire's own",
 };
 

@@ -364,11 +364,12 @@ export class Compiler {
   #nested(d: Directive, level: Level): void {
     if (d.name === "types") return this.#types(d, level);
     if (d.name === "location") return; // read after the other directives of the block around it
-    if (d.name === "server") return this.#server(d, level);
+    if (d.name === "server") return level.context === "stream" ? this.#streamServer(d, level) : this.#server(d, level);
     if (d.name === "upstream") return readUpstream(this, d);
     if (d.name === "if") return readIf(this, d, level);
     const inner = this.inner(level, d.name as Context);
     if (d.name === "http") this.plan.http_conf = inner.conf;
+    if (d.name === "stream") inner.conf["access_logs"] = [];
     this.block(d.block!, inner);
   }
 
@@ -383,12 +384,41 @@ export class Compiler {
     const names = build.names.map(({ kind, name }) => ({ kind, name }));
     const pos = { file: d.file, line: d.line };
     const primary_name = build.primary ?? "";
+    const { conf } = inner;
     const index =
-      this.plan.servers.push({ ...inner.server, names, primary_name, conf: inner.conf, locations, pos }) - 1;
+      this.plan.servers.push({ ...inner.server, names, primary_name, conf, locations, is_stream: false, pos }) - 1;
     this.#names[index] = build.names;
     // A listen with a mistake does not mean the default port.
     const isSilent = !d.block!.some((inside) => inside.name === "listen");
     if (isSilent || build.listens.length > 0) this.#listens.add(build.listens, index, d);
+  }
+
+  // A server of the stream block: its connections are for its Lua code, whole.
+  #streamServer(d: Directive, level: Level): void {
+    const inner = this.inner(level, "stream_server");
+    const build: ServerBuild = { names: [], primary: undefined, listens: [] };
+    this.server = build;
+    this.block(d.block!, inner);
+    this.server = undefined;
+    if (!d.block!.some(({ name }) => name === "listen"))
+      return this.problems.add(d, 'no "listen" is defined for server of the "stream" block');
+    if (!d.block!.some(({ name }) => name.startsWith("content_by_lua")))
+      return this.problems.add(d, "no handler for server");
+    const names = [{ kind: 0, name: "" }];
+    const pos = { file: d.file, line: d.line };
+    const { conf } = inner;
+    const index =
+      this.plan.servers.push({
+        ...inner.server,
+        names,
+        primary_name: "",
+        conf,
+        locations: [],
+        is_stream: true,
+        pos,
+      }) - 1;
+    this.#names[index] = [];
+    this.#listens.addStream(build.listens, index);
   }
 
   #types(d: Directive, level: Level): void {

@@ -73,6 +73,9 @@ interface KindTypes {
 interface BlockTypes {
   http: Block<"http">;
   events: Block<"events">;
+  stream: Omit<Block<"stream">, "server"> & {
+    readonly server?: readonly Block<"stream_server">[] | Block<"stream_server">;
+  };
   server: readonly Block<"server">[] | Block<"server">;
   location: { readonly [match: string]: Block<"location"> };
   types: { readonly [mime: string]: Words };

@@ -138,6 +138,15 @@ export class Listens {
     for (const build of builds.length > 0 ? builds : [here]) this.#one(build, server);
   }
 
+  /** Adds those of a stream server: what it listens on is its own. */
+  addStream(builds: ListenBuild[], server: number): void {
+    for (const build of builds) {
+      const isTaken = !build.address.endsWith(":0") && this.#seen.has(build.address);
+      if (isTaken) this.#problems.add(build.at, `a duplicate listen ${build.address}`);
+      else this.#one(build, server);
+    }
+  }
+
   #one(b: ListenBuild, server: number): void {
     // With port 0 each listen is a port of its own.
     const known = b.address.endsWith(":0") ? undefined : this.#seen.get(b.address);
@@ -190,13 +199,14 @@ export function warnOfConflicts(listens: Listen[], names: NamedAt[][], problems:
   }
 }
 
-/** The one listen that the command line asks for, in place of the configuration's own. */
+/** The one listen that the command line asks for, in place of the http servers' own. */
 export function overrideListens(
   listens: Listen[],
   servers: ServerConf[],
   { port, host }: { port?: number; host?: string },
 ): Listen[] {
-  const first = listens.find((l) => !l.address.startsWith("unix:"));
+  const ofStream = listens.filter((l) => servers[l.default_server]!.is_stream);
+  const first = listens.find((l) => !l.address.startsWith("unix:") && !ofStream.includes(l));
   const [, oldHost, oldPort] = /^(.*):(\d+)$/.exec(first?.address ?? "127.0.0.1:8080")!;
   const isBareIp6 = host !== undefined && host.includes(":") && !host.startsWith("[");
   const newHost = host === undefined ? oldHost! : host === "localhost" ? "127.0.0.1" : isBareIp6 ? `[${host}]` : host;
@@ -205,10 +215,10 @@ export function overrideListens(
     ...like,
     ...first,
     address: `${newHost}:${port ?? oldPort}`,
-    servers: servers.map((_, i) => i),
+    servers: servers.flatMap((s, i) => (s.is_stream ? [] : [i])),
     default_server: first?.default_server ?? 0,
   };
-  return servers.length > 0 ? [listen] : listens;
+  return listen.servers.length > 0 ? [listen, ...ofStream] : listens;
 }
 
 /** The same listens, each on a port of 127.0.0.1 that the system chooses: a server that gets in nobody's way. */

@@ -45,6 +45,7 @@ export interface ServerConf {
   primary_name: string;
   conf: LocationConf;
   locations: Location[];
+  is_stream: boolean;
   pos: SourcePos;
 }
 

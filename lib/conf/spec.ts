@@ -5,7 +5,8 @@ import type { Compiler, Level } from "./compile.js";
 import type { Directive } from "./tree.js";
 
 /** Blocks that directives stand in. */
-export type Context = "main" | "events" | "http" | "server" | "location" | "if" | "server_if" | "limit_except";
+export type Context =
+  "main" | "events" | "http" | "server" | "location" | "if" | "server_if" | "limit_except" | "stream" | "stream_server";
 
 /** What a directive's words mean. */
 export type Kind =
@@ -79,6 +80,8 @@ export function typed<T>(): Typed<T> {
 }
 
 export const everywhere = ["http", "server", "location"] as const;
+/** The same, and the blocks of stream servers. */
+export const everywhereAndStream = [...everywhere, "stream", "stream_server"] as const;
 export const many = 2047;
 
 /** Where a directive's value is kept. */

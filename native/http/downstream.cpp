@@ -41,14 +41,17 @@ static const char *raw_refusal(Request *r) {
   return flush_output(r) ? nullptr : "pending data to write";
 }
 
-/// From here on nothing but the handler writes to the connection.
+/// From here on nothing but the handler writes to the connection. A stream server's may still use ngx.print: there is no
+/// framing that the two could break.
 static void take_output(Request *r) {
   Output &o = r->out;
   if (!r->abi.header_sent) o.sent_mark = r->conn->bytes_sent;
-  r->abi.header_sent = 1;
   r->abi.has_raw_socket = 1;
-  o.header_state = kHeaderThrough;
-  o.is_serialized = o.is_last_queued = o.is_last_framed = o.is_bodiless = true;
+  if (!r->is_stream) {
+    r->abi.header_sent = 1;
+    o.header_state = kHeaderThrough;
+    o.is_serialized = o.is_last_queued = o.is_last_framed = o.is_bodiless = true;
+  }
   r->keepalive = false;
   if (!r->conf->tcp_nodelay || r->conn->nodelay_set || r->conn->is_closed) return;
   if (r->core->is_debug) log_write(r->log(), kLogDebug, 0, &r->log_ctx, "lua socket tcp_nodelay");
@@ -67,6 +70,7 @@ static void on_write_timer(Timer *t) {
 }
 
 Downstream *downstream_open(Request *r, bool raw, const DownstreamEvents *events, void *owner, const char *&reason) {
+  raw |= r->is_stream;  // which has no body
   reason = raw ? raw_refusal(r) : body_refusal(r);
   if (reason) return nullptr;
   if (r->body.state == BodyState::unread) r->body.state = BodyState::streaming;

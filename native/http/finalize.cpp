@@ -168,6 +168,10 @@ static void special_capture(Request *r, int32_t status) {
 
 void http_special_response(Request *r, int32_t status) {
   if (r->out.sink == Sink::memory) return special_capture(r, status);
+  if (r->is_stream) {
+    r->abi.status = status;
+    return output_finish(r);
+  }
   r->resp.content_length = -1;
   r->resp.last_modified = -1;
   if (may_have_error_page(r) || status != r->err_status) {

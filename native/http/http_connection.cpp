@@ -183,6 +183,17 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   http_start(r);
 }
 
+/// A stream server's connection is one request from the start, of which there is nothing to read first.
+static void start_stream(Connection *c) {
+  Request *r = bare_request(c, RequestHead());
+  ++c->requests;
+  r->is_stream = true;
+  r->abi.http_major = 0;
+  r->abi.http_minor = 9;
+  r->action = nullptr;
+  http_start(r);
+}
+
 // --- reading ---------------------------------------------------------------------------------------------------------
 
 /// Handles the heads that are here. False when the connection is gone or busy with a request.
@@ -321,6 +332,7 @@ static void on_drained(Connection *c) {
   if (c->user) {
     // The send timeout is over; the one of a body that is still awaited is not.
     Request *r = request_of(c);
+    if (r->is_stream) connection_clear_timeout(c);
     if (downstream_writable(r)) return;
     if (r->body.state == BodyState::reading)
       connection_set_timeout(c, r->conf->client_body_timeout);
@@ -339,7 +351,7 @@ static void on_drained(Connection *c) {
 /// The time for the next part of it begins anew.
 static void on_blocked(Connection *c) {
   Request *r = c->state == kRequest ? request_of(c) : nullptr;
-  if (r && r->abi.has_raw_socket) return;  // whoever holds it keeps its time
+  if (r && r->abi.has_raw_socket && !r->is_stream) return;  // whoever holds it keeps its time
   connection_set_timeout(c, r ? r->conf->send_timeout : default_server(c).conf.send_timeout);
 }
 
@@ -371,6 +383,7 @@ const Protocol http_protocol = {on_readable, on_drained, on_blocked, on_failed, 
 void http_accept(HttpCore *core, int fd, Listener *l, const sockaddr *peer, socklen_t len) {
   Connection *c = connection_open(&core->net, fd, l, peer, len, &http_protocol);
   if (!c) return;
+  if (default_server(c).is_stream) return start_stream(c);
   connection_set_timeout(c, default_server(c).client_header_timeout);
 }
 

@@ -29,7 +29,7 @@ bool output_is_direct(const Request *r) {
 
 bool output_is_buffering(const Request *r) {
   bool is_old = r->abi.http_major == 0 || r->abi.http_minor == 0;
-  return is_old && r->conf->lua_http10_buffering && r->resp.content_length < 0 && !r->parent;
+  return is_old && !r->is_stream && r->conf->lua_http10_buffering && r->resp.content_length < 0 && !r->parent;
 }
 
 bool output_header_is_direct(const Request *r) {

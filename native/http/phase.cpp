@@ -144,7 +144,8 @@ static Rc lua_content_answer(Rc rc) { return rc == kDeclined ? static_cast<Rc>(k
 
 static Rc step_content(Request *r) {
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
-  if (script >= 0 && lua_hook && r->location) return lua_content_answer(run_lua(r, LuaPhase::content));
+  if (script >= 0 && lua_hook && (r->location || r->is_stream))
+    return lua_content_answer(run_lua(r, LuaPhase::content));
   if (r->conf->upstream >= 0) return upstream_content(r);
   if (!r->conf->echo.empty()) return echo_run(r);
   if (r->conf->handler != PlainHandler::none) return plain_run(r);
@@ -213,7 +214,7 @@ void http_run_phases(Request *r) {
 }
 
 void http_start(Request *r) {
-  r->step = kStepServerRewrite;
+  r->step = r->is_stream ? kStepContent : kStepServerRewrite;
   r->action = r->main->action = nullptr;
   r->conf = &r->server->conf;
   if (!r->conf->real_ip_from.empty()) realip_run(r);

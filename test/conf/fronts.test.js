@@ -21,6 +21,22 @@ function comparable({ plan, problems }, prefix) {
 }
 
 const pairs = [
+  [
+    "stream servers",
+    `events { } stream { resolver 127.0.0.1; lua_socket_read_timeout 5s;
+      server { listen 127.0.0.1:1; listen [::1]:2; content_by_lua_block { a() } log_by_lua_block { b() } }
+      server { listen 127.0.0.1:3; content_by_lua_block { c() } } }`,
+    {
+      stream: {
+        resolver: "127.0.0.1",
+        luaSocketReadTimeout: "5s",
+        server: [
+          { listen: ["127.0.0.1:1", "[::1]:2"], contentByLua: " a() ", logByLua: " b() " },
+          { listen: "127.0.0.1:3", contentByLua: " c() " },
+        ],
+      },
+    },
+  ],
   ["nothing", "events { }", {}],
   [
     "processes and logs",

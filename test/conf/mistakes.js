@@ -34,6 +34,23 @@ export const mistakes = [
     '2:1 "local=on" stands in the place of name servers',
     "an option of OpenResty's own nginx",
   ],
+  // stream, which Debian's nginx has in a module of its own
+  ["events { } stream { server { listen 1; } }", "1:21 no handler for server", "no such block"],
+  [
+    "events { } stream { server { content_by_lua_block { } } }",
+    '1:21 no "listen" is defined for server of the "stream" block',
+    "no such block",
+  ],
+  [
+    "events { } stream { server { listen 1; location / { } content_by_lua_block { } } }",
+    '1:40 "location" directive is not allowed here',
+    "no such block",
+  ],
+  [
+    "events { } http { server { listen 127.0.0.1:1; } } stream { server { listen 127.0.0.1:1; content_by_lua_block { } } }",
+    "1:77 a duplicate listen 127.0.0.1:1",
+    "no such block",
+  ],
   // include
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
   ["events { } include;", '1:12 invalid number of arguments in "include" directive'],

@@ -209,6 +209,7 @@ Value whole_plan() {
                         {"large_client_header_buffers_size", number(8192)},
                         {"underscores_in_headers", flag(false)},
                         {"ignore_invalid_headers", flag(true)},
+                        {"is_stream", flag(false)},
                         {"pos", pos()}});
   Value script = table({{"chunkname", text("=x")},
                         {"source", text("x()")},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's http core: servers, locations, files, types, redirects. Limits and times are in limits.ts.
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhere, everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import { readListen } from "../listen.js";
 import { readServerName } from "../server-name.js";
 import type { Compiler, Level } from "../compile.js";
@@ -11,10 +11,16 @@ type Words = string | readonly (string | number)[];
 const module = "http_core";
 
 export const http = {
-  server: { module, in: ["http"], kind: "block", repeat: true, about: "a virtual server" },
+  server: {
+    module,
+    in: ["http", "stream"],
+    kind: "block",
+    repeat: true,
+    about: "a virtual server; in `stream` one of connections",
+  },
   listen: {
     module,
-    in: ["server"],
+    in: ["server", "stream_server"],
     kind: "own",
     args: [1, many],
     form: "list",
@@ -194,7 +200,7 @@ export const http = {
     about: "output is held back until so many bytes are there; 0 sends at once",
   },
   sendfile: { module, in: everywhere, kind: "flag", default: "off", about: "files are sent by the kernel" },
-  tcp_nodelay: { module, in: everywhere, kind: "flag", default: "on", about: "TCP_NODELAY" },
+  tcp_nodelay: { module, in: everywhereAndStream, kind: "flag", default: "on", about: "TCP_NODELAY" },
   underscores_in_headers: {
     module,
     in: ["http", "server"],

@@ -3,7 +3,7 @@
 import type { Compiler, Level } from "../compile.js";
 import type { LuaFile, LuaSource } from "../define.js";
 import { readScript } from "../script.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhere, everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { addOp, opKind, targetOf } from "./rewrite.js";
 import { parseSize } from "../words.js";
@@ -59,7 +59,14 @@ export const lua = {
   rewrite_by_lua: { module, in: everywhere, kind: "script", about: "the rewrite phase, after `set` and `return`" },
   access_by_lua: { module, in: everywhere, kind: "script", about: "the access phase" },
   precontent_by_lua: { module, in: everywhere, kind: "script", about: "the precontent phase, after `try_files`" },
-  content_by_lua: { module, in: ["location"], kind: "script", merge: "none", about: "makes the response" },
+  content_by_lua: {
+    module,
+    in: ["location", "stream_server"],
+    kind: "script",
+    store: "location",
+    merge: "none",
+    about: "makes the response; in a stream server it has the connection",
+  },
   header_filter_by_lua: { module, in: everywhere, kind: "script", about: "sees and changes the response header" },
   body_filter_by_lua: {
     module,
@@ -67,7 +74,7 @@ export const lua = {
     kind: "script",
     about: "sees and changes the response body, piece by piece",
   },
-  log_by_lua: { module, in: everywhere, kind: "script", about: "runs after the response" },
+  log_by_lua: { module, in: everywhereAndStream, kind: "script", about: "runs after the response" },
 
   lua_shared_dict: {
     module,
@@ -142,7 +149,7 @@ export const lua = {
   },
   lua_check_client_abort: {
     module,
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "flag",
     default: "off",
     about: "notices a client that closes the connection early",

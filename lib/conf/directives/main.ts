@@ -2,7 +2,7 @@
 // Directives outside http: processes, the events block, the main error log, the environment.
 import { availableParallelism } from "node:os";
 import type { Compiler } from "../compile.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { logLevels } from "../plan.js";
 import { readSyslog } from "./log.js";
@@ -48,6 +48,12 @@ export const main = {
   },
   events: { module: "core", in: ["main"], kind: "block", about: "connection processing; an nginx.conf must have it" },
   http: { module: "http", in: ["main"], kind: "block", about: "the HTTP servers" },
+  stream: {
+    module: "stream",
+    in: ["main"],
+    kind: "block",
+    about: "servers of plain TCP connections, each handed to `content_by_lua`",
+  },
   daemon: {
     module: "core",
     in: ["main"],
@@ -96,7 +102,7 @@ export const main = {
   },
   error_log: {
     module: "core",
-    in: ["main", ...everywhere],
+    in: ["main", ...everywhereAndStream],
     kind: "own",
     args: [1, 2],
     form: "list",

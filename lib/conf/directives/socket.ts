@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Cosockets and the resolver they use: lua_socket_*, resolver, resolver_timeout.
 import type { Compiler, Level } from "../compile.js";
-import { everywhere, many, typed, type Spec } from "../spec.js";
+import { everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseTime } from "../words.js";
 
@@ -14,28 +14,28 @@ export const socket = {
   lua_socket_keepalive_timeout: time("60s", "how long a pooled cosocket may be idle; 0 is for ever"),
   lua_socket_buffer_size: {
     module,
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "size",
     default: "4k",
     about: "first size of a cosocket's receive buffer",
   },
   lua_socket_pool_size: {
     module,
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "number",
     default: "30",
     about: "idle connections that a cosocket pool keeps, per worker",
   },
   lua_socket_log_errors: {
     module,
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "flag",
     default: "on",
     about: "failures of cosockets go to the error log",
   },
   resolver: {
     module: "http",
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "own",
     args: [1, many],
     form: "words",
@@ -50,7 +50,7 @@ export const socket = {
   },
   resolver_timeout: {
     module: "http",
-    in: everywhere,
+    in: everywhereAndStream,
     kind: "time",
     default: "30s",
     about: "longest wait for a name to be looked up",
@@ -58,7 +58,7 @@ export const socket = {
 } as const satisfies Record<string, Spec>;
 
 function time(initial: string, about: string) {
-  return { module, in: everywhere, kind: "time", default: initial, about } as const;
+  return { module, in: everywhereAndStream, kind: "time", default: initial, about } as const;
 }
 
 function readResolver(c: Compiler, d: Directive, level: Level): void {
