@@ -3,10 +3,18 @@
 import { EventEmitter } from "node:events";
 import { loadConfig, type Config, type ConfigText, type LoadOptions } from "./conf/index.js";
 import { ConfigError, type ConfigProblem } from "./errors.js";
-import { WorkerHost, type WorkerExit, type WorkerStats } from "./worker-host.js";
+import { MasterLog } from "./cli/nginx-log.js";
+import { ProcessHost } from "./process-host.js";
+import { WorkerHost, type Host, type WorkerExit, type WorkerStats } from "./worker-host.js";
 
-/** How to read a configuration. */
-export type ServeOptions = LoadOptions;
+/** How to read a configuration, and how to serve it. */
+export interface ServeOptions extends LoadOptions {
+  /**
+   * Runs the workers in so many processes instead of as threads of this one. They share the listening sockets and the shared
+   * dictionaries; one that dies is replaced, and the others go on.
+   */
+  readonly processes?: number;
+}
 
 /** How to close. */
 export interface CloseOptions {
@@ -24,7 +32,8 @@ export interface ServerEvents {
 
 /** A running server. */
 export class Server extends EventEmitter<ServerEvents> {
-  readonly #host: WorkerHost;
+  readonly #host: Host;
+  readonly #log = new MasterLog();
   readonly #options: ServeOptions;
   #config: string | Config | ConfigText;
   #files: readonly string[] = [];
@@ -35,7 +44,12 @@ export class Server extends EventEmitter<ServerEvents> {
     super();
     this.#config = config;
     this.#options = options;
-    this.#host = new WorkerHost((exit) => this.emit("workerExit", exit));
+    const onExit = (exit: WorkerExit) => void this.emit("workerExit", exit);
+    this.#log.isStarting = false;
+    this.#host =
+      options.processes === undefined
+        ? new WorkerHost(onExit)
+        : new ProcessHost(options.processes, (level, text) => this.#log.write(level, text), onExit);
   }
 
   /** @internal */
@@ -44,6 +58,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const server = new Server(config, options);
     server.#files = plan.files;
     server.#warnings = plan.problems;
+    server.#log.use(plan.errorLogs);
     await server.#host.start(plan.plan);
     return server;
   }
@@ -79,6 +94,7 @@ export class Server extends EventEmitter<ServerEvents> {
       this.#config = config;
       this.#files = plan.files;
       this.#warnings = plan.problems;
+      this.#log.use(plan.errorLogs);
       this.emit("reload", generation);
     });
     this.#reloading = next.catch(() => {});
@@ -101,9 +117,9 @@ export class Server extends EventEmitter<ServerEvents> {
 }
 
 async function compile(config: string | Config | ConfigText, options: ServeOptions) {
-  const { plan, problems, files } = await loadConfig(config, options);
+  const { plan, problems, files, errorLogs } = await loadConfig(config, options);
   if (plan === null) throw new ConfigError(problems);
-  return { plan, problems, files };
+  return { plan, problems, files, errorLogs };
 }
 
 /**

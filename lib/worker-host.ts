@@ -3,6 +3,7 @@
 // alive while referenced; the native side is destroyed when the last generation has ended after close().
 import { binding } from "./binding.js";
 import { MoonwireError } from "./errors.js";
+import type { Share } from "./process-protocol.js";
 
 /** Counters of one worker at the moment of the call. */
 export interface WorkerStats {
@@ -34,7 +35,8 @@ type NativeEvent =
   | ({ type: "reply"; id: number } & VmReply);
 
 interface NativeServer {
-  start(plan: Buffer): string | null;
+  start(plan: Buffer, share?: Share): string | null;
+  settle(generation: number, serves: boolean): void;
   addresses(): string[];
   stats(): WorkerStats[];
   close(drainMs: number): void;
@@ -61,7 +63,19 @@ interface Waiter<T> {
 /** Longest drain: no limit in practice, and safe for the native side's arithmetic. */
 export const drainForever = 0xffffffff;
 
-export class WorkerHost {
+/** What Server needs of whoever runs the workers: threads of this process, or processes with threads. */
+export interface Host {
+  /** True from the call of close() on. */
+  readonly isClosing: boolean;
+  /** Starts the workers of an encoded plan; resolves with the generation's number when they serve. */
+  start(plan: Buffer): Promise<number>;
+  addresses(): string[];
+  stats(): WorkerStats[];
+  reopenLogs(): void;
+  close(drainMs: number): Promise<void>;
+}
+
+export class WorkerHost implements Host {
   readonly #native: NativeServer;
   readonly #onWorkerExit: (exit: WorkerExit) => void;
   readonly #live = new Set<number>();
@@ -86,16 +100,22 @@ export class WorkerHost {
 
   /**
    * Starts a generation of workers with an encoded plan; one start at a time. Resolves with its number when every worker is
-   * up, and rejects when it could not be had; then the generation before it, if any, still serves.
+   * up, and rejects when it could not be had; then the generation before it, if any, still serves. With a share of a
+   * supervisor's, its workers are ready then, but serve only when settle() says so.
    */
-  async start(plan: Buffer): Promise<number> {
+  async start(plan: Buffer, share?: Share): Promise<number> {
     await this.#startDone;
     if (this.#closed) throw new MoonwireError("SERVER_CLOSED");
     const started = new Promise<number>((resolve, reject) => (this.#starting = { resolve, reject }));
     this.#startDone = started.catch(() => {});
-    const problem = this.#native.start(plan);
+    const problem = this.#native.start(plan, share);
     if (problem !== null) this.#started(0, problem);
     return started;
+  }
+
+  /** A generation with a share serves from now on, or is given up and the one before it serves on. */
+  settle(generation: number, serves: boolean): void {
+    this.#native.settle(generation, serves);
   }
 
   addresses(): string[] {

@@ -71,7 +71,18 @@ bool ListenSet::listen(const Plan &plan, std::string &error) {
   return true;
 }
 
-std::vector<ListenShare> ListenSet::share(const Plan &plan, uint32_t id) const {
+void ListenSet::inherit(Inheritance &from) {
+  is_inherited_ = true;
+  for (Inheritance::Item &item : from.items) {
+    if (item.kind != Inheritance::listen) continue;
+    sockets_[item.key].push_back({std::make_shared<ListenSocket>(item.fd), true});
+    item.fd = -1;
+  }
+}
+
+std::vector<ListenShare> ListenSet::share(const Plan &plan, uint32_t id) const { return range(plan, id, 1); }
+
+std::vector<ListenShare> ListenSet::range(const Plan &plan, uint32_t first, uint32_t count) const {
   std::vector<ListenShare> out;
   for (size_t i = 0; i < plan.listens.size(); ++i) {
     auto it = sockets_.find(listen_key(plan, i));
@@ -79,9 +90,10 @@ std::vector<ListenShare> ListenSet::share(const Plan &plan, uint32_t id) const {
     const Members &members = it->second;
     bool one_for_all = is_unix(plan.listens[i].address);
     for (size_t k = 0; k < members.size(); ++k) {
-      bool is_shared = plan.worker_processes > 1 && (one_for_all || k >= plan.worker_processes);
-      if (k == id || one_for_all || k >= plan.worker_processes)
-        out.push_back({static_cast<int32_t>(i), members[k].socket, is_shared});
+      bool is_for_all = one_for_all || k >= plan.worker_processes;
+      if (is_for_all || (k >= first && k < first + count))
+        out.push_back(
+            {static_cast<int32_t>(i), members[k].socket, is_for_all && (plan.worker_processes > 1 || is_inherited_)});
     }
   }
   return out;
@@ -119,8 +131,8 @@ void ListenSet::close_all() {
   retired_.clear();
 }
 
-void ListenSet::remove_file(const std::string &key) {
-  if (is_unix(key)) unlink(key.c_str() + 5);
+void ListenSet::remove_file(const std::string &key) const {
+  if (is_unix(key) && !is_inherited_) unlink(key.c_str() + 5);
 }
 
 }  // namespace mw

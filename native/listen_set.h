@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config.h"
+#include "inheritance.h"
 
 namespace mw {
 
@@ -35,6 +36,8 @@ std::string listen_key(const Plan &plan, size_t index);
 class ListenSet {
  public:
   ~ListenSet() { close_all(); }
+  /// Takes the sockets that a supervisor gave; they and the files of unix ones stay its own to close and remove.
+  void inherit(Inheritance &from);
   /// Has a socket for each worker at every listen of the plan: SO_REUSEPORT sockets for TCP, one for unix. Those that an
   /// address gets in addition to what serves already do not listen yet. False with `error`, and nothing has changed.
   bool open(const Plan &plan, std::string &error);
@@ -42,6 +45,8 @@ class ListenSet {
   bool listen(const Plan &plan, std::string &error);
   /// What worker `id` of the plan accepts from. Sockets of workers that a smaller generation has not any more are everybody's.
   std::vector<ListenShare> share(const Plan &plan, uint32_t id) const;
+  /// The same for `count` workers of a process together, the first of them `first`.
+  std::vector<ListenShare> range(const Plan &plan, uint32_t first, uint32_t count) const;
   /// Lets go of the addresses that the plan does not name, and of sockets that never listened.
   void keep_only(const Plan &plan);
   /// The bound addresses of the plan, in its order.
@@ -56,9 +61,10 @@ class ListenSet {
   };
   using Members = std::vector<Member>;
   bool open_one(const Plan &plan, const Listen &l, Members &members, std::string &error);
-  static void remove_file(const std::string &key);
+  void remove_file(const std::string &key) const;
 
   std::map<std::string, Members> sockets_;
+  bool is_inherited_ = false;
   /// Addresses that were given up: while old workers hold their sockets, a reload that wants them back gets the same.
   std::map<std::string, std::vector<std::weak_ptr<ListenSocket>>> retired_;
 };

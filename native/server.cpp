@@ -21,6 +21,8 @@ namespace mw {
 static constexpr uint64_t kDrainForever = UINT64_MAX;  // nginx: until the last request ends, or worker_shutdown_timeout
 
 struct GenerationState {
+  ListenSet inherited;   ///< a supervisor's sockets
+  bool is_held = false;  ///< serves when settle() says so
   std::shared_ptr<Generation> shared;
   std::vector<std::unique_ptr<Worker>> workers;
   uint32_t pending = 0;  ///< workers that have not reported ready
@@ -41,7 +43,9 @@ struct Server::Impl {
   uint32_t last_number = 0;
   bool is_closing = false;
 
-  std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error);
+  std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error, Inheritance *from);
+  void inherit(GenerationState *g, Inheritance &from);
+  ListenSet &sockets_of(GenerationState *g) { return g->is_held ? g->inherited : sockets; }
   void promote(GenerationState *g);
   void discard(GenerationState *g);
   void on_ready(GenerationState *g, std::string error);
@@ -78,13 +82,41 @@ static bool make_temp_dirs(const LocationConf &conf, std::string &error) {
   }
 }
 
-std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std::string &error) {
+static ShmDictRef attach(const std::vector<ShmDictRef> &have, int fd) {
+  struct stat wanted, st;
+  if (fstat(fd, &wanted) == 0)
+    for (const ShmDictRef &d : have)
+      if (fstat(shm_dict_fd(*d), &st) == 0 && st.st_ino == wanted.st_ino && st.st_dev == wanted.st_dev) return d;
+  return shm_dict_attach(fd);
+}
+
+/// Takes what a supervisor gave: prepare() then finds the dictionaries, and needs no sockets.
+void Server::Impl::inherit(GenerationState *g, Inheritance &from) {
+  g->is_held = true;
+  g->inherited.inherit(from);
+  g->shared->first_worker = from.first_worker;
+  g->shared->total_workers = from.total_workers;
+  for (const Inheritance::Item &item : from.items) {
+    if (item.kind == Inheritance::board) g->shared->board = board_attach(item.fd);
+    if (item.kind != Inheritance::dict && item.kind != Inheritance::limit_zone) continue;
+    auto &mine = item.kind == Inheritance::dict ? g->shared->dicts : g->shared->limit_zones;
+    if (ShmDictRef dict = attach(item.kind == Inheritance::dict ? dicts : limit_zones, item.fd)) mine.push_back(dict);
+  }
+}
+
+std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std::string &error, Inheritance *from) {
   auto g = std::make_unique<GenerationState>();
   g->shared = std::make_shared<Generation>();
   Generation &shared = *g->shared;
   shared.plan = plan;
   shared.number = ++last_number;
   shared.is_cli = plan->is_cli;
+  shared.total_workers = plan->worker_processes;
+  if (from) inherit(g.get(), *from);
+  std::vector<ShmDictRef> have_dicts = from ? std::move(shared.dicts) : dicts;
+  std::vector<ShmDictRef> have_zones = from ? std::move(shared.limit_zones) : limit_zones;
+  shared.dicts.clear();
+  shared.limit_zones.clear();
   if (!(shared.router = router_build(*plan, error))) return nullptr;
   if (!(shared.vars = variable_build(*plan, error))) return nullptr;
   if (!(shared.peers = peers_build(*plan, error))) return nullptr;
@@ -92,18 +124,16 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
   for (const ServerConf &s : plan->servers)
     if (!make_temp_dirs(s.conf, error)) return nullptr;
   for (const SharedDict &d : plan->shared_dicts) {
-    ShmDictRef dict = shm_dict_obtain(dicts, d.name, d.size, error);
+    ShmDictRef dict = shm_dict_obtain(have_dicts, d.name, d.size, error);
     if (!dict) return nullptr;
     shared.dicts.push_back(dict);
   }
   for (const LimitZone &z : plan->limit_zones) {
-    // Rates and counts are different entries: a zone that a reload puts to the other use begins anew.
-    std::string name = (z.rate ? "limit_req:" : "limit_conn:") + z.name;
-    ShmDictRef zone = shm_dict_obtain(limit_zones, name, z.size, error);
+    ShmDictRef zone = shm_dict_obtain(have_zones, limit_zone_key(z), z.size, error);
     if (!zone) return nullptr;
     shared.limit_zones.push_back(zone);
   }
-  if (!sockets.open(*plan, error)) return nullptr;
+  if (!from && !sockets.open(*plan, error)) return nullptr;
   return g;
 }
 
@@ -123,22 +153,20 @@ void Server::Impl::reap() {
   }
 }
 
-bool Server::start(const PlanRef &plan, std::string &error) {
+bool Server::start(const PlanRef &plan, std::string &error, Inheritance *from) {
   std::unique_lock<std::mutex> lock(impl_->mutex);
   impl_->reap();
-  std::unique_ptr<GenerationState> made = impl_->prepare(plan, error);
+  std::unique_ptr<GenerationState> made = impl_->prepare(plan, error, from);
   if (!made) return false;
   GenerationState *g = made.get();
-  impl_->dicts = g->shared->dicts;
-  impl_->limit_zones = g->shared->limit_zones;
   g->pending = g->left = plan->worker_processes;
   Impl *impl = impl_.get();
   for (uint32_t i = 0; i < plan->worker_processes; ++i) {
     Worker::Events events;
     events.ready = [impl, g](Worker *, std::string why) { impl->on_ready(g, std::move(why)); };
     events.ended = [impl, g](Worker *w) { impl->on_ended(g, w); };
-    g->workers.push_back(
-        std::make_unique<Worker>(g->shared, i, impl->sockets.share(*plan, i), &impl->succession, std::move(events)));
+    g->workers.push_back(std::make_unique<Worker>(g->shared, i, impl->sockets_of(g).share(*plan, i), &impl->succession,
+                                                  std::move(events)));
   }
   impl_->generations.push_back(std::move(made));
   for (auto &w : g->workers) w->start();
@@ -150,12 +178,12 @@ void Server::Impl::on_ready(GenerationState *g, std::string error) {
   std::unique_lock<std::mutex> lock(mutex);
   if (!error.empty() && g->error.empty()) g->error = std::move(error);
   if (--g->pending > 0) return;
-  if (g->error.empty()) sockets.listen(*g->shared->plan, g->error);
+  if (g->error.empty() && !g->is_held) sockets.listen(*g->shared->plan, g->error);
   std::string failure = g->error;
-  if (failure.empty())
-    promote(g);
-  else
+  if (!failure.empty())
     discard(g);
+  else if (!g->is_held)
+    promote(g);
   uint32_t number = g->shared->number;
   lock.unlock();
   events.started(number, failure);
@@ -165,7 +193,9 @@ void Server::Impl::on_ready(GenerationState *g, std::string error) {
 void Server::Impl::promote(GenerationState *g) {
   const Plan &plan = *g->shared->plan;
   g->is_serving = true;
-  addresses = sockets.names(plan);
+  dicts = g->shared->dicts;
+  limit_zones = g->shared->limit_zones;
+  addresses = sockets_of(g).names(plan);
   for (auto &w : g->workers) w->accept();
   if (!is_closing) {
     std::vector<Worker *> heirs;
@@ -178,6 +208,18 @@ void Server::Impl::promote(GenerationState *g) {
     if (other.get() != g && other->left > 0)
       for (auto &w : other->workers) w->quit(kDrainForever);
   sockets.keep_only(plan);
+  g->inherited.close_all();  // the workers have theirs
+}
+
+void Server::settle(uint32_t generation, bool serves) {
+  std::lock_guard<std::mutex> lock(impl_->mutex);
+  for (auto &g : impl_->generations) {
+    if (g->shared->number != generation || g->left == 0 || g->is_serving) continue;
+    if (serves)
+      impl_->promote(g.get());
+    else
+      impl_->discard(g.get());
+  }
 }
 
 void Server::Impl::discard(GenerationState *g) {
@@ -204,6 +246,7 @@ void Server::close(uint64_t drain_ms) {
   impl_->is_closing = true;
   impl_->succession.end();
   impl_->sockets.close_all();  // the workers hold theirs until they have stopped accepting
+  for (auto &g : impl_->generations) g->inherited.close_all();
   for (auto &g : impl_->generations)
     for (auto &w : g->workers) w->quit(drain_ms);
 }

@@ -36,6 +36,14 @@ struct VmReply {
   std::string traceback;
 };
 
+struct Inheritance;
+
+/// The key of a limit zone's dictionary. Rates and counts are different entries: a zone that a reload puts to the other use
+/// begins anew.
+inline std::string limit_zone_key(const LimitZone &zone) {
+  return (zone.rate ? "limit_req:" : "limit_conn:") + zone.name;
+}
+
 class Server {
  public:
   explicit Server(ServerEvents events);
@@ -43,7 +51,11 @@ class Server {
   /// Opens (or keeps) the plan's listening sockets and starts a new generation of workers on them; the old generation,
   /// when `started` reports success, stops accepting, finishes its requests and ends. Returns false with `error` in nginx's
   /// wording when a socket, a log file or a Lua file could not be had; nothing has changed then.
-  bool start(const PlanRef &plan, std::string &error);
+  /// With an inheritance, in a process of a supervisor's: sockets and dictionaries come from there, and `started` tells that
+  /// the generation is ready, but it serves only when settle() says so.
+  bool start(const PlanRef &plan, std::string &error, Inheritance *from = nullptr);
+  /// A generation that is ready serves from now on; or it is given up, and the one before it serves on.
+  void settle(uint32_t generation, bool serves);
   /// Bound addresses as text ("127.0.0.1:8080", "unix:/path"), real ports in place of 0.
   std::vector<std::string> addresses() const;
   std::vector<WorkerStats> stats() const;

@@ -85,8 +85,8 @@ bool Worker::boot(std::string &error) {
   scratch_.resize(kScratch);
   abi_.buf = scratch_.data();
   abi_.buf_size = scratch_.size();
-  abi_.worker_id = static_cast<int32_t>(id_);
-  abi_.worker_count = static_cast<int32_t>(plan.worker_processes);
+  abi_.worker_id = static_cast<int32_t>(generation_->first_worker + id_);
+  abi_.worker_count = static_cast<int32_t>(generation_->total_workers);
   abi_.pid = getpid();
   abi_.is_strict_phases = plan.lua_strict_phases;
   abi_worker = &abi_;
@@ -100,6 +100,11 @@ bool Worker::boot(std::string &error) {
   VmHost host;
   host.core = &core_;
   host.is_cli = generation_->is_cli;
+  if (Board *board = generation_->board.get(); board && abi_.worker_id < static_cast<int32_t>(kBoardWorkers)) {
+    board->pids[abi_.worker_id] = abi_.pid;
+    board_slot = &board->slots[abi_.worker_id];
+    host.pids = board->pids;
+  }
   std::error_code unknown;  // a working directory that was removed: none
   host.cwd = std::filesystem::current_path(unknown).string() + "/";
   for (const ShmDictRef &dict : generation_->dicts)
@@ -183,6 +188,7 @@ void Worker::main() {
   if (vm_) vm_destroy(vm_);
   vm_ = nullptr;
   abi_worker = nullptr;
+  board_slot = nullptr;
   events_.ended(this);
 }
 

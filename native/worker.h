@@ -16,6 +16,7 @@
 #include "net/handover.h"
 #include "net/listener.h"
 #include "server.h"
+#include "shm/board.h"
 #include "shm/dict.h"
 
 namespace mw {
@@ -34,6 +35,10 @@ struct Generation {
   std::vector<ShmDictRef> dicts;
   std::vector<ShmDictRef> limit_zones;  ///< by index of Plan::limit_zones
   bool is_cli = false;
+  // Of a process of a supervisor's; else all workers are here.
+  uint32_t first_worker = 0;   ///< ngx.worker.id() of this process's first worker
+  uint32_t total_workers = 0;  ///< ngx.worker.count()
+  BoardRef board;              ///< null without a supervisor
 };
 
 /// A worker's counters, written by it alone, on cache lines of its own; read by the control thread.

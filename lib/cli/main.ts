@@ -56,6 +56,7 @@ program
   .option("-p, --port <n>", "listen on this port, whatever the configuration says", integer(0, 65535))
   .option("-H, --host <address>", "listen on this address, whatever the configuration says")
   .option("-w, --workers <n>", 'worker threads, or "auto" for one per core', workers)
+  .option("--processes <n>", "run the workers in n supervised processes", integer(1, 64))
   .option("--watch", "reload when the configuration or a Lua file changes")
   .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
   .action(async (file: string | undefined, options: ServeCommandOptions) =>

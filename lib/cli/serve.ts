@@ -13,6 +13,7 @@ export interface ServeCommandOptions {
   port?: number;
   host?: string;
   workers?: number | "auto";
+  processes?: number;
   watch?: boolean;
   prefix?: string;
 }
@@ -52,7 +53,8 @@ function serveOptions(options: ServeCommandOptions): ServeOptions {
   if (options.port !== undefined) overrides.port = options.port;
   if (options.host !== undefined) overrides.host = options.host;
   if (options.workers !== undefined) overrides.workers = options.workers;
-  return options.prefix === undefined ? { overrides } : { overrides, prefix: options.prefix };
+  const { prefix, processes } = options;
+  return { overrides, ...(prefix !== undefined && { prefix }), ...(processes !== undefined && { processes }) };
 }
 
 function url(address: string): string {

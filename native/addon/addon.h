@@ -7,6 +7,7 @@
 #define NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS
 #include <napi.h>
 
+#include "inheritance.h"
 #include "server.h"
 
 namespace mw {
@@ -15,6 +16,11 @@ namespace mw {
 Napi::Function server_handle_define(Napi::Env env);
 /// The `ffi` object: a Lua VM of this environment, opened at first use and closed with the environment.
 Napi::Object ffi_handle_define(Napi::Env env);
+
+/// The `processes` object: what `--processes` needs on both sides.
+Napi::Object processes_define(Napi::Env env);
+/// Reads a supervisor's share from its JavaScript form; the descriptors are `to`'s from then on.
+void inheritance_read(Napi::Object from, Inheritance &to);
 
 /// The `daemon` object: session and standard descriptors of the process.
 Napi::Object daemon_define(Napi::Env env);

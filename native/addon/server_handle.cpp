@@ -140,6 +140,7 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
                            InstanceMethod("addresses", &ServerHandle::addresses),
                            InstanceMethod("stats", &ServerHandle::stats),
                            InstanceMethod("close", &ServerHandle::close),
+                           InstanceMethod("settle", &ServerHandle::settle),
                            InstanceMethod("reap", &ServerHandle::reap),
                            InstanceMethod("reopenLogs", &ServerHandle::reopen_logs),
                            InstanceMethod("run", &ServerHandle::run),
@@ -149,13 +150,21 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
   }
 
  private:
-  /// start(plan: Buffer): the error as a string, or null.
+  /// start(plan: Buffer, share?: a supervisor's): the error as a string, or null.
   Napi::Value start(const Napi::CallbackInfo &info) {
     if (server_ == nullptr) return Napi::String::New(env_, "the server is closed");
     auto bytes = info[0].As<Napi::Buffer<char>>();
     std::string error;
     PlanRef plan = plan_decode(bytes.Data(), bytes.Length(), error);
-    if (plan != nullptr && server_->start(plan, error)) return env_.Null();
+    if (plan != nullptr && info[1].IsObject()) {
+      Inheritance share;
+      inheritance_read(info[1].As<Napi::Object>(), share);
+      auto own = std::make_shared<Plan>(*plan);
+      own->worker_processes = share.workers;
+      if (server_->start(own, error, &share)) return env_.Null();
+    } else if (plan != nullptr && server_->start(plan, error)) {
+      return env_.Null();
+    }
     return text_of(env_, error.empty() ? "unknown error" : error);
   }
 
@@ -191,6 +200,12 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
   /// close(drainMs: number)
   Napi::Value close(const Napi::CallbackInfo &info) {
     if (server_ != nullptr) server_->close(static_cast<uint64_t>(info[0].As<Napi::Number>().DoubleValue()));
+    return env_.Undefined();
+  }
+
+  /// settle(generation: number, serves: boolean)
+  Napi::Value settle(const Napi::CallbackInfo &info) {
+    if (server_ != nullptr) server_->settle(info[0].As<Napi::Number>().Uint32Value(), info[1].As<Napi::Boolean>());
     return env_.Undefined();
   }
 

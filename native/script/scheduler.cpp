@@ -8,6 +8,7 @@
 
 #include "http/phase.h"
 #include "script/vm_inner.h"
+#include "shm/board.h"
 
 namespace mw {
 
@@ -494,7 +495,11 @@ void sched_resume(LightThread *t, int nargs) {
   Shown before = show(vm, t);
   if (r) ++r->running;
   uint64_t watched = vm->watch ? watch_begin(vm->watch, sched_limit(run)) : 0;
+  BoardSlot *slot = board_slot;
+  bool is_outermost = slot && slot->length == 0;
+  if (slot && r) board_note(slot, r->request_line);
   int status = lua_resume(t->co, nargs);
+  if (is_outermost) slot->length = 0;
   if (vm->watch) {
     watch_end(vm->watch, watched);
     interrupt_clear(vm);

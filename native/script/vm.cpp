@@ -46,6 +46,10 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "await_mark");
   lua_pushcfunction(L, embedded_loader);
   lua_setfield(L, -2, "embedded");
+  if (vm->host.pids) {
+    lua_pushlightuserdata(L, vm->host.pids);
+    lua_setfield(L, -2, "pids");
+  }
   set_field(L, "prefix", plan.prefix);
   set_field(L, "cwd", vm->host.cwd);
   set_field(L, "package_path", plan.lua_package_path);

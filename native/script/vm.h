@@ -19,6 +19,7 @@ struct VmHost {
   std::vector<std::pair<std::string, void *>> dicts;  ///< ngx.shared: name, ABI handle
   std::string cwd;                                    ///< the working directory, with a slash at its end
   bool is_cli = false;                                ///< `moonwire run`: print goes to standard output
+  int32_t *pids = nullptr;                            ///< of all workers, where they are in several processes
 };
 
 struct Vm;

@@ -6,6 +6,7 @@ local abi = require "moonwire.abi"
 local W = abi.W
 
 return function(ngx, host)
+  local all_pids = host.pids and ffi.cast("int32_t *", host.pids)
   ngx.worker = {
     exiting = function()
       return W.exiting ~= 0
@@ -13,11 +14,11 @@ return function(ngx, host)
     pid = function()
       return W.pid
     end,
-    -- Workers are threads of one process.
+    -- Workers are threads of one process, or of several that share a list.
     pids = function()
       local pids = {}
       for i = 1, W.worker_count do
-        pids[i] = W.pid
+        pids[i] = all_pids and all_pids[i - 1] or W.pid
       end
       return pids
     end,
