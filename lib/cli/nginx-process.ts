@@ -10,6 +10,7 @@ import { loadConfig, type LoadedConfig } from "../conf/index.js";
 import { drainForever, WorkerHost } from "../worker-host.js";
 import { errnoText, MasterLog } from "./nginx-log.js";
 import type { NginxSignal } from "./nginx-options.js";
+import { becomeUser } from "./nginx-user.js";
 import { complain } from "./report.js";
 import { packageRoot } from "../package-root.js";
 
@@ -93,6 +94,7 @@ export class NginxProcess {
     this.#obeySignals();
     if (!(await this.#start(loaded.plan))) return 1;
     if (!this.#writePid(loaded.control.pid)) return 1;
+    if (!becomeUser(loaded.control.user, loaded.errorLogs, this.#log)) return 1;
     setInterval(() => {}, 2 ** 30); // without workers, after SIGWINCH, nothing else keeps it alive
     this.#log.isStarting = false;
     const daemon = binding()["daemon"] as Daemon;

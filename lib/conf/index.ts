@@ -50,6 +50,8 @@ export interface ControlSettings {
   readonly master_process: boolean;
   /** The file for the process id. */
   readonly pid: string;
+  /** User, and group where it is said. */
+  readonly user?: readonly [user: string, group?: string];
 }
 
 /** What came of it. */

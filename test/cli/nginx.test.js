@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // moonwire-nginx: start, signals, pid file and reload, as tools that drive an nginx binary use them.
-import { existsSync, renameSync } from "node:fs";
+import { chmodSync, existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { nginxPrefix, spawnNginx } from "../helpers/nginx.js";
@@ -146,4 +146,34 @@ test("an error of init_by_lua keeps it from starting", async (t) => {
   t.regex(r.stderr, /^nginx: \[error\] init_by_lua error: .*no way/);
   t.regex(n.log(), /\[error\] \d+#\d+: init_by_lua error: /);
   t.false(existsSync(join(n.prefix, "logs/nginx.pid")));
+});
+
+const asRoot = process.getuid() === 0 ? test : test.skip;
+
+asRoot("user: a server started as root serves as somebody else, in all of its threads", async (t) => {
+  const n = await nginxPrefix(t, {
+    main: "user nobody nogroup;",
+    server: `location / { content_by_lua_block { local f = io.open("/proc/thread-self/status") ngx.print(f:read("*a")) } }`,
+  });
+  chmodSync(n.prefix, 0o755);
+  await n.start();
+  const { body } = await n.get();
+  const nobody = statSync(join(n.prefix, "logs/error.log")).uid;
+  t.not(nobody, 0);
+  t.regex(body, new RegExp(`^Uid:\\s+${nobody}\\s+${nobody}\\s+${nobody}\\s+${nobody}$`, "m"));
+  t.notRegex(body, /^Gid:\s+0\b/m);
+  t.regex(
+    n.log(),
+    /\[warn\] .*: the whole process runs as user "nobody" from now on: a reload can bind no port below 1024/,
+  );
+  await n.write({ main: "user nobody nogroup;", server: say("reloaded") });
+  process.kill(n.pid(), "SIGHUP");
+  await waitFor(async () => (await n.get()).body === "reloaded\n", "the reload");
+});
+
+asRoot("user: one that does not exist is refused at the start", async (t) => {
+  const n = await nginxPrefix(t, { main: "user nosuchuser;", server: say("one") });
+  const { code, stderr } = await n.run();
+  t.is(code, 1);
+  t.regex(stderr, /\[emerg\] getgrnam\("nosuchuser"\) failed/);
 });

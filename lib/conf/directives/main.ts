@@ -84,10 +84,11 @@ export const main = {
     kind: "own",
     args: [1, 2],
     form: "words",
-    store: "none",
-    read: () => undefined,
+    store: "control",
+    read: (c, d) => void (c.control["user"] = d.args.map((word) => word.text)),
     type: typed<string | readonly [user: string, group?: string]>(),
-    about: "accepted, no effect: the server keeps the user it was started as",
+    about:
+      "whom `moonwire-nginx`, started as root, becomes once its sockets are bound; `moonwire serve` stays who it is",
   },
   env: {
     module: "core",
