@@ -33,6 +33,17 @@ export {
   type SocketOptions,
   type UntilReader,
 } from "./socket.js";
+export type {
+  ConnectionStatus,
+  DurationBucket,
+  JitStatus,
+  LuaStatus,
+  PhaseTime,
+  PoolStatus,
+  ServerStatus,
+  TimerStatus,
+  WorkerStatus,
+} from "./status.js";
 export { testServer, type LogLevel, type LogLine, type TestServer, type TestServerOptions } from "./test-server.js";
 export { LuaVm, type LuaArgument, type LuaValue, type LuaVmOptions } from "./vm.js";
 export type { WorkerExit, WorkerStats } from "./worker-host.js";

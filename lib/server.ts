@@ -2,9 +2,11 @@
 // `serve` and the Server it resolves with: a configuration, the worker generations that serve it, and its reloads.
 import { EventEmitter } from "node:events";
 import { loadConfig, type Config, type ConfigText, type LoadOptions } from "./conf/index.js";
-import { ConfigError, type ConfigProblem } from "./errors.js";
+import { decodeValue, encodeValue } from "./conf/value.js";
+import { ConfigError, LuaError, MoonwireError, type ConfigProblem } from "./errors.js";
 import { MasterLog } from "./cli/nginx-log.js";
 import { ProcessHost } from "./process-host.js";
+import type { ServerStatus } from "./status.js";
 import { WorkerHost, type Host, type WorkerExit, type WorkerStats } from "./worker-host.js";
 
 /** How to read a configuration, and how to serve it. */
@@ -81,6 +83,15 @@ export class Server extends EventEmitter<ServerEvents> {
   /** Counters of every worker, those of a generation that is draining included. */
   stats(): WorkerStats[] {
     return this.#host.isClosing ? [] : this.#host.stats();
+  }
+
+  /** What the server does, over all workers: the document of the directive moonwire_status. */
+  async status(): Promise<ServerStatus> {
+    if (this.#host.isClosing) throw new MoonwireError("SERVER_CLOSED");
+    const reply = await this.#host.run(true, "return require('moonwire.status').json()", "=status", encodeValue([]));
+    if (!reply.ok) throw new LuaError(reply.error, reply.traceback);
+    const [text] = decodeValue(reply.values, { strings: "utf8" }) as [string];
+    return JSON.parse(text) as ServerStatus;
   }
 
   /**

@@ -272,6 +272,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(access_by_lua_no_postpone);
   MEMBER(precontent_by_lua_no_postpone);
   MEMBER(lua_strict_phases);
+  MEMBER(has_status);
   MEMBER(env);
   MEMBER(upstreams);
   MEMBER(upstream_confs);

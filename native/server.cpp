@@ -7,8 +7,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <mutex>
 
+#include "base/value.h"
+#include "http/metrics.h"
 #include "http/router.h"
 #include "http/variable.h"
 #include "listen_set.h"
@@ -27,6 +30,7 @@ struct GenerationState {
   std::vector<std::unique_ptr<Worker>> workers;
   uint32_t pending = 0;  ///< workers that have not reported ready
   uint32_t left = 0;     ///< workers whose thread has not ended
+  std::vector<const Worker *> ended;
   std::string error;
   bool is_serving = false;
 };
@@ -42,6 +46,7 @@ struct Server::Impl {
   std::vector<ShmDictRef> limit_zones;
   uint32_t last_number = 0;
   bool is_closing = false;
+  mw_metrics_t retired{};  ///< what workers that have ended had counted
 
   std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error, Inheritance *from);
   void inherit(GenerationState *g, Inheritance &from);
@@ -51,6 +56,7 @@ struct Server::Impl {
   void on_ready(GenerationState *g, std::string error);
   void on_ended(GenerationState *g, Worker *w);
   void reap();
+  void ask_workers(const std::shared_ptr<StatusReplies> &replies);
 };
 
 Server::Server(ServerEvents events) : impl_(std::make_unique<Impl>()) { impl_->events = std::move(events); }
@@ -117,6 +123,7 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
   std::vector<ShmDictRef> have_zones = from ? std::move(shared.limit_zones) : limit_zones;
   shared.dicts.clear();
   shared.limit_zones.clear();
+  shared.ask_workers = [this](const std::shared_ptr<StatusReplies> &replies) { ask_workers(replies); };
   if (!(shared.router = router_build(*plan, error))) return nullptr;
   if (!(shared.vars = variable_build(*plan, error))) return nullptr;
   if (!(shared.peers = peers_build(*plan, error))) return nullptr;
@@ -236,6 +243,8 @@ void Server::Impl::on_ended(GenerationState *g, Worker *w) {
     std::lock_guard<std::mutex> lock(mutex);
     number = g->shared->number;
     id = w->id();
+    metrics_add(retired, w->metrics());
+    g->ended.push_back(w);
     left = --g->left;
   }
   events.worker_exit(number, id, left);
@@ -289,6 +298,34 @@ std::vector<WorkerStats> Server::stats() const {
     }
   }
   return out;
+}
+
+/// The one text that moonwire.status returned.
+static std::string status_text(const VmResult &r) {
+  Value values;
+  bool is_text = r.ok && value_decode(values, r.values) && values.items.size() == 1;
+  return is_text ? std::move(values.items[0].str) : std::string();
+}
+
+/// Sends the question to every worker that runs. On the thread of the worker that asks.
+void Server::Impl::ask_workers(const std::shared_ptr<StatusReplies> &replies) {
+  std::lock_guard<std::mutex> lock(mutex);
+  replies->retired = retired;
+  std::string no_arguments;
+  Value none;
+  none.tag = Value::array;
+  value_encode(no_arguments, none);
+  for (auto &g : generations) {
+    for (auto &w : g->workers) {
+      if (std::find(g->ended.begin(), g->ended.end(), w.get()) != g->ended.end()) continue;
+      ++replies->missing;
+      w->send([w = w.get(), replies, no_arguments] {
+        if (!w->vm()) return replies->put({});
+        vm_call(w->vm(), true, "return require('moonwire.status').figures()", "=moonwire_status", no_arguments,
+                [replies](const VmResult &r) { replies->put(status_text(r)); });
+      });
+    }
+  }
 }
 
 void Server::run(uint32_t worker, bool is_code, std::string text, std::string chunkname, std::string args,

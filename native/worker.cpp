@@ -74,6 +74,11 @@ bool Worker::boot(std::string &error) {
   core_.log = &generation_->files->main;
   core_.is_debug = generation_->files->is_debug;
   core_.abi = &abi_;
+  core_.generation = static_cast<int32_t>(generation_->number);
+  core_.ask_workers = [](void *worker, const std::shared_ptr<StatusReplies> &replies) {
+    static_cast<Worker *>(worker)->generation_->ask_workers(replies);
+  };
+  core_.ask_workers_arg = this;
   core_.net.loop = &loop_;
   core_.net.log = core_.log;
   for (const ServerConf &s :
@@ -185,6 +190,7 @@ void Worker::main() {
     loop_.run();
   }
   core_shutdown(&core_);
+  core_.metrics.accepted = core_.net.accepted;
   if (vm_) vm_destroy(vm_);
   vm_ = nullptr;
   abi_worker = nullptr;

@@ -39,6 +39,8 @@ struct Generation {
   uint32_t first_worker = 0;   ///< ngx.worker.id() of this process's first worker
   uint32_t total_workers = 0;  ///< ngx.worker.count()
   BoardRef board;              ///< null without a supervisor
+  std::function<void(const std::shared_ptr<StatusReplies> &)>
+      ask_workers;  ///< for moonwire_status; any worker's thread
 };
 
 /// A worker's counters, written by it alone, on cache lines of its own; read by the control thread.
@@ -74,6 +76,8 @@ class Worker {
   uint32_t id() const { return id_; }
   uint32_t generation() const { return generation_->number; }
   const WorkerCounters &counters() const { return counters_; }
+  /// On its thread.
+  const mw_metrics_t &metrics() const { return core_.metrics; }
   Vm *vm() { return vm_; }
   /// Writes what access logs hold back. On its thread.
   void flush_logs() { access_log_flush(&core_); }

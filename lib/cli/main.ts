@@ -8,6 +8,7 @@ import { exitCode } from "./exit-code.js";
 import type { RunCommandOptions } from "./run.js";
 import type { ServeCommandOptions } from "./serve.js";
 import type { TestCommandOptions } from "./test.js";
+import type { TopCommandOptions } from "./top.js";
 import { version } from "./version.js";
 
 const epilogue = `
@@ -115,6 +116,17 @@ program
   .description("write a small project: a typed configuration, a Lua handler, its test")
   .argument("[DIR]", "folder (default: the working directory)")
   .action(async (folder: string | undefined) => (await import("./init.js")).initCommand(folder));
+
+program
+  .command("top")
+  .description("show what a server does, live, by its moonwire_status location")
+  .argument("[URL]", "that location (default: http://127.0.0.1:8080/status)")
+  .option("-s, --socket <path>", "ask through this unix socket")
+  .option("-i, --interval <seconds>", "how often to ask", integer(1, 3600), 1)
+  .option("--once", "print it once, counted since the start")
+  .action(async (url: string | undefined, options: TopCommandOptions) =>
+    (await import("./top.js")).topCommand(url, options),
+  );
 
 try {
   if (process.argv.length <= 2) program.help({ error: true });

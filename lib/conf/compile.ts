@@ -132,6 +132,7 @@ export class Compiler {
       splits: [],
       servers: [],
       listens: [],
+      has_status: false,
     };
     this.plan.log_formats.push({ name: "combined", format: this.text(combined, nowhere) ?? "", escape: 0 });
   }

@@ -91,6 +91,8 @@ export interface Plan {
   regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];
   servers: ServerConf[];
   listens: Listen[];
+  /** moonwire_status stands somewhere. */
+  has_status: boolean;
 }
 
 /** LuaPhase of config.h: the index of a location's scripts. */

@@ -88,6 +88,50 @@ typedef struct {
   uint8_t is_strict_phases;
 } mw_worker_t;
 
+/* ---- status: native/abi/status.cpp ---- */
+enum mw_status_size { MW_STATUS_CLASSES = 6, MW_STATUS_BUCKETS = 15, MW_STATUS_PHASES = 3 };
+/* Where a request's time goes: before its content handler; from there until it is answered; its log handlers. */
+enum mw_status_phase { MW_STATUS_PHASE_ACCESS = 0, MW_STATUS_PHASE_CONTENT = 1, MW_STATUS_PHASE_LOG = 2 };
+
+/* What a worker has counted since its start. It alone writes and reads this. */
+typedef struct {
+  uint64_t requests[6]; /* answered, by the first digit of the status; 0: they got no answer */
+  uint64_t buckets[15]; /* of the time until a request was answered, each without those before it */
+  uint64_t ticks;       /* of all of them together */
+  uint64_t phase_ticks[3];
+  uint64_t accepted;
+  uint64_t lua_errors;
+  uint64_t upstream_failures;
+  uint64_t socket_connects, socket_failures, socket_reuses; /* cosockets: new connections, failed ones, pooled ones */
+} mw_metrics_t;
+
+/* How a worker is now. */
+typedef struct {
+  int32_t worker, generation;
+  uint64_t active, reading, writing, waiting;
+  uint64_t sockets_open, sockets_idle, sockets_queued, pools;
+} mw_status_worker_t;
+
+typedef struct {
+  mw_str name; /* valid until something waits */
+  uint32_t connections, idle, queued;
+} mw_status_pool_t;
+
+const mw_metrics_t *mw_status_metrics(void);
+double mw_status_tick_rate(void); /* ticks per second */
+double mw_status_bound(int32_t bucket);
+void mw_status_worker(mw_status_worker_t *out);
+int32_t mw_status_pools(mw_status_pool_t *out, int32_t max); /* how many were written */
+
+/* Asks every worker for the text that moonwire.status makes of itself. */
+typedef struct mw_inquiry mw_inquiry_t;
+mw_inquiry_t *mw_status_ask(void);
+int32_t mw_status_missing(const mw_inquiry_t *status);
+int32_t mw_status_collect(mw_inquiry_t *status); /* the number of answers so far */
+mw_str mw_status_text(const mw_inquiry_t *status, int32_t i);
+const mw_metrics_t *mw_status_retired(const mw_inquiry_t *status); /* of the workers that have ended */
+void mw_status_free(mw_inquiry_t *status);
+
 /* ---- escape: native/abi/escape.cpp ---- */
 /* Writers take a buffer and its size and return the size that the result needs: when that is larger than the buffer,
    nothing useful was written and the caller comes back with a larger one. MW_DONE: the result is the input itself.
@@ -291,6 +335,7 @@ int64_t mw_shdict_flush_expired(mw_shdict_t *dict, int64_t max);
 int64_t mw_shdict_keys(mw_shdict_t *dict, int64_t max, char *buf, size_t cap, mw_shdict_value_t *out);
 int64_t mw_shdict_capacity(mw_shdict_t *dict);
 int64_t mw_shdict_free_space(mw_shdict_t *dict);
+int64_t mw_shdict_entries(mw_shdict_t *dict); /* expired ones that are still stored included */
 
 /* ---- log: native/abi/log.cpp ---- */
 /* The most talkative level that is written: 0 stderr ... 8 debug. */

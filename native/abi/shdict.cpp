@@ -140,4 +140,7 @@ int64_t mw_shdict_capacity(mw_shdict_t *dict) { return static_cast<int64_t>(shm_
 MW_EXPORT
 int64_t mw_shdict_free_space(mw_shdict_t *dict) { return static_cast<int64_t>(shm_dict_free_space(dict_of(dict))); }
 
+MW_EXPORT
+int64_t mw_shdict_entries(mw_shdict_t *dict) { return static_cast<int64_t>(shm_dict_stats(dict_of(dict)).entries); }
+
 }  // extern "C"

@@ -116,6 +116,7 @@ static int32_t connected(Sock *s) {
 }
 
 static int32_t connect_failed(Sock *s, const char *err) {
+  ++sock_worker().core->metrics.socket_failures;
   if (s->o) {
     outgoing_close(s->o);
     s->o = nullptr;
@@ -151,6 +152,7 @@ static void open_failed(Sock *s, const PeerAddress &to, const char *call, int er
 static int32_t open_to(Sock *s, const PeerAddress &to) {
   const char *call = "";
   const PeerAddress *local = s->local.len ? &s->local : nullptr;
+  ++sock_worker().core->metrics.socket_connects;
   s->o = outgoing_open(&sock_worker().core->net, to, local, &sock_events, s, call);
   if (!s->o) {
     int err = errno;
@@ -182,6 +184,7 @@ int32_t sock_start_connect(Sock *s) {
       cosocket_debug(&s->co, "lua tcp socket get keepalive peer: using connection %p, fd:%d", static_cast<void *>(o),
                      o->fd);
       s->o = o;
+      ++sock_worker().core->metrics.socket_reuses;
       return connected(s);
     }
     ++s->pool->connections;

@@ -23,6 +23,7 @@ struct LogBuffers;
 struct PeerTable;
 struct PeerState;
 struct ShmDict;
+struct StatusReplies;
 
 struct HttpCore {
   Loop *loop = nullptr;
@@ -45,6 +46,11 @@ struct HttpCore {
   Request *requests = nullptr;  ///< all live main requests, for the end of the worker
   uint64_t requests_total = 0;
   uint64_t requests_active = 0;
+  alignas(64) mw_metrics_t metrics{};  ///< this worker's own cache lines
+  alignas(64) int32_t generation = 0;
+  /// Asks every worker of the server; null in tests without one.
+  void (*ask_workers)(void *arg, const std::shared_ptr<StatusReplies> &replies) = nullptr;
+  void *ask_workers_arg = nullptr;
   uint64_t range_boundary = 0;  ///< the latest boundary of a multipart/byteranges body
   bool is_draining = false;     ///< no keep-alive any more, but where another worker takes the connection over
   bool is_quitting = false;

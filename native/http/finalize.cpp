@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "http/body.h"
+#include "http/metrics.h"
 #include "http/modules/access_log.h"
 #include "http/modules/malloc_trim.h"
 #include "http/output.h"
@@ -258,6 +259,7 @@ static void end_request(Request *r) {
 
 void http_log_done(Request *r) {
   if (r->parent) return subrequest_log_done(r);
+  metrics_logged(r);
   end_request(r);
 }
 
@@ -272,14 +274,17 @@ void request_finish(Request *r) {
   bool clean = !c->is_closed && body_discard(r);
   if (!clean && r->keepalive && !aborted && !c->is_closed) return http_connection_await_discard(c);
   r->is_logging = true;
+  metrics_answered(r);
   bool keepalive = r->keepalive && clean && !aborted;
   bool linger = !clean || c->in_size() > 0;
   uint64_t idle = r->conf->keepalive_timeout;
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::log)];
-  if (script >= 0 && lua_hook && lua_hook->run(r, LuaPhase::log, script) == kAgain) {
+  bool has_script = script >= 0 && lua_hook;
+  if (has_script && lua_hook->run(r, LuaPhase::log, script) == kAgain) {
     if (!r->is_detached) connection_ref(c);
     r->is_detached = true;
   } else {
+    if (has_script) metrics_logged(r);
     end_request(r);
   }
   c->user = nullptr;

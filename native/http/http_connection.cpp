@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include "base/ticks.h"
 #include "http/body.h"
 #include "http/client.h"
 #include "http/downstream.h"
+#include "http/metrics.h"
 #include "http/modules/access_log.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -108,6 +110,7 @@ static Request *bare_request(Connection *c, const RequestHead &head) {
   r->conf = &r->server->conf;
   r->start_ms = c->net->loop->wall_ms();
   r->start_mono = c->net->loop->now_ms();
+  r->ticks_began = ticks_now();
   adopt_head(r, head, c->in_pos, c->in_size());
   r->method = r->head.method;
   r->request_line = r->head.request_line;
@@ -141,6 +144,7 @@ static void abandon_head(Connection *c, int32_t status, int err, const char *rea
   Request *r = bare_request(c, head);
   log_write(r->log(), kLogInfo, err, &r->log_ctx, "%s", reason);
   r->abi.status = status;
+  metrics_answered(r);
   access_log_write(r);
   request_free(r);
   c->user = nullptr;
@@ -156,6 +160,7 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   r->log_ctx = {c->number, log_tail};
   r->start_ms = core->loop->wall_ms();
   r->start_mono = core->loop->now_ms();
+  r->ticks_began = ticks_now();
   adopt_head(r, head, from, size);
   r->abi.http_major = head.is_simple ? 0 : 1;
   r->abi.http_minor = head.is_simple ? 9 : head.http_minor;

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/ticks.h"
 #include "http/body.h"
 #include "http/modules/access.h"
 #include "http/modules/dav.h"
@@ -143,6 +144,7 @@ static Rc upstream_content(Request *r) {
 static Rc lua_content_answer(Rc rc) { return rc == kDeclined ? static_cast<Rc>(kError) : rc; }
 
 static Rc step_content(Request *r) {
+  r->ticks_content = ticks_now();
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
   if (script >= 0 && lua_hook && (r->location || r->is_stream))
     return lua_content_answer(run_lua(r, LuaPhase::content));

@@ -246,6 +246,7 @@ struct Request {
   Downstream *downstream = nullptr;                    ///< the latest, see downstream.h
   const char *raw_uri = nullptr, *raw_args = nullptr;  ///< where uri and args lie while they are the client's own
   const char *located_uri = nullptr;                   ///< where uri lay when the location was found
+  uint64_t ticks_began = 0, ticks_content = 0, ticks_answered = 0;  ///< see metrics.h
   Task pump_task;
   LogContext log_ctx;
   Arena arena;

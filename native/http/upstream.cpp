@@ -133,6 +133,7 @@ static void report(Upstream *u, bool failed) {
 static void next(Upstream *u, uint32_t failure) {
   Request *r = u->r;
   log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http next upstream, %x", failure);
+  ++r->core->metrics.upstream_failures;
   if (failure == kFailTimeout) say(u, kLogError, ETIMEDOUT, "upstream timed out");
   if (failure != kFailNoLive) report(u, failure != kFailHttp403 && failure != kFailHttp404);
   bool is_balanced = u->balancer && u->balancer->address.len;

@@ -1,7 +1,7 @@
 -- SPDX-License-Identifier: MIT
 -- Boots a VM: declares the ABI, installs the module loader, builds the `ngx` table out of its installers, guards the globals.
 -- Runs once per VM, on its thread, with the table that script/vm.cpp fills:
---   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli
+--   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli has_status
 --   dicts ctxs thread timer capture
 local host = ...
 
@@ -73,6 +73,9 @@ table.remove(package.loaders, 2)
 internal("moonwire.require")(ngx, host)
 internal("moonwire.guard")(ngx, host)
 
+if host.has_status then
+  require "moonwire.status"
+end
 require "resty.core" -- there for code that looks for it in package.loaded
 
 return internal "moonwire.fresh"

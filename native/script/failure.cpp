@@ -174,6 +174,7 @@ void sched_log_failure(LightThread *t) {
   } else {
     const LogContext *ctx;
     const Log &log = run_log(run, &ctx);
+    ++t->vm->core->metrics.lua_errors;
     log_write(log, kLogError, 0, ctx, "%s: %s\n%s", heading(t), message, trace);
   }
   lua_settop(L, top);

@@ -60,6 +60,8 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "regex_match_limit");
   lua_pushboolean(L, vm->host.is_cli);
   lua_setfield(L, -2, "is_cli");
+  lua_pushboolean(L, plan.has_status);
+  lua_setfield(L, -2, "has_status");
   lua_newtable(L);
   for (size_t i = 0; i < vm->host.dicts.size(); ++i) {
     lua_createtable(L, 2, 0);

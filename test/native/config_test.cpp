@@ -257,7 +257,7 @@ Value whole_plan() {
                            "lua_malloc_trim", "lua_capture_error_log", "lua_init_timeout"})
     plan.pairs.emplace_back(text(name), number(3));
   for (const char *name : {"rewrite_by_lua_no_postpone", "access_by_lua_no_postpone", "precontent_by_lua_no_postpone",
-                           "lua_strict_phases"})
+                           "lua_strict_phases", "has_status"})
     plan.pairs.emplace_back(text(name), flag(false));
   return plan;
 }

@@ -17,6 +17,7 @@ import {
   type LogLevel,
   type LogLine,
   type Server,
+  type ServerStatus,
   type WorkerExit,
   type WorkerStats,
 } from "moonwire";
@@ -29,6 +30,11 @@ export async function servers(): Promise<void> {
   is<Same<typeof server, Server>>();
   is<Same<typeof server.addresses, readonly string[]>>();
   is<Same<ReturnType<typeof server.stats>, WorkerStats[]>>();
+  const status = await server.status();
+  is<Same<typeof status, ServerStatus>>();
+  is<Same<typeof status.requests.total, number>>();
+  // @ts-expect-error figures cannot be written
+  status.errors.lua = 0;
   server.on("reload", (generation) => is<Same<typeof generation, number>>());
   server.on("workerExit", (exit) => is<Same<typeof exit, WorkerExit>>());
   // @ts-expect-error there is no such event

@@ -28,6 +28,7 @@ import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
 import { setMisc } from "./set-misc.js";
 import { socket } from "./socket.js";
+import { status } from "./status.js";
 
 export const directives = {
   ...main,
@@ -55,6 +56,7 @@ export const directives = {
   ...drizzle,
   ...lua,
   ...socket,
+  ...status,
   ...accepted,
 };
 
