@@ -3,6 +3,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -205,6 +206,24 @@ void Worker::on_accept(Listener *l, int fd, const sockaddr *peer, socklen_t len)
   http_accept(&w->core_, fd, l, peer, len);
 }
 
+/// worker_connections: whether another connection may be had. As in nginx, those that wait for their next request give way; where
+/// there are none, clients wait in the backlog.
+bool Worker::has_room(const Listener *l) {
+  uint32_t limit = generation_->plan->worker_connections;
+  if (core_.net.active + core_.net.outgoing_count < limit) return true;
+  pollfd waiting{l->fd, POLLIN, 0};
+  if (poll(&waiting, 1, 0) <= 0) return true;  // nobody has come
+  uint32_t most = std::clamp(limit / 16, 1U, 32U);
+  if (http_close_idle(&core_, most) > 0) {
+    if (loop_.now_ms() - told_ms_ >= kPublishMs || told_ms_ == 0)
+      log_write(*core_.log, kLogWarn, 0, nullptr, "%u worker_connections are not enough, reusing connections", limit);
+    told_ms_ = loop_.now_ms();
+    return true;
+  }
+  log_write(*core_.log, kLogAlert, 0, nullptr, "%u worker_connections are not enough", limit);
+  return false;
+}
+
 void Worker::begin_accepting() {
   if (is_quitting_ || is_accepting_) return;
   is_accepting_ = true;
@@ -218,6 +237,8 @@ void Worker::begin_accepting() {
     l->tcp_nodelay = generation_->plan->listens[static_cast<size_t>(share.index)].tcp_nodelay;
     l->loop = &loop_;
     l->accepted = on_accept;
+    l->log = core_.log;
+    l->may_accept = [](Listener *listener) { return static_cast<Accepting *>(listener)->worker->has_room(listener); };
     if (!listener_start(l.get()))
       log_write(*core_.log, kLogEmerg, errno, nullptr, "epoll_ctl() of a listening socket failed");
     listeners_.push_back(std::move(l));

@@ -108,6 +108,7 @@ class Worker {
   void maybe_end();
   void end_now();
   void publish();
+  bool has_room(const Listener *l);
   static void on_accept(Listener *l, int fd, const sockaddr *peer, socklen_t len);
 
   std::shared_ptr<const Generation> generation_;
@@ -124,7 +125,8 @@ class Worker {
   WorkerCounters counters_;
   std::thread thread_;
   OwnTimer kill_timer_, publish_timer_, init_timer_;
-  int open_errno_ = 0;  ///< why the loop could not be opened
+  uint64_t told_ms_ = 0;  ///< when the log was told last that connections give way
+  int open_errno_ = 0;    ///< why the loop could not be opened
   bool is_starting_ = false, is_in_init_worker_ = false;
   bool is_accepting_ = false, is_quitting_ = false, is_exiting_ = false, exit_script_done_ = false;
   std::vector<char> scratch_;

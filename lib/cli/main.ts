@@ -120,7 +120,7 @@ program
 program
   .command("top")
   .description("show what a server does, live, by its moonwire_status location")
-  .argument("[URL]", "that location (default: http://127.0.0.1:8080/status)")
+  .argument("[URL|PID]", "that location, or a process that has it at /status (default: http://127.0.0.1:8080/status)")
   .option("-s, --socket <path>", "ask through this unix socket")
   .option("-i, --interval <seconds>", "how often to ask", integer(1, 3600), 1)
   .option("--once", "print it once, counted since the start")

@@ -60,9 +60,9 @@ function projectConfig(named: string | undefined): string | Config {
 }
 
 // Nothing that the http block says is to run in the requests that tests are.
-const runnerServer = `server {
+const runnerServer = (limit: number) => `server {
   listen 127.0.0.1:0;
-  access_log off; client_max_body_size 0; lua_check_client_abort on; allow all; auth_basic off;
+  access_log off; client_max_body_size 0; lua_check_client_abort on; lua_handler_timeout ${limit}ms; allow all; auth_basic off;
   server_rewrite_by_lua_block { return }
   location / {
     rewrite_by_lua_block { return }
@@ -96,7 +96,7 @@ class SpecWorker {
     const { plan, problems } = await loadConfig(config, {
       ...(prefix === undefined ? {} : { prefix }),
       overrides: { workers: 1, ephemeral: true, errorLog: { path: this.#log, level: "info" } },
-      httpText: runnerServer,
+      httpText: runnerServer(this.#timeout),
     });
     if (plan === null) throw new ConfigError(problems);
     await this.#host.start(plan);

@@ -6,6 +6,7 @@ import { MoonwireError } from "../errors.js";
 import type { ServerStatus } from "../status.js";
 import { exitCode } from "./exit-code.js";
 import { report } from "./report.js";
+import { listensOf } from "./top-process.js";
 import { screen } from "./top-screen.js";
 
 /** What the command line gives. */
@@ -24,7 +25,7 @@ interface Source {
 /** Shows the server's status until it is told to stop; the exit code is set. */
 export async function topCommand(where: string | undefined, options: TopCommandOptions): Promise<void> {
   try {
-    const source = sourceOf(where, options.socket);
+    const source = /^\d+$/.test(where ?? "") ? await sourceOfProcess(Number(where)) : sourceOf(where, options.socket);
     if (options.once) await showOnce(source);
     else await showLive(source, options.interval);
   } catch (e) {
@@ -40,6 +41,18 @@ function sourceOf(where: string | undefined, socketPath: string | undefined): So
   if (url?.protocol !== "http:") throw new MoonwireError("CONFIG_INVALID", `cannot ask "${text}": not an http URL`);
   if (url.pathname === "/") url.pathname = "/status";
   return { url, socketPath };
+}
+
+/** The first address of the process that has a status location at /status. */
+async function sourceOfProcess(pid: number): Promise<Source> {
+  const addresses = listensOf(pid);
+  for (const address of addresses) {
+    const source = sourceOf(address, undefined);
+    if (await fetchStatus(source).catch(() => undefined)) return source;
+  }
+  const where =
+    addresses.length > 0 ? `at ${addresses.map((a) => `${a}/status`).join(", ")}` : "anywhere: it does not listen";
+  throw new MoonwireError("CONFIG_INVALID", `process ${pid} has no moonwire_status location ${where}`);
 }
 
 const patienceMs = 5000;

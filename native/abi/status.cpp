@@ -39,7 +39,7 @@ void mw_status_worker(mw_status_worker_t *out) {
   out->reading = now.reading;
   out->writing = now.writing;
   out->waiting = now.waiting;
-  for (const Outgoing *o = core->net.outgoings; o; o = o->list_next) ++out->sockets_open;
+  out->sockets_open = core->net.outgoing_count;
   for (const auto &pool : sock_worker().pools) {
     ++out->pools;
     out->sockets_idle += pool.second->idle;

@@ -35,6 +35,7 @@ struct LogContext {
 
 struct LogSink {
   int fd = 2;
+  bool is_file = false;  ///< a regular file: writing to it does not wait for a reader
   LogLevelId level = kLogError;
   const Syslog *syslog = nullptr;  ///< in place of `fd`
 };
@@ -52,6 +53,11 @@ void log_write(const Log &log, LogLevelId level, int err, const LogContext *ctx,
 /// The same for ready text, which may hold NUL bytes (cut at kLogLineMax as nginx does at 2048; ours is 4096).
 void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, Str text);
 constexpr size_t kLogLineMax = 4096;
+
+/// Writes the bytes of whole lines as far as the kernel takes them at once: a worker waits for no reader of a pipe, and a full disk
+/// is left alone for a second. What does not go is lost; once it goes again, a line before it says how many were. False with
+/// errno when nothing was tried or the last write failed.
+bool log_put(const LogSink &sink, Str lines);
 
 /// nginx's word for a level: "error", "warn", ...
 const char *log_level_name(LogLevelId level);

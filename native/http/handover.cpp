@@ -45,6 +45,19 @@ void http_drain(HttpCore *core) {
   client_check_drained(core);
 }
 
+uint32_t http_close_idle(HttpCore *core, uint32_t most) {
+  Connection *c = core->net.connections;
+  while (c && c->list_next) c = c->list_next;
+  uint32_t closed = 0;
+  for (Connection *newer; c && closed < most; c = newer) {
+    newer = c->list_prev;
+    if (c->is_closed || c->user || c->state != kIdle || c->requests == 0 || !c->out.is_empty()) continue;
+    connection_close(c);
+    ++closed;
+  }
+  return closed;
+}
+
 void http_take_over(HttpCore *core, Handover &from, Listener *l) {
   uint64_t deadline = from.deadline;
   Connection *c = connection_take(&core->net, from, l, &http_protocol);

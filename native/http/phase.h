@@ -81,6 +81,8 @@ ConnectionCounts http_connection_counts(const HttpCore *core);
 /// The worker ends. Connections go to the worker that `core->pass_on` finds, idle ones now, others after the request under
 /// way; those that nobody takes close then, or now when they are idle. Defined in handover.cpp.
 void http_drain(HttpCore *core);
+/// Closes connections that wait for their next request, the oldest first, `most` at most. Returns how many.
+uint32_t http_close_idle(HttpCore *core, uint32_t most);
 /// A connection that another worker gives up.
 void http_take_over(HttpCore *core, Handover &from, Listener *l);
 /// Every connection breaks, as if its client had gone: the time to drain is over.

@@ -48,6 +48,7 @@ struct NetCore {
   Outgoing *outgoings = nullptr;      ///< all open ones, see outgoing.h
   bool is_ending = false;             ///< the loop runs no more: what is closed is freed at once
   uint64_t active = 0, accepted = 0;
+  uint64_t outgoing_count = 0;
   void *slabs = nullptr;
   ~NetCore();
 };

@@ -130,17 +130,21 @@ bool listener_probe(const std::string &address, bool ipv6only, std::string &erro
 
 // --- accepting -------------------------------------------------------------------------------------------------------
 
-static constexpr uint64_t kRetryMs = 500;
+static constexpr uint64_t kRetryMs = 500;  // nginx's accept_mutex_delay
 
 static void accept_all(Listener *l) {
   for (;;) {
+    if (l->may_accept && !l->may_accept(l)) return l->loop->arm(&l->retry, kRetryMs);
     Address peer;
     socklen_t len = sizeof peer;
     int fd = accept4(l->fd, &peer.sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd < 0) {
       if (errno == EINTR || errno == ECONNABORTED) continue;
+      if (errno == EAGAIN) return;
       // Out of descriptors or memory: the backlog waits, an edge will not come again for it.
-      if (errno != EAGAIN) l->loop->arm(&l->retry, kRetryMs);
+      bool is_out = errno == EMFILE || errno == ENFILE;
+      if (l->log) log_write(*l->log, is_out ? kLogCrit : kLogAlert, errno, nullptr, "accept4() failed");
+      l->loop->arm(&l->retry, kRetryMs);
       return;
     }
     int one = 1;

@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "base/log.h"
 #include "loop/loop.h"
 
 namespace mw {
@@ -34,7 +35,10 @@ struct Listener {
   bool is_stopped = true;     ///< an event of the batch in which it was stopped is still to come
   Loop *loop = nullptr;
   Timer retry;  ///< accepting pauses for a while when descriptors run out
+  const Log *log = nullptr;
   void *arg = nullptr;
+  /// False: not now, accepting pauses for a while. Asked before each; may be null.
+  bool (*may_accept)(Listener *) = nullptr;
   void (*accepted)(Listener *, int fd, const sockaddr *peer, socklen_t len) = nullptr;
 };
 

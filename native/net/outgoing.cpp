@@ -86,6 +86,7 @@ static Outgoing *create(NetCore *net, int fd, const PeerAddress &peer) {
   o->list_next = net->outgoings;
   if (net->outgoings) net->outgoings->list_prev = o;
   net->outgoings = o;
+  ++net->outgoing_count;
   return o;
 }
 
@@ -140,6 +141,7 @@ void outgoing_close(Outgoing *o) {
   else
     net->outgoings = o->list_next;
   if (o->list_next) o->list_next->list_prev = o->list_prev;
+  --net->outgoing_count;
   net->loop->disarm(&o->read_timer);
   net->loop->disarm(&o->write_timer);
   close(o->fd);

@@ -184,6 +184,8 @@ test("moonwire top --once prints it within 80 columns; what cannot be asked is t
   t.regex(r.stdout, /^1\.0 +\d+/m);
   t.regex(r.stdout, /^d +100 KiB/m);
   for (const line of r.stdout.split("\n")) t.true(line.length <= 80, line);
+  const byPid = await runMoonwire(["top", "--once", String(process.pid)]);
+  t.regex(byPid.stdout, new RegExp(`^moonwire ${process.pid} `));
   const wrong = await runMoonwire(["top", "--once", `http://127.0.0.1:${s.port}/ok`]);
   t.is(wrong.code, 1);
   t.regex(wrong.stderr, /^moonwire: cannot get the status from http:.*\/ok: not the JSON of moonwire_status\n$/);

@@ -6,14 +6,23 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "http/variable.h"
 
 namespace mw {
 
+/// A FIFO is opened for both ways: opening it to write alone waits for a reader.
 static int open_append(const std::string &path) {
-  return open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+  struct stat st;
+  bool is_fifo = stat(path.c_str(), &st) == 0 && S_ISFIFO(st.st_mode);
+  return open(path.c_str(), (is_fifo ? O_RDWR | O_NONBLOCK : O_WRONLY) | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+}
+
+static bool is_regular(int fd) {
+  struct stat st;
+  return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 LogFiles::~LogFiles() {
@@ -33,6 +42,7 @@ LogSink LogFiles::sink_of(const std::string &path) const {
   for (const File &f : files)
     if (f.path == path) {
       sink.fd = f.fd;
+      sink.is_file = f.is_regular;
       sink.syslog = f.syslog.get();
     }
   return sink;
@@ -64,6 +74,7 @@ static bool add_file(LogFiles &files, const std::string &path, std::string &erro
     error = "open() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
     return false;
   }
+  file.is_regular = !file.syslog && is_regular(file.fd);
   files.files.push_back(std::move(file));
   return true;
 }
@@ -124,8 +135,14 @@ struct LogBuffers {
 static void write_out(const Log &errors, const LogContext *ctx, const std::string &path, const LogSink &sink,
                       Str text) {
   if (sink.syslog) return syslog_send(*sink.syslog, -1, text.substr(0, text.size() - 1));
-  if (sink.fd >= 0 && write(sink.fd, text.data(), text.size()) < 0)
-    log_write(errors, kLogAlert, errno, ctx, "write() to \"%s\" failed", path.c_str());
+  if (sink.fd < 0 || log_put(sink, text)) return;
+  // Once a minute: whatever is wrong with it goes on for longer than a line.
+  int err = errno;
+  static thread_local std::unordered_map<std::string, time_t> told;
+  time_t now = time(nullptr), &last = told[path];
+  if (now - last < 60) return;
+  last = now;
+  log_write(errors, kLogAlert, err, ctx, "write() to \"%s\" failed", path.c_str());
 }
 
 static void flush_buffer(LogBuffer *b) {
@@ -232,6 +249,7 @@ static void write_computed(Request *r, const AccessLog &log, Str line) {
     log_write(r->log(), kLogCrit, errno, &r->log_ctx, "open() \"%s\" failed", path.c_str());
     return;
   }
+  sink.is_file = is_regular(sink.fd);
   write_out(r->log(), &r->log_ctx, path, sink, line);
   close(sink.fd);
 }

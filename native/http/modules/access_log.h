@@ -18,6 +18,7 @@ struct LogFiles {
   struct File {
     std::string path;
     int fd = -1;
+    bool is_regular = false;
     std::unique_ptr<Syslog> syslog;  ///< in place of `fd`
   };
   std::vector<File> files;
