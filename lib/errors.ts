@@ -11,6 +11,7 @@ export const messages = {
   INIT_FAILED: "cannot write %s: %s",
   SERVER_START: "%s",
   SERVER_CLOSED: "the server is closed",
+  STATUS_PROCESSES: "each of several processes has a status of its own: ask a moonwire_status location",
   VM_CLOSED: "the Lua VM is closed",
   VALUE_UNSUPPORTED: "cannot pass %s to Lua",
   LUA_ERROR: "%s",

@@ -88,6 +88,7 @@ export class Server extends EventEmitter<ServerEvents> {
   /** What the server does, over all workers: the document of the directive moonwire_status. */
   async status(): Promise<ServerStatus> {
     if (this.#host.isClosing) throw new MoonwireError("SERVER_CLOSED");
+    if (!(this.#host instanceof WorkerHost)) throw new MoonwireError("STATUS_PROCESSES");
     const reply = await this.#host.run(true, "return require('moonwire.status').json()", "=status", encodeValue([]));
     if (!reply.ok) throw new LuaError(reply.error, reply.traceback);
     const [text] = decodeValue(reply.values, { strings: "utf8" }) as [string];
