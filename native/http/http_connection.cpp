@@ -39,7 +39,7 @@ static void log_tail(const LogContext *ctx, std::string &out) {
       reinterpret_cast<const Request *>(reinterpret_cast<const char *>(ctx) - offsetof(Request, log_ctx));
   char addr[64];
   if (r->action) out.append(" while ").append(r->action);
-  out.append(", client: ").append(addr, connection_peer_text(r->conn, addr));
+  out.append(", client: ").append(addr, client_address_text(*r->main->client, addr));
   if (r->server) out.append(", server: ").append(r->server->primary_name);
   if (!r->request_line.empty()) out.append(", request: \"").append(r->request_line).append("\"");
   if (r->parent) out.append(", subrequest: \"").append(r->uri).append("\"");

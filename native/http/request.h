@@ -150,7 +150,6 @@ struct BodyState {
 
 struct Downstream;
 struct Postponed;
-struct RealIp;
 struct Upstream;
 
 struct VarSlot {
@@ -223,9 +222,10 @@ struct Request {
   const char *action = nullptr;  ///< what it was about, for the error log: "reading client request line"
   int32_t err_status = 0;        ///< status of the error that an error page answers
   int32_t try_files_done = 0;
-  int32_t access_status = 0;       ///< satisfy any: what a check has refused with
-  uint8_t access_at = 0;           ///< the access check to go on with
-  const RealIp *realip = nullptr;  ///< of a main request whose client a proxy has named, see modules/realip.cpp
+  int32_t access_status = 0;  ///< satisfy any: what a check has refused with
+  uint8_t access_at = 0;      ///< the access check to go on with
+  const ClientAddress *client =
+      nullptr;  ///< of a main request: its connection's peer, or whom modules/realip.cpp has found
   uint64_t limit_rate = 0, limit_rate_after = 0;  ///< of a main request, see modules/limit_rate.cpp
   uint32_t background = 0;  ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
   bool is_mirrored = false;

@@ -77,7 +77,7 @@ static bool get_forwarded_for(Request *r, const VarDef &, Str &out) {
   for (const HttpHeader &h : r->head.headers)
     if (str_iequal(h.name, "x-forwarded-for")) text.append(text.empty() ? "" : ", ").append(h.value);
   char addr[64];
-  text.append(text.empty() ? "" : ", ").append(addr, connection_peer_text(r->conn, addr));
+  text.append(text.empty() ? "" : ", ").append(addr, client_address_text(*r->main->client, addr));
   out = r->arena.dup(text);
   return true;
 }

@@ -103,18 +103,18 @@ static bool get_protocol(Request *r, const VarDef &, Str &out) {
 }
 static bool get_remote_addr(Request *r, const VarDef &, Str &out) {
   char text[64];
-  return out = r->arena.dup({text, connection_peer_text(r->conn, text)}), true;
+  return out = r->arena.dup({text, client_address_text(*r->main->client, text)}), true;
 }
 static bool get_remote_port(Request *r, const VarDef &, Str &out) {
-  uint16_t port = connection_peer_port(r->conn);
+  uint16_t port = client_address_port(*r->main->client);
   return out = port ? r->arena.format("%u", port) : Str(""), true;
 }
 static bool get_binary_remote_addr(Request *r, const VarDef &, Str &out) {
-  const Connection *c = r->conn;
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in.sin_addr), 4});
-  else if (c->peer_len)
-    out = r->arena.dup({reinterpret_cast<const char *>(&c->peer.in6.sin6_addr), 16});
+  const ClientAddress &a = *r->main->client;
+  if (a.len && a.sa.sa_family == AF_INET)
+    out = r->arena.dup({reinterpret_cast<const char *>(&a.in.sin_addr), 4});
+  else if (a.len)
+    out = r->arena.dup({reinterpret_cast<const char *>(&a.in6.sin6_addr), 16});
   else
     out = "unix:";
   return true;

@@ -159,9 +159,9 @@ Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *p
   c->fd = fd;
   c->timer.fire = on_timer;
   c->number = serial.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (peer_len <= sizeof c->peer) {
-    memcpy(&c->peer, peer, peer_len);
-    c->peer_len = static_cast<uint8_t>(peer_len);
+  if (peer_len <= sizeof c->peer.in6) {
+    memcpy(&c->peer.in6, peer, peer_len);
+    c->peer.len = static_cast<uint8_t>(peer_len);
   }
   if (!net->loop->watch(fd, &c->io, EPOLLIN | EPOLLOUT | EPOLLRDHUP)) {
     log_write(*net->log, kLogAlert, errno, nullptr, "epoll_ctl(1, %d) failed", fd);
@@ -332,21 +332,21 @@ void connection_clear_timeout(Connection *c) {
 
 // --- names -----------------------------------------------------------------------------------------------------------
 
-size_t connection_peer_text(const Connection *c, char *buf) {
+size_t client_address_text(const ClientAddress &a, char *buf) {
   const void *addr;
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET)
-    addr = &c->peer.in.sin_addr;
-  else if (c->peer_len && c->peer.sa.sa_family == AF_INET6)
-    addr = &c->peer.in6.sin6_addr;
+  if (a.len && a.sa.sa_family == AF_INET)
+    addr = &a.in.sin_addr;
+  else if (a.len && a.sa.sa_family == AF_INET6)
+    addr = &a.in6.sin6_addr;
   else
     return static_cast<size_t>(str_put(buf, "unix:") - buf);
-  if (!inet_ntop(c->peer.sa.sa_family, addr, buf, 64)) return 0;
+  if (!inet_ntop(a.sa.sa_family, addr, buf, 64)) return 0;
   return strlen(buf);
 }
 
-uint16_t connection_peer_port(const Connection *c) {
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET) return ntohs(c->peer.in.sin_port);
-  if (c->peer_len && c->peer.sa.sa_family == AF_INET6) return ntohs(c->peer.in6.sin6_port);
+uint16_t client_address_port(const ClientAddress &a) {
+  if (a.len && a.sa.sa_family == AF_INET) return ntohs(a.in.sin_port);
+  if (a.len && a.sa.sa_family == AF_INET6) return ntohs(a.in6.sin6_port);
   return 0;
 }
 

@@ -53,11 +53,19 @@ struct NetCore {
   ~NetCore();
 };
 
-union ClientAddress {
-  sockaddr sa;
-  sockaddr_in in;
-  sockaddr_in6 in6;
+/// Who a client is. A unix socket's has no name: len is 0.
+struct ClientAddress {
+  union {
+    sockaddr sa;
+    sockaddr_in in;
+    sockaddr_in6 in6{};
+  };
+  uint8_t len = 0;
 };
+
+/// The address as text without port into `buf` (>= 64 bytes); "unix:" without one.
+size_t client_address_text(const ClientAddress &a, char *buf);
+uint16_t client_address_port(const ClientAddress &a);
 
 struct Connection {
   IoHandler io;  ///< first: epoll names it
@@ -90,8 +98,7 @@ struct Connection {
   bool in_reader : 1;  ///< the protocol's read loop is on the stack
   bool wants_linger : 1;
   bool nodelay_set : 1;
-  uint8_t peer_len;
-  ClientAddress peer;  ///< unix peers have no name
+  ClientAddress peer;
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }
 };
@@ -130,9 +137,5 @@ void connection_write(Connection *c);
 /// Arms, moves or cancels the timer. Moving later is lazy: no wheel operation.
 void connection_set_timeout(Connection *c, uint64_t ms);
 void connection_clear_timeout(Connection *c);
-
-/// The peer's address as text without port into `buf` (>= 64 bytes); "unix:" for unix sockets.
-size_t connection_peer_text(const Connection *c, char *buf);
-uint16_t connection_peer_port(const Connection *c);
 
 }  // namespace mw

@@ -20,7 +20,6 @@ void connection_give(Connection *c, Handover &to) {
   to.state = c->state;
   to.peer_closed = c->peer_closed;
   to.nodelay_set = c->nodelay_set;
-  to.peer_len = c->peer_len;
   to.peer = c->peer;
   c->net->loop->unwatch(c->fd);
   c->fd = -1;
@@ -30,7 +29,7 @@ void connection_give(Connection *c, Handover &to) {
 Connection *connection_take(NetCore *net, Handover &from, Listener *l, const Protocol *protocol) {
   int fd = from.fd;
   from.fd = -1;
-  Connection *c = connection_open(net, fd, l, &from.peer.sa, from.peer_len, protocol);
+  Connection *c = connection_open(net, fd, l, &from.peer.sa, from.peer.len, protocol);
   if (!c) return nullptr;
   --net->accepted;  // it was counted where it was accepted
   c->number = from.number;

@@ -20,8 +20,7 @@ struct Handover {
   uint32_t requests = 0;
   uint8_t state = 0;  ///< the protocol's
   bool peer_closed = false, nodelay_set = false;
-  uint8_t peer_len = 0;
-  ClientAddress peer{};
+  ClientAddress peer;
 
   Handover() = default;
   Handover(const Handover &) = delete;

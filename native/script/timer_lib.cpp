@@ -23,11 +23,12 @@ struct TimerEntry {
 /// The connection of the running request, or what the running timer has of one.
 static std::shared_ptr<const TimerOrigin> origin_of(const LightThread *t) {
   if (!t || !t->run->r) return t ? t->run->origin : nullptr;
-  const Connection *c = t->run->r->conn;
+  const Request *r = t->run->r;
   char addr[64];
   auto origin = std::make_shared<TimerOrigin>();
-  origin->tail.append(", client: ").append(addr, connection_peer_text(c, addr));
-  origin->tail.append(", server: ").append(t->vm->core->p->listens[static_cast<size_t>(c->listener->index)].address);
+  origin->tail.append(", client: ").append(addr, client_address_text(*r->main->client, addr));
+  origin->tail.append(", server: ")
+      .append(t->vm->core->p->listens[static_cast<size_t>(r->conn->listener->index)].address);
   return origin;
 }
 

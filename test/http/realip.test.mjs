@@ -61,3 +61,12 @@ wireCase("what follows sees the address: deny, the port, limits, the error log",
   answers: [{ status: 403 }, { body: "in" }, { body: "99 true" }, { body: "in" }, { body: "in" }, { status: 503 }, {}],
   log: /told.*client: 192\.0\.2\.3, server/,
 });
+
+wireCase("a log handler that waits keeps its client's address, and the connection's next requests have theirs", {
+  server: `set_real_ip_from 127.0.0.1; location / { ${say} }
+    location /waits { ${say} log_by_lua_block { ngx.sleep(0.2) ngx.log(ngx.ERR, "kept ", ngx.var.remote_addr) } }
+    location /behind { content_by_lua_block { ngx.sleep(0.4) ngx.print(ngx.var.remote_addr) } }`,
+  send: get("/waits", "X-Real-IP: 192.0.2.7") + get("/") + get("/behind", "X-Real-IP: 192.0.2.8"),
+  answers: [{ body: "192.0.2.7 127.0.0.1 4" }, { body: "127.0.0.1 127.0.0.1 4" }, { body: "192.0.2.8" }],
+  log: /kept 192\.0\.2\.7.*client: 192\.0\.2\.7,/,
+});

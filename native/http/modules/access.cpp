@@ -17,16 +17,15 @@ static bool bits_match(const uint8_t *address, const AddressRule &rule) {
   return (address[bytes] & mask) == rule.address[bytes];
 }
 
-bool address_matches(const AddressRule &rule, const Connection *c) {
+bool address_matches(const AddressRule &rule, const ClientAddress &a) {
   if (rule.kind == AddressRule::all) return true;
-  if (!c->peer_len || c->peer.sa.sa_family == AF_UNIX) return rule.kind == AddressRule::unix_;
-  if (c->peer.sa.sa_family == AF_INET) {
-    auto *address = reinterpret_cast<const uint8_t *>(&c->peer.in.sin_addr);
+  if (!a.len || a.sa.sa_family == AF_UNIX) return rule.kind == AddressRule::unix_;
+  if (a.sa.sa_family == AF_INET) {
+    auto *address = reinterpret_cast<const uint8_t *>(&a.in.sin_addr);
     return rule.kind == AddressRule::ip4 && bits_match(address, rule);
   }
-  auto *address = reinterpret_cast<const uint8_t *>(&c->peer.in6.sin6_addr);
-  if (rule.kind == AddressRule::ip4)
-    return IN6_IS_ADDR_V4MAPPED(&c->peer.in6.sin6_addr) && bits_match(address + 12, rule);
+  auto *address = reinterpret_cast<const uint8_t *>(&a.in6.sin6_addr);
+  if (rule.kind == AddressRule::ip4) return IN6_IS_ADDR_V4MAPPED(&a.in6.sin6_addr) && bits_match(address + 12, rule);
   return rule.kind == AddressRule::ip6 && bits_match(address, rule);
 }
 
@@ -34,7 +33,7 @@ static void log_forbidden(Request *r) { log_write(r->log(), kLogError, 0, &r->lo
 
 static Rc rules_check(Request *r) {
   for (const AddressRule &rule : r->conf->access_rules) {
-    if (!address_matches(rule, r->conn)) continue;
+    if (!address_matches(rule, *r->main->client)) continue;
     if (!rule.is_deny) return kOk;
     if (!r->conf->satisfy_any) log_forbidden(r);
     return 403;

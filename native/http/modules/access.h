@@ -14,8 +14,8 @@ Rc access_vote(Request *r, Rc rc);
 /// The end of the phase where every check has refused.
 Rc access_refuse(Request *r);
 
-/// Is the address of `peer` (`is_unix` where it has none) in the network?
-bool address_matches(const AddressRule &rule, const Connection *c);
+/// Is the address in the network?
+bool address_matches(const AddressRule &rule, const ClientAddress &a);
 
 /// User and password of the Authorization header; false when it holds none of Basic's form. The texts lie in the arena.
 bool auth_basic_credentials(Request *r, Str &user, Str &password);

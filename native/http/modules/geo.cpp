@@ -44,7 +44,7 @@ static bool is_proxy(const GeoConf &geo, const GeoAddress &a) {
 
 /// The client's address; behind a proxy of the block's, the one that X-Forwarded-For names.
 static GeoAddress client_of(Request *r, const GeoConf &geo) {
-  GeoAddress a = address_of(&r->conn->peer.sa, r->conn->peer_len);
+  GeoAddress a = address_of(&r->main->client->sa, r->main->client->len);
   if (geo.proxies.empty() || !is_proxy(geo, a)) return a;
   Str list = forwarded_list(r, "x-forwarded-for");
   PeerAddress next;

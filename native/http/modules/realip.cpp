@@ -5,43 +5,32 @@
 #include <string.h>
 
 #include <algorithm>
-#include <utility>
 
 #include "http/modules/access.h"
 #include "net/address.h"
 
 namespace mw {
 
-/// What the connection was before, in the arena of the main request.
-struct RealIp {
-  Request *r = nullptr;
-  decltype(Connection::peer) peer{};
-  uint8_t peer_len = 0;
-  uint16_t port = 0;
-  Str text;
-};
-
-static void restore(void *arg) {
-  RealIp *saved = static_cast<RealIp *>(arg);
-  saved->r->conn->peer = saved->peer;
-  saved->r->conn->peer_len = saved->peer_len;
-}
-
 static bool is_trusted(const Request *r) {
   const std::vector<AddressRule> &from = r->conf->real_ip_from;
-  return std::any_of(from.begin(), from.end(), [r](const AddressRule &rule) { return address_matches(rule, r->conn); });
+  return std::any_of(from.begin(), from.end(),
+                     [r](const AddressRule &rule) { return address_matches(rule, *r->client); });
 }
 
 Str forwarded_list(Request *r, Str name) {
-  Str list = request_header(r, name);
-  bool is_first = true;
+  Str only;
+  size_t total = 0, count = 0;
   for (const HttpHeader &h : r->head.headers) {
-    if (!str_iequal(h.name, name) || std::exchange(is_first, false)) continue;
-    char *to = static_cast<char *>(r->arena.alloc(list.size() + 2 + h.value.size()));
-    char *end = str_put(str_put(str_put(to, list), ", "), h.value);
-    list = {to, static_cast<size_t>(end - to)};
+    if (!str_iequal(h.name, name)) continue;
+    only = h.value.data() ? h.value : Str("");
+    total += h.value.size() + 2;
+    ++count;
   }
-  return list;
+  if (count < 2) return only;
+  char *to = static_cast<char *>(r->arena.alloc(total)), *end = to;
+  for (const HttpHeader &h : r->head.headers)
+    if (str_iequal(h.name, name)) end = str_put(end == to ? end : str_put(end, ", "), h.value);
+  return {to, static_cast<size_t>(end - to)};
 }
 
 static bool is_separator(char c) { return c == ' ' || c == ','; }
@@ -63,37 +52,26 @@ static bool read_address(Str text, PeerAddress &out) {
 bool forwarded_take_last(Str &list, PeerAddress &out) { return read_address(take_last(list), out); }
 
 void realip_run(Request *r) {
-  if (r->parent || r->realip || !is_trusted(r)) return;
+  if (r->parent || r->client != &r->conn->peer || !is_trusted(r)) return;
   Str list = forwarded_list(r, r->conf->real_ip_header);
   if (!list.data()) return;
   do {
     PeerAddress address;
-    if (!forwarded_take_last(list, address) || address.len > sizeof r->conn->peer) return;
-    if (!r->realip) {
-      RealIp *saved = r->arena.make<RealIp>();
-      saved->r = r;
-      saved->peer = r->conn->peer;
-      saved->peer_len = r->conn->peer_len;
-      char text[64];
-      saved->text = r->arena.dup({text, connection_peer_text(r->conn, text)});
-      saved->port = connection_peer_port(r->conn);
-      r->realip = saved;
-      request_on_free(r, restore, saved);
-    }
-    memcpy(&r->conn->peer, &address, address.len);
-    r->conn->peer_len = static_cast<uint8_t>(address.len);
+    ClientAddress *client = r->arena.make<ClientAddress>();
+    if (!forwarded_take_last(list, address) || address.len > sizeof client->in6) return;
+    memcpy(&client->in6, &address.un, address.len);
+    client->len = static_cast<uint8_t>(address.len);
+    r->client = client;
   } while (r->conf->real_ip_recursive && !list.empty() && is_trusted(r));
 }
 
 bool realip_var_addr(Request *r, const VarDef &, Str &out) {
   char text[64];
-  const RealIp *saved = r->main->realip;
-  return out = saved ? saved->text : r->arena.dup({text, connection_peer_text(r->conn, text)}), true;
+  return out = r->arena.dup({text, client_address_text(r->conn->peer, text)}), true;
 }
 
 bool realip_var_port(Request *r, const VarDef &, Str &out) {
-  const RealIp *saved = r->main->realip;
-  uint16_t port = saved ? saved->port : connection_peer_port(r->conn);
+  uint16_t port = client_address_port(r->conn->peer);
   return out = port ? r->arena.format("%u", port) : Str(""), true;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// nginx's realip module: the client's address as a trusted proxy names it, in the place of the connection's own for as long
-// as the request lives.
+// nginx's realip module: the client's address as a trusted proxy names it, for that request alone: its log handler may wait
+// while the connection serves another client's.
 #pragma once
 #include "http/variable.h"
 #include "net/address.h"
