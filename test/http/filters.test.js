@@ -71,3 +71,15 @@ test("charset, expires, empty_gif, stub_status", async (t) => {
   t.is(gif.headers["last-modified"], "Mon, 28 Sep 1970 06:00:00 GMT");
   t.regex((await s.get("/status")).body, /^Active connections: \d+ \nserver accepts handled requests\n \d+ \d+ \d+ \n/);
 });
+
+test("sub_filter: many matches of one text, and another that is not there", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location / { sub_filter_once off; sub_filter a bb; sub_filter never x; default_type text/html;
+      content_by_lua_block { ngx.print(("a"):rep(3000000)) } }`,
+  });
+  t.is(
+    (await s.get("/")).body.length,
+    6_000_000,
+    "in less than the minutes that looking for both anew each time takes",
+  );
+});

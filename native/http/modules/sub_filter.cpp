@@ -20,6 +20,7 @@ struct Pattern {
   Str to;            ///< worked out at its first match
   bool has_to = false;
   bool is_done = false;  ///< sub_filter_once, and it was there
+  size_t place = 0;      ///< where it is next in SubState::low
 };
 
 struct SubState {
@@ -67,16 +68,18 @@ void sub_filter_header(Request *r) {
   if (!r->out.is_bodiless) r->out.filters |= kFilterSub;
 }
 
-/// The first match from `at`: of several at one place the one named first.
-static Pattern *find_next(SubState &s, size_t at, size_t &found) {
+static void find_first_places(SubState &s) {
+  for (Pattern &p : s.patterns)
+    if (!p.is_done) p.place = s.low.find(p.from);
+}
+
+/// The first match from `at`: of several at one place the one named first. A place that lies ahead is not looked for again.
+static Pattern *find_next(SubState &s, size_t at) {
   Pattern *best = nullptr;
-  found = std::string::npos;
   for (Pattern &p : s.patterns) {
     if (p.is_done) continue;
-    size_t place = s.low.find(p.from, at);
-    if (place >= found) continue;
-    found = place;
-    best = &p;
+    if (p.place < at) p.place = s.low.find(p.from, at);
+    if (p.place != std::string::npos && (!best || p.place < best->place)) best = &p;
   }
   return best;
 }
@@ -100,14 +103,15 @@ void sub_filter_body(Request *r, Chain &body, bool last) {
   body.clear(pool);
   s.low = s.text;
   lower(s.low);
-  size_t at = 0, found;
-  while (Pattern *p = find_next(s, at, found)) {
-    body.append(pool, Str(s.text).substr(at, found - at));
+  find_first_places(s);
+  size_t at = 0;
+  while (Pattern *p = find_next(s, at)) {
+    body.append(pool, Str(s.text).substr(at, p->place - at));
     size_t index = static_cast<size_t>(p - s.patterns.data());
     if (!p->has_to) p->to = complex_value(r, r->conf->sub_filters[index].to);
     p->has_to = true;
     body.append(pool, p->to);
-    at = found + p->from.size();
+    at = p->place + p->from.size();
     p->is_done = r->conf->sub_filter_once;
   }
   size_t kept = last ? 0 : open_end(s, at);
