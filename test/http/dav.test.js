@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // WebDAV: what the methods do to files, and what they refuse. All corners beside nginx: test/differential/modules-nginx.mjs.
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { startServer } from "../helpers/api.js";
@@ -85,4 +85,40 @@ test("MKCOL, COPY, MOVE, DELETE", async (t) => {
   t.is(await ask("DELETE", "/deep/g.txt"), 409, "min_delete_depth");
   t.is(await ask("DELETE", "/deep/tree/c.txt"), 204);
   t.is(text("tree/c.txt"), undefined);
+});
+
+test("COPY and MOVE onto oneself, into oneself, or over what one lies in are refused, and nothing is lost", async (t) => {
+  const { ask, text, path } = await start(t);
+  symlinkSync(path("tree/a"), path("link"));
+  symlinkSync(path("f.txt"), path("same.txt"));
+  for (const method of ["COPY", "MOVE"]) {
+    const to = (source, Destination) => ask(method, source, { Destination });
+    t.is(await to("/f.txt", "/f.txt"), 403);
+    t.is(await to("/f.txt", "/same.txt"), 403);
+    t.is(await to("/tree/", "/tree/"), 403);
+    t.is(await to("/tree/", "/tree/a/new/"), 403);
+    t.is(await to("/tree/", "/link/new/"), 403);
+    t.is(await to("/tree/a/", "/tree/"), 403);
+    t.is(await to("/tree/", "/"), 403);
+  }
+  t.is(text("f.txt"), "f");
+  t.is(text("tree/a/b.txt"), "b");
+  t.is(text("tree/c.txt"), "c");
+  t.false(existsSync(path("tree/a/new")));
+  t.is(await ask("COPY", "/tree/", { Destination: "/tree2/" }), 201, "a name that only begins alike");
+  t.is(text("tree2/a/b.txt"), "b");
+});
+
+test("with an alias a Destination outside of the location has no path", async (t) => {
+  const s = await startServer(t, {
+    server: `location /dav/ { alias __PREFIX__/html/; dav_methods COPY MOVE; }`,
+    files: { "html/f.txt": "f" },
+  });
+  const copy = async (Destination) =>
+    (await s.get("/dav/f.txt", { method: "COPY", headers: { Host: "localhost", Destination } })).status;
+  t.is(await copy("/abcd../out.txt"), 400);
+  t.is(await copy("/x"), 400);
+  t.false(existsSync(join(s.prefix, "out.txt")));
+  t.is(await copy("/dav/g.txt"), 204);
+  t.regex(s.log(), /client sent invalid "Destination" header: "\/abcd\.\.\/out\.txt"/);
 });

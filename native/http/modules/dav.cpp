@@ -194,6 +194,13 @@ static Rc run_mkcol(Request *r) {
 
 // --- COPY, MOVE ------------------------------------------------------------------------------------------------------
 
+/// With an alias only what lies in the location has a path: the name that the alias replaces would be cut off anything else.
+static bool is_in_location(const Request *r, Str uri) {
+  if (!r->conf->is_alias || !r->location) return true;
+  Location::Match match = r->location->match;
+  return match == Location::regex || match == Location::regex_icase || uri.starts_with(r->location->name);
+}
+
 /// The path of a Destination header: an absolute path, or a URL of this host. Null data, logged, where it is neither.
 static Str destination(Request *r, Str header) {
   Str target = header;
@@ -216,7 +223,8 @@ static Str destination(Request *r, Str header) {
     rest = end == Str::npos ? Str{} : rest.substr(end + 1);
   }
   char *room = static_cast<char *>(r->arena.alloc(target.size() + 1));
-  if (!target.empty() && !is_unsafe && target_normalize(target, false, room, parts)) return r->arena.dup(parts.path);
+  bool is_good = !target.empty() && !is_unsafe && target_normalize(target, false, room, parts);
+  if (is_good && is_in_location(r, parts.path)) return r->arena.dup(parts.path);
   complain(r, 0, "client sent invalid \"Destination\" header: \"%.*s\"", header);
   return {};
 }
@@ -315,6 +323,11 @@ static Rc run_transfer(Request *r) {
   if (Rc rc = read_transfer(r, t); rc != kDeclined) return rc;
   if (Rc rc = check_destination(r, t); rc != kDeclined) return rc;
   if (lstat(t.from.c_str(), &t.source) < 0) return refuse(r, {"lstat()", t.from, errno}, 404);
+  if (dav_overlaps(t.from, t.to)) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "\"%s\" and \"%s\" are the same or one holds the other",
+              t.from.c_str(), t.to.c_str());
+    return 403;
+  }
   if (S_ISDIR(t.source.st_mode)) return transfer_dir(r, t);
   DavFailure failure;
   mode_t access = static_cast<mode_t>(r->conf->dav_access);

@@ -6,9 +6,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <memory>
 #include <vector>
 
 namespace mw {
@@ -113,6 +115,24 @@ bool dav_copy_tree(const std::string &from, const std::string &to, DavFailure &f
   }
   timespec times[2] = {{0, UTIME_NOW}, {st.st_mtime, 0}};
   return utimensat(AT_FDCWD, to.c_str(), times, 0) == 0 || fail(failure, "utimensat()", to);
+}
+
+/// The real path, also of what is not there yet in a folder that is; empty when there is none. A link at the end stays itself.
+static std::string real_path(std::string path) {
+  while (path.size() > 1 && path.ends_with('/')) path.pop_back();
+  size_t slash = path.rfind('/');
+  std::string dir = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  std::unique_ptr<char, decltype(&free)> real(realpath(dir.c_str(), nullptr), &free);
+  return real ? below(real.get(), path.substr(slash + 1)) : std::string();
+}
+
+bool dav_overlaps(const std::string &from, const std::string &to) {
+  struct stat a, b;
+  if (stat(from.c_str(), &a) == 0 && stat(to.c_str(), &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    return true;
+  std::string source = real_path(from), target = real_path(to);
+  return !source.empty() && !target.empty() &&
+         ((target + "/").starts_with(source + "/") || (source + "/").starts_with(target + "/"));
 }
 
 static bool make_path(const std::string &file, mode_t access, DavFailure &failure) {

@@ -22,6 +22,9 @@ bool dav_remove(const std::string &path, bool is_dir, DavFailure &failure);
 bool dav_copy_file(const std::string &from, const std::string &to, DavFailure &failure);
 /// Copies a folder: files and folders; what is neither is left out.
 bool dav_copy_tree(const std::string &from, const std::string &to, DavFailure &failure);
+/// Whether one is the other, or lies in it, links resolved: to copy or move a folder into itself has no end, and to make room
+/// for what lies in the target, or is it, would lose it.
+bool dav_overlaps(const std::string &from, const std::string &to);
 /// Renames a file, over file systems too; `makes_path`: the folders it needs are made, with rights `access`.
 bool dav_move_file(const std::string &from, const std::string &to, bool makes_path, mode_t access, DavFailure &failure);
 /// The rights of a folder whose files have `access`: who may read may enter.
