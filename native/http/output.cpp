@@ -269,7 +269,7 @@ void output_advance(Request *r, size_t n) {
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
 }
 
-/// The file's bytes, for a filter or a subrequest: its output may wait, or be wanted in memory. Takes the descriptor.
+/// The file's bytes, for a filter or a subrequest: its output may wait, or be wanted in memory.
 static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
   while (start < end) {
     size_t want = end - start < BlockPool::kData ? static_cast<size_t>(end - start) : BlockPool::kData;
@@ -283,12 +283,12 @@ static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
     r->out.body.advance(static_cast<size_t>(n));
     start += static_cast<uint64_t>(n);
   }
-  close(fd);
 }
 
-void output_append_file(Request *r, int fd, uint64_t start, uint64_t end) {
-  if (r->out.is_diverted || r->out.filters) return append_file_read(r, fd, start, end);
-  r->out.body.append_file(r->core->net.blocks, fd, true, start, end);
+void output_append_file(Request *r, int fd, uint64_t start, uint64_t end, bool owns) {
+  if (!r->out.is_diverted && !r->out.filters) return r->out.body.append_file(r->core->net.blocks, fd, owns, start, end);
+  append_file_read(r, fd, start, end);
+  if (owns) close(fd);
 }
 
 void output_flush_from_handler(Request *r) {

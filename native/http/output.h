@@ -25,8 +25,9 @@ void output_queue(Request *r, Str data, bool flush, bool last);
 void output_queue_owned(Request *r, Str data, bool flush, bool last);
 /// The direct way: header out if it is not, bytes into the body. Needs output_is_direct().
 void output_append(Request *r, Str data);
-/// A file range as the next body part (never through Lua body filters: the caller reads it in then). Takes the descriptor.
-void output_append_file(Request *r, int fd, uint64_t start, uint64_t end);
+/// A file range as the next body part (never through Lua body filters: the caller reads it in then). Takes the descriptor; or
+/// borrows it, where a later range of the same body `owns` it.
+void output_append_file(Request *r, int fd, uint64_t start, uint64_t end, bool owns = true);
 /// Room for `n` bytes in the body (n <= BlockPool::kData), committed with output_advance(). Needs output_is_direct().
 char *output_reserve(Request *r, size_t n);
 void output_advance(Request *r, size_t n);

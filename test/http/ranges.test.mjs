@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Range requests for files, and conditional requests for files and for what Lua writes (RFC 9110 sections 13 and 14).
+import { readdirSync } from "node:fs";
+import { connect } from "node:net";
+import test from "ava";
+import { startProcess, waitFor } from "../helpers/index.js";
 import { wireCase } from "../helpers/wire.js";
 
 const get = (path, ...fields) => [`GET ${path} HTTP/1.1`, "Host: h.test", ...fields, "", ""].join("\r\n");
@@ -135,4 +139,35 @@ wireCase("ngx.resp.set_status with its reason", {
   server: `location / { content_by_lua_block { require("ngx.resp").set_status(531, "user defined\\r\\nX: y") ngx.say(ngx.status) } }`,
   send: get("/"),
   answers: { status: 531, body: "531\n", headers: { X: null } },
+});
+
+test("hundreds of ranges take one descriptor", async (t) => {
+  const content = "0123456789".repeat(2_000_000);
+  const s = await startProcess(t, { server: root, files: { "html/a.bin": content } });
+  const open = () => readdirSync(`/proc/${s.child.pid}/fd`).length;
+  const before = open();
+  const client = connect(s.port, "127.0.0.1").pause();
+  t.teardown(() => client.destroy());
+  const parts = Array.from({ length: 900 }, (_, i) => `${i}-${i + (i % 9 ? 0 : 3000)}`);
+  client.write(get("/a.bin", `Range: bytes=0-15000000,${parts}`));
+  await waitFor(() => client.readableLength > 0 || open() > before + 1, "the connection");
+  t.true(open() < before + 10, `${open()} descriptors, ${before} before`);
+  let text = "";
+  client
+    .setEncoding("latin1")
+    .on("data", (part) => (text += part))
+    .resume();
+  const ending = () => /^\r\n--(\d{20})\r\n/.exec(text.slice(text.indexOf("\r\n\r\n") + 4))?.[1];
+  await waitFor(() => ending() && text.endsWith(`--${ending()}--\r\n`), "the whole answer");
+  const bodies = text
+    .split(`--${ending()}`)
+    .slice(1, -1)
+    .map((part) => part.slice(part.indexOf("\r\n\r\n") + 4, -2));
+  const wanted = [
+    content.slice(0, 15_000_001),
+    ...parts.map((range) => content.slice(Number(range.split("-")[0]), Number(range.split("-")[1]) + 1)),
+  ];
+  t.is(bodies.length, 901);
+  t.true(bodies.every((body, i) => body === wanted[i]));
+  t.is(open(), before + 1, "the connection alone");
 });

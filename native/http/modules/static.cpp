@@ -22,6 +22,7 @@
 namespace mw {
 
 static constexpr uint64_t kReadChunk = 65536;
+static constexpr uint64_t kCopyBelow = 2048;  ///< a part as short takes less memory than a block of the chain
 
 static Str concat(Request *r, Str a, Str b) {
   char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + 1));
@@ -63,22 +64,6 @@ static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
   return fd;
 }
 
-/// Hands bytes [start, end) of the file out, as a file range or through memory where a Lua filter looks at it. Takes the
-/// descriptor.
-static void send_part(Request *r, int fd, uint64_t start, uint64_t end) {
-  if (output_is_direct(r)) return output_append_file(r, fd, start, end);
-  char buf[kReadChunk];
-  while (start < end) {
-    size_t want = end - start < sizeof buf ? static_cast<size_t>(end - start) : sizeof buf;
-    ssize_t n = pread(fd, buf, want, static_cast<off_t>(start));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    output_queue(r, {buf, static_cast<size_t>(n)}, false, false);
-    start += static_cast<uint64_t>(n);
-  }
-  close(fd);
-}
-
 static void send_text(Request *r, Str text) {
   if (text.empty()) return;
   if (output_is_direct(r))
@@ -87,28 +72,38 @@ static void send_text(Request *r, Str text) {
     output_queue(r, text, false, false);
 }
 
-/// Several ranges, each behind its own head. Takes the descriptor.
+/// Hands bytes [start, end) of the file out, as a file range or through memory where a Lua filter looks at it. Takes the
+/// descriptor where it `owns` it; else a later part does.
+static void send_part(Request *r, int fd, uint64_t start, uint64_t end, bool owns) {
+  if (output_is_direct(r) && (owns || end - start >= kCopyBelow)) return output_append_file(r, fd, start, end, owns);
+  char buf[kReadChunk];
+  while (start < end) {
+    size_t want = end - start < sizeof buf ? static_cast<size_t>(end - start) : sizeof buf;
+    ssize_t n = pread(fd, buf, want, static_cast<off_t>(start));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    send_text(r, {buf, static_cast<size_t>(n)});
+    start += static_cast<uint64_t>(n);
+  }
+  if (owns) close(fd);
+}
+
+/// Several ranges, each behind its own head: all of one descriptor, since a request may name thousands. Takes it.
 static void send_multipart(Request *r, int fd, const RangeParts &ranges) {
-  for (const RangePart &part : ranges.parts) {
+  for (uint32_t i = 0; i < ranges.parts.size; ++i) {
+    const RangePart &part = ranges.parts.data[i];
     send_text(r, part.head);
-    int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-    if (own < 0) {
-      log_write(r->log(), kLogAlert, errno, &r->log_ctx, "fcntl(F_DUPFD_CLOEXEC) failed");
-      output_cut(r);
-      break;
-    }
-    send_part(r, own, part.start, part.end);
+    send_part(r, fd, part.start, part.end, i + 1 == ranges.parts.size);
   }
   send_text(r, ranges.tail);
-  close(fd);
 }
 
 /// The file's content, or the parts of it that a range request asked for. Takes the descriptor.
 static void send_file(Request *r, int fd, uint64_t size) {
   const RangeParts *ranges = r->out.ranges;
   if (ranges && ranges->parts.size > 1) return send_multipart(r, fd, *ranges);
-  if (ranges) return send_part(r, fd, ranges->parts.data[0].start, ranges->parts.data[0].end);
-  if (size) return send_part(r, fd, 0, size);
+  if (ranges) return send_part(r, fd, ranges->parts.data[0].start, ranges->parts.data[0].end, true);
+  if (size) return send_part(r, fd, 0, size, true);
   close(fd);
 }
 
