@@ -232,8 +232,9 @@ typedef struct {
   const char *read_err;
   const char *data; /* what the last read call got; good until the next call on this socket */
   size_t size;
-  uint32_t reused; /* uses of the connection before this one */
+  uint32_t reused;    /* uses of the connection before this one */
   int32_t generation; /* not 0: it ends with its request, and is another's socket when this has changed */
+  int32_t is_owed; /* a read that was waited for has ended; the reader, when it runs, sets this to 0 and copies data */
 } mw_sock_t;
 
 /* The first few of a request end with it; the others want mw_sock_free() when nothing refers to them. */
@@ -244,15 +245,16 @@ void mw_sock_free(mw_sock_t *s);
 /* Milliseconds; negative leaves one as it is, 0 takes the configuration's. */
 void mw_sock_set_timeouts(mw_sock_t *s, int64_t connect, int64_t send, int64_t read);
 /* host: an address, a name, or "unix:/path". pool: its name, empty for the address; pool_size, backlog: -1 = not given. */
-int32_t mw_sock_connect(mw_sock_t *s, const char *host, size_t host_len, int32_t port, const char *pool, size_t pool_len,
-                        int32_t pool_size, int32_t backlog);
+int32_t mw_sock_connect(mw_sock_t *s, const char *host, size_t host_len, int32_t port, const char *pool,
+                        size_t pool_len, int32_t pool_size, int32_t backlog);
 int32_t mw_sock_bind(mw_sock_t *s, const char *address, size_t len, int32_t port);
 int32_t mw_sock_send(mw_sock_t *s, const char *data, size_t len);
-/* kind: enum mw_sock_read but UNTIL; n: bytes, for SIZE and ANY. */
+/* kind: enum mw_sock_read but UNTIL; n: bytes, for SIZE and ANY. MW_BUSY: another light thread reads, and has yet to copy it. */
 int32_t mw_sock_receive(mw_sock_t *s, int32_t kind, int64_t n);
 /* Up to `pattern`, which it takes out of the stream; n > 0: at most n bytes of what is before it. *found: the pattern was
    met. pattern and found must live until the call is through. */
-int32_t mw_sock_receive_until(mw_sock_t *s, const char *pattern, size_t len, int32_t inclusive, int64_t n, int32_t *found);
+int32_t mw_sock_receive_until(mw_sock_t *s, const char *pattern, size_t len, int32_t inclusive, int64_t n,
+                              int32_t *found);
 /* timeout in ms, -1 = the configuration's; size likewise. */
 int32_t mw_sock_keepalive(mw_sock_t *s, int64_t timeout, int32_t size);
 int32_t mw_sock_close(mw_sock_t *s);

@@ -88,7 +88,7 @@ void sock_drop(Sock *s) {
 static void recycle(Sock *s) {
   sock_free_buffer(s);
   int32_t generation = s->abi.generation == INT32_MAX ? 1 : s->abi.generation + 1;
-  s->abi = {"", "", "", 0, 0, generation};
+  s->abi = {"", "", "", 0, 0, generation, 0};
   s->connect_ms = s->send_ms = s->read_ms = 0;
   s->local.len = 0;
   s->is_read_closed = s->is_write_closed = false;
@@ -334,7 +334,7 @@ int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int3
                         size_t pool_len, int32_t pool_size, int32_t backlog) {
   Sock *s = sock_of(sock);
   if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
-  if (s->op.kind) return sock_fail(s, "socket busy reading");
+  if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   if (s->o && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
   if (s->o) {
@@ -378,7 +378,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   Sock *s = sock_of(sock);
   if (int32_t rc = sock_check(s, "keep alive")) return rc;
-  if (s->op.kind) return sock_fail(s, "socket busy reading");
+  if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer) || !s->out.is_empty()) return sock_fail(s, "socket busy writing");
   if (s->is_read_closed || s->is_write_closed) return sock_fail(s, "closed");
   if (s->buf_pos != s->buf_end) return sock_fail(s, "unread data in buffer");
@@ -423,7 +423,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_close(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
   if (int32_t rc = sock_check(s, "")) return rc;
-  if (s->op.kind) return sock_fail(s, "socket busy reading");
+  if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
   cosocket_debug(&s->co, "lua close socket connection");
   sock_drop(s);

@@ -64,6 +64,7 @@ struct Sock {
   char *buf = nullptr;
   size_t buf_capacity = 0, buf_pos = 0, buf_end = 0;
   const LightThread *last_reader = nullptr;  ///< who waited for a read last; structs live as long as the VM
+  int64_t last_reader_ticket = 0;            ///< and may be another's by now
   Sock *drained_next = nullptr, *drained_prev = nullptr;
   bool is_drained = false;  ///< listed in SockWorker::drained
   // output that could not be sent at once
@@ -117,6 +118,8 @@ int32_t sock_start_connect(Sock *s);
 void sock_connect_done(Sock *s, int32_t result);
 
 // reading, sock_read.cpp
+/// A read waits; or has ended, but its light thread has yet to run and copy what it got.
+bool sock_is_reading(const Sock *s);
 /// Bytes or an end may be had. False: nobody waits for them.
 bool sock_readable(Sock *s);
 void sock_read_timeout(Sock *s);

@@ -209,7 +209,14 @@ static uint64_t read_ms(const Sock *s) { return s->read_ms ? s->read_ms : s->co.
 static void end_read(Sock *s, int32_t rc) {
   s->op.kind = 0;
   s->io->read_timeout(s, 0);
+  s->abi.is_owed = 1;
   sched_wake(&s->reader, rc);
+}
+
+bool sock_is_reading(const Sock *s) {
+  if (s->op.kind) return true;
+  const LightThread *t = s->last_reader;
+  return s->abi.is_owed && t && t->abi.ticket == s->last_reader_ticket && t->state == LightThread::ready;
 }
 
 bool sock_readable(Sock *s) {
@@ -250,6 +257,7 @@ static int32_t start_read(Sock *s) {
   s->io->read_timeout(s, ms);
   if (s->buf_pos == s->buf_end) sock_free_buffer(s);
   s->last_reader = vm_current->current;
+  s->last_reader_ticket = s->last_reader->abi.ticket;
   sched_park(&s->reader, cancel_read);
   return MW_AGAIN;
 }
@@ -258,7 +266,6 @@ static int32_t start_read(Sock *s) {
 static bool may_read(Sock *s) {
   s->abi.data = nullptr;
   s->abi.size = 0;
-  if (s->op.kind) return s->abi.read_err = "socket busy reading", false;
   if (sock_is_open(s)) {
     if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
     if (!s->is_read_closed || s->buf_pos < s->buf_end) return true;
@@ -276,6 +283,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_receive(mw_sock_t *sock, int32_t kind, int64_t n) {
   Sock *s = sock_of(sock);
   if (sock_is_open(s) && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
+  if (sock_is_reading(s)) return MW_BUSY;
   if (!may_read(s)) return MW_ERROR;
   s->op = {};
   s->op.kind = kind;
@@ -288,6 +296,7 @@ int32_t mw_sock_receive_until(mw_sock_t *sock, const char *pattern, size_t len, 
                               int32_t *found) {
   Sock *s = sock_of(sock);
   if (sock_is_open(s) && !cosocket_is_owner(&s->co)) return MW_NO_REQUEST;
+  if (sock_is_reading(s)) return MW_BUSY;
   if (!may_read(s)) return MW_ERROR;
   *found = 0;
   s->op = {};

@@ -359,3 +359,36 @@ test("without a request: what the http block says; in a timer, what holds where 
   await waitFor(() => /init_worker: timeout/.test(s.log()) && /timer: timeout/.test(s.log()));
   t.notRegex(s.log(), /timed out/);
 });
+
+test("a reader that was woken gets its own bytes, whatever another light thread does to the socket before it runs", async (t) => {
+  // Each connection says its word after a while; the worker is busy until all have, and so finds them in the order of arrival.
+  const port = await listening(
+    t,
+    createServer((socket) => {
+      socket.on("error", () => {});
+      socket.once("data", (line) => {
+        const [ms, word] = line.toString().trim().split(" ");
+        setTimeout(() => socket.write(word), Number(ms));
+      });
+    }),
+  );
+  const s = await startMoonwire(t, {
+    server: `location / { content_by_lua_block {
+      local function open(ms, word) local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port}))
+        s:settimeout(20000) assert(s:send(ms .. " " .. word .. "\\n")) return s end
+      local sock, first, other = open(400, "right"), open(150, "first"), open(10, "wrong")
+      local reader = ngx.thread.spawn(function() return sock:receive(5) end)
+      local rival = ngx.thread.spawn(function()
+        first:receive(5)
+        local ok, err = sock[ngx.var.arg_call](sock, 5)
+        return tostring(ok) .. " " .. tostring(err) .. " " .. other:receive(5)
+      end)
+      local till = os.time() + 2 while os.time() < till do end
+      local _, said = ngx.thread.wait(reader)
+      local _, answered = ngx.thread.wait(rival)
+      ngx.print(said, ", ", answered)
+    } }`,
+  });
+  for (const call of ["close", "setkeepalive", "receive", "receiveany"])
+    t.is((await s.get(`/?call=${call}`)).body, "right, nil socket busy reading wrong", call);
+});

@@ -9,7 +9,7 @@ local C, W, await = abi.C, abi.W, abi.await
 local ffi_new, ffi_string = ffi.new, ffi.string
 local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
 local setmetatable, sub, find = setmetatable, string.sub, string.find
-local OK, AGAIN, OTHERS = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST
+local OK, AGAIN, OTHERS, BUSY = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST, C.MW_BUSY
 local attach, current, handle = cosocket.attach, cosocket.current, cosocket.handle
 local bad_argument, text_of = cosocket.bad_argument, cosocket.text
 local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW_SOCK_ANY
@@ -159,11 +159,14 @@ end
 local function received(s, rc)
   if rc == AGAIN then
     rc = await()
+    s.is_owed = 0
   end
   if rc == OK then
     return ffi_string(s.data, s.size)
   elseif rc == OTHERS then
     error("bad request", 2)
+  elseif rc == BUSY then -- what another light thread waits for, or has yet to copy
+    return nil, "socket busy reading"
   end
   if s.data == nil then
     return nil, ffi_string(s.read_err)
