@@ -74,6 +74,11 @@ apiCase("get_uri_args: limit and truncation", {
   body: "100 truncated 2 truncated 101 nil 101 nil ",
 });
 
+apiCase("set_uri_args escapes control bytes and blanks of a string", {
+  content: `ngx.req.set_uri_args("a=1 2&b=\\r\\nX: y\\0\\127%20\\195\\164") ngx.say(ngx.var.args)`,
+  body: "a=1%202&b=%0D%0AX:%20y%00%7F%20\u00e4\n",
+});
+
 apiCase("set_uri_args with a string, a table, a number", {
   path: "/t?x=1",
   content: `

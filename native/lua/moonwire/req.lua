@@ -10,7 +10,7 @@ local bit = require "bit"
 local C, W, await = abi.C, abi.W, abi.await
 local ffi_string, band, bor = ffi.string, bit.band, bit.bor
 local type, tostring, tonumber, error = type, tostring, tonumber, error
-local gsub, find, concat = string.gsub, string.find, table.concat
+local gsub, find, format, byte, concat = string.gsub, string.find, string.format, string.byte, table.concat
 local OK, AGAIN = C.MW_OK, C.MW_AGAIN
 
 local MAY_JUMP = bor(C.MW_PHASE_SERVER_REWRITE, C.MW_PHASE_REWRITE)
@@ -18,6 +18,11 @@ local MAX_ARGS = 100
 
 local out = ffi.new "mw_str"
 local req = {}
+
+-- Control bytes and blanks would end the request line of an upstream server that the arguments go to.
+local function percent(char)
+  return format("%%%02X", byte(char))
+end
 
 local function text()
   return out.size == 0 and "" or ffi_string(out.data, out.size)
@@ -94,7 +99,7 @@ function req.set_uri_args(value)
   if kind == "table" then
     query = args.encode(value)
   elseif kind == "string" or kind == "number" then
-    query = tostring(value)
+    query = gsub(tostring(value), "[%c ]", percent)
   else
     error(
       "bad argument #1 to 'set_uri_args' (string, number, or table expected, but got "
