@@ -46,7 +46,6 @@ static void send_request(Upstream *u) {
   }
   if (u->out->is_blocked) return outgoing_write_timeout(u->out, u->send_timeout);
   outgoing_write_timeout(u->out, 0);
-  if (u->is_head_done) return;
   set_action(u, "reading response header from upstream");
   outgoing_read_timeout(u->out, u->read_timeout);
   if (u->out->may_read) read_head(u);
@@ -66,7 +65,8 @@ static void on_readable(Outgoing *o) { go_on(of(o)); }
 
 static void on_writable(Outgoing *o) {
   Upstream *u = of(o);
-  if (!u->request.is_empty()) send_request(u);
+  // As in nginx: once the reply has begun, what is left of the request is not sent, and a failure to must not ask another server.
+  if (!u->request.is_empty() && !u->is_head_done) send_request(u);
 }
 
 /// As in nginx, bytes that do not fill a buffer are lost with an upstream that has become silent.
@@ -314,6 +314,7 @@ static void head_done(Upstream *u) {
   }
   if (rc != kOk) return finish(u, rc);
   u->is_head_done = true;
+  outgoing_write_timeout(u->out, 0);
   set_action(u, "reading upstream");
   ++r->running;  // nothing frees the request under us
   output_send_header(r);

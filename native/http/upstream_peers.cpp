@@ -189,6 +189,7 @@ Outgoing *peers_take_idle(PeerState *state, PeerChoice &c) {
 
 bool peers_keep(PeerState *state, const PeerChoice &c, Outgoing *o) {
   if (!c.group || !c.keep.size || o->peer_closed || o->is_closed) return false;
+  if (o->may_read && !outgoing_is_clean(o)) return false;  // what is unread would answer the next request
   uint64_t age = o->net->loop->now_ms() - o->opened_ms;
   if (++o->uses >= c.keep.requests || age >= c.keep.life_ms) return false;
   state->groups[static_cast<size_t>(c.group_index)].idle.put(o, c.keep.size, c.keep.idle_ms);

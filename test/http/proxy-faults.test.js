@@ -233,3 +233,79 @@ test("a proxied name that is only known at the request needs a resolver", async 
   t.is((await s.get("/")).status, 502);
   t.regex(s.log(), /no resolver defined to resolve no.such.host/);
 });
+
+test("an upstream that answers early and resets is not followed by another in the middle of the body", async (t) => {
+  let others = 0;
+  const early = await rawServer(t, async (socket) => {
+    socket.pause().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial");
+    await sleep(200);
+    socket.resetAndDestroy();
+  });
+  const other = await httpServer(t, (_, res) => {
+    others++;
+    res.end("other");
+  });
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 127.0.0.1:${early}; server 127.0.0.1:${other} backup; }`,
+    server: "client_max_body_size 100m; location / { proxy_pass http://u; }",
+  });
+  const body = "x".repeat(20_000_000);
+  const res = splitResponse(
+    await s.raw(head().replace("GET", "PUT").replace("\r\n\r\n", `\r\nContent-Length: ${body.length}\r\n\r\n${body}`)),
+  );
+  t.is(res.status, 200);
+  t.true("partial".startsWith(res.body), res.body);
+  t.is(others, 0);
+});
+
+/** A kept connection, and how many were made. */
+const behindKept = async (t, serve, location = "") => {
+  const count = { connections: 0 };
+  const port = await rawServer(t, (socket, text) => {
+    count.connections++;
+    serve(socket, text);
+  });
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 127.0.0.1:${port}; keepalive 4; }`,
+    server: `location / { proxy_http_version 1.1; proxy_set_header Connection ""; ${location} proxy_pass http://u; }`,
+  });
+  return { s, count };
+};
+const planted = "HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nplanted";
+
+test("bytes behind a reply, still in the kernel, do not answer the next request", async (t) => {
+  const { s, count } = await behindKept(
+    t,
+    (socket) => {
+      const rest = (n) => `HTTP/1.1 200 OK\r\nContent-Length: ${n}\r\n\r\n`;
+      const length = 4096 - rest(1000).length; // head and body fill the buffer that one recv() reads into
+      socket.write(rest(length) + "x".repeat(length) + planted);
+    },
+    "proxy_buffer_size 4096;",
+  );
+  t.regex((await s.get("/")).body, /^x+$/);
+  t.regex((await s.get("/")).body, /^x+$/);
+  t.is(count.connections, 2);
+});
+
+test("proxy_method: whether a reply has a body says the method that was sent", async (t) => {
+  const asHead = await behind(t, (socket) => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"), {
+    location: "proxy_method HEAD;",
+  });
+  t.regex((await asHead.raw(head())).toString(), /^HTTP\/1\.1 200 OK\r\n/);
+  t.notRegex(asHead.log(), /timed out/);
+  const { s } = await behindKept(
+    t,
+    (socket) => {
+      const answer = () => {
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+        setTimeout(() => socket.write("hello"), 200);
+      };
+      answer();
+      socket.on("data", answer);
+    },
+    "proxy_method GET;",
+  );
+  t.is((await s.get("/", { method: "HEAD" })).status, 200);
+  t.like(await s.get("/"), { status: 200, body: "hello" }, "the body of the reply before is no reply");
+});

@@ -196,7 +196,9 @@ static Rc create_request(Upstream *u) {
   RequestWriter w{u->request, r->core->net.blocks};
   Str method = complex_value(r, u->conf->method);
   u->uri = request_target(u);
-  w.put(method.empty() ? r->method : method);
+  if (method.empty()) method = r->method;
+  static_cast<ProxyState *>(u->module_state)->is_head = str_iequal(method, "HEAD");
+  w.put(method);
   w.put(" ");
   w.put(u->uri);
   w.put(u->conf->http_minor ? Str(" HTTP/1.1\r\n") : Str(" HTTP/1.0\r\n"));

@@ -12,6 +12,7 @@ struct ProxyState {
   Str uri;            ///< path and query of proxy_pass, empty when it has none
   int64_t left = -1;  ///< of the reply's body; -1: until the end of the stream
   bool is_chunked = false;
+  bool is_head = false;  ///< HEAD was sent, whatever the client's method is: the reply has no body
   bool has_failed = false;
   ChunkedDecoder decoder;
 };

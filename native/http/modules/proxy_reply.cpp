@@ -47,7 +47,7 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
   }
   if (s->is_chunked && has_length)
     return invalid(u, "upstream sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
-  if (u->r->method_id == kMethodHead || head.status == 204 || head.status == 304) {
+  if (s->is_head || head.status == 204 || head.status == 304) {
     s->left = 0;
     s->is_chunked = false;
   }
