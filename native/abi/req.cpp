@@ -3,6 +3,7 @@
 #include "abi/abi.h"
 #include "http/body.h"
 #include "http/phase.h"
+#include "http/target.h"
 #include "script/scheduler.h"
 #include "script/vm_inner.h"
 
@@ -104,7 +105,15 @@ extern "C" MW_EXPORT
 int32_t mw_req_exec(mw_req_t *req, const char *uri, size_t len, const char *args, size_t args_len) {
   Request *r = of(req);
   if (sched_has_subrequests()) return MW_BUSY;
-  r->exec_uri = r->arena.dup({uri, len});
+  TargetParts parts;
+  parts.path = r->arena.dup({uri, len});
+  char *room = static_cast<char *>(r->arena.alloc(len));
+  if (uri[0] != '@' && !target_parse_unsafe(parts.path, room, parts)) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "unsafe URI \"%.*s\" was detected",
+              static_cast<int>(parts.path.size()), parts.path.data());
+    return MW_BAD_ARG;
+  }
+  r->exec_uri = parts.path;
   r->exec_args = args ? r->arena.dup({args, args_len}) : Str{};
   r->has_exec = true;
   sched_exit(kDone);

@@ -96,4 +96,26 @@ bool target_normalize(Str origin, bool merge_slashes, char *room, TargetParts &p
   return true;
 }
 
+static bool is_unsafe(Str path) {
+  if (path.empty() || path.find('\0') != Str::npos) return true;
+  if (path.find("..") == Str::npos) return false;
+  return path.find("/../") != Str::npos || path.ends_with("/..") || path == ".." || path.starts_with("../");
+}
+
+bool target_parse_unsafe(Str uri, char *room, TargetParts &parts) {
+  size_t mark = uri.find('?');
+  parts.path = uri.substr(0, mark);
+  parts.args = mark == Str::npos ? Str{} : uri.substr(mark + 1);
+  if (parts.path.find('%') == Str::npos) return !is_unsafe(parts.path);
+  char *out = room;
+  for (size_t i = 0; i < parts.path.size(); ++i) {
+    bool is_escape = parts.path[i] == '%' && i + 2 < parts.path.size();
+    int high = is_escape ? hex_digit(parts.path[i + 1]) : -1, low = high >= 0 ? hex_digit(parts.path[i + 2]) : -1;
+    *out++ = low >= 0 ? static_cast<char>(high * 16 + low) : parts.path[i];
+    if (low >= 0) i += 2;
+  }
+  parts.path = Str(room, static_cast<size_t>(out - room));
+  return !is_unsafe(parts.path);
+}
+
 }  // namespace mw

@@ -487,8 +487,7 @@ static void finish(Upstream *u, Rc rc) {
   if (rc == kDone) {
     Str uri = u->redirect_uri;
     if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
-    size_t mark = uri.find('?');
-    return http_internal_redirect(r, uri.substr(0, mark), mark == Str::npos ? Str{} : uri.substr(mark + 1));
+    return http_internal_redirect(r, uri, u->redirect_args);
   }
   if (!u->is_head_done || rc == 499) return http_finalize(r, rc);
   if (rc != kOk) {

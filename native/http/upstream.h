@@ -91,7 +91,7 @@ struct Upstream {
   OutWaiter waiter;
   Task task;
   PeerAddress local;
-  Str redirect_uri;
+  Str redirect_uri, redirect_args;
   bool has_local = false;
   bool is_request_sent = false;  ///< something of it may have reached a server
   bool is_head_done = false;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "http/output.h"
+#include "http/target.h"
 #include "script/vm_inner.h"
 
 namespace mw {
@@ -46,36 +47,6 @@ void capture_park(mw_capture *c) {
 
 // --- uris ------------------------------------------------------------------------------------------------------------
 
-static int hex_value(char c) {
-  if (c >= '0' && c <= '9') return c - '0';
-  c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
-  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/// Undoes %XX; what is not of that form stays.
-static Str unescape(Arena &arena, Str s) {
-  if (s.find('%') == Str::npos) return s;
-  char *to = static_cast<char *>(arena.alloc(s.size())), *at = to;
-  for (size_t i = 0; i < s.size(); ++i) {
-    int high = s[i] == '%' && i + 2 < s.size() ? hex_value(s[i + 1]) : -1;
-    int low = high >= 0 ? hex_value(s[i + 2]) : -1;
-    if (low >= 0) {
-      *at++ = static_cast<char>(high << 4 | low);
-      i += 2;
-    } else {
-      *at++ = s[i];
-    }
-  }
-  return {to, static_cast<size_t>(at - to)};
-}
-
-/// nginx's ngx_http_parse_unsafe_uri: no way up, no NUL.
-static bool is_unsafe(Str path) {
-  if (path.empty() || path.find('\0') != Str::npos) return true;
-  if (path.find("..") == Str::npos) return false;
-  return path.find("/../") != Str::npos || path.ends_with("/..") || path == ".." || path.starts_with("../");
-}
-
 static Str join_args(Arena &arena, Str a, Str b) {
   if (a.empty()) return b;
   if (b.empty()) return a;
@@ -86,12 +57,10 @@ static Str join_args(Arena &arena, Str a, Str b) {
 
 CaptureError capture_add(mw_capture *c, Str uri, Str args, uint32_t method_id, Request *&sub) {
   Arena &arena = c->parent->arena;
-  size_t mark = uri.find('?');
-  Str path = unescape(arena, uri.substr(0, mark));
-  if (is_unsafe(path)) return CaptureError::unsafe_uri;
+  TargetParts parts;
+  if (!target_parse_unsafe(uri, static_cast<char *>(arena.alloc(uri.size())), parts)) return CaptureError::unsafe_uri;
   if (method_name(method_id).empty()) return CaptureError::bad_method;
-  Str query = mark == Str::npos ? args : join_args(arena, uri.substr(mark + 1), args);
-  sub = subrequest_create(c->parent, path, query, Sink::memory);
+  sub = subrequest_create(c->parent, parts.path, join_args(arena, parts.args, args), Sink::memory);
   if (!sub) return CaptureError::nested_too_deep;
   subrequest_set_method(sub, method_id);
   sub->sub_done_arg = c;

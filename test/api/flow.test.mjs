@@ -110,6 +110,18 @@ apiCase("ngx.exec: path, arguments of both kinds", {
   body: "/other a=3&b=4%205 /t true\n",
 });
 
+apiCase("ngx.exec unescapes its path", {
+  server: `location /t { content_by_lua_block { ngx.exec("/o%74her%20one?a=%31") } }
+    location /other { content_by_lua_block { ngx.say(ngx.var.uri, " ", ngx.var.args) } }`,
+  body: "/other one a=%31\n",
+});
+
+apiCase("ngx.exec to a path that leads up is an error", {
+  content: `local _, one = pcall(ngx.exec, "/a/../t") local _, two = pcall(ngx.exec, "/%2e%2e/t") ngx.say(one, ", ", two)`,
+  body: "unsafe uri, unsafe uri\n",
+  log: /unsafe URI "\/a\/\.\.\/t" was detected/,
+});
+
 apiCase("ngx.exec to a named location keeps the uri", {
   server: `location /t { content_by_lua_block { ngx.exec("@named", "x=1") } }
            location @named { content_by_lua_block { ngx.say(ngx.var.uri, " ", ngx.var.arg_a) } }`,

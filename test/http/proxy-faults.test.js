@@ -309,3 +309,16 @@ test("proxy_method: whether a reply has a body says the method that was sent", a
   t.is((await s.get("/", { method: "HEAD" })).status, 200);
   t.like(await s.get("/"), { status: 200, body: "hello" }, "the body of the reply before is no reply");
 });
+
+test("X-Accel-Redirect: its path is unescaped, and may not lead up", async (t) => {
+  const port = await httpServer(t, (req, res) => res.writeHead(200, { "X-Accel-Redirect": req.headers["x-to"] }).end());
+  const s = await startMoonwire(t, {
+    server: `location / { proxy_pass http://127.0.0.1:${port}; } location /files/ { internal; root __PREFIX__/html; }`,
+    files: { "secret.txt": "secret", "html/files/a b.txt": "a b" },
+  });
+  const to = async (uri) => s.get("/", { headers: { "X-To": uri } });
+  t.is((await to("/files/a%20b.txt?x")).body, "a b");
+  for (const uri of ["/files/../../secret.txt", "/files/%2e%2e/%2E./secret.txt", "/files/a%00", "/files/.."])
+    t.is((await to(uri)).status, 404, uri);
+  t.regex(s.log(), /unsafe URI "\/files\/\.\.\/\.\.\/secret\.txt" was detected/);
+});

@@ -15,6 +15,7 @@
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/subrequest.h"
+#include "http/target.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -191,16 +192,14 @@ static void start_sub(Task *t) {
 
 /// Queues a subrequest to start when the handler has returned to the loop. Null when it is refused, which is logged.
 static Request *queue_sub(Request *r, EchoState *s, Str uri, Str args, bool waits) {
-  size_t mark = uri.find('?');
-  if (mark != Str::npos && args.empty()) args = uri.substr(mark + 1);
-  uri = uri.substr(0, mark);
-  if (uri.empty() || uri.find("/../") != Str::npos || uri.ends_with("/..")) {
+  TargetParts parts;
+  if (!target_parse_unsafe(uri, static_cast<char *>(r->arena.alloc(uri.size())), parts)) {
     log_write(r->log(), kLogError, 0, &r->log_ctx, "echo_location sees unsafe uri: \"%.*s\"",
-              static_cast<int>(uri.size()), uri.data());
+              static_cast<int>(parts.path.size()), parts.path.data());
     return nullptr;
   }
   output_send_header(r);
-  Request *sub = subrequest_create(r, uri, args, Sink::parent);
+  Request *sub = subrequest_create(r, parts.path, args.empty() ? parts.args : args, Sink::parent);
   if (!sub) return nullptr;
   sub->sub_done = waits ? on_sub_done : nullptr;
   sub->sub_done_arg = s;
@@ -289,12 +288,17 @@ static void foreach_split(Request *r, EchoState *s, const EchoCommand &c) {
 
 static Rc exec(Request *r, const EchoCommand &c) {
   Str uri = arg(r, c, 0), args = arg(r, c, 1);
-  size_t mark = uri.find('?');
-  if (mark != Str::npos && (uri.empty() || uri[0] != '@')) {
-    if (args.empty()) args = uri.substr(mark + 1);
-    uri = uri.substr(0, mark);
-  }
   if (uri.empty()) return 500;
+  if (uri[0] != '@') {
+    TargetParts parts;
+    if (!target_parse_unsafe(uri, static_cast<char *>(r->arena.alloc(uri.size())), parts)) {
+      log_write(r->log(), kLogError, 0, &r->log_ctx, "echo_exec sees unsafe uri: \"%.*s\"",
+                static_cast<int>(parts.path.size()), parts.path.data());
+      return kError;
+    }
+    uri = parts.path;
+    if (args.empty()) args = parts.args;
+  }
   r->exec_uri = uri;
   r->exec_args = args.data() ? args : Str("");
   r->has_exec = true;

@@ -4,6 +4,7 @@
 
 #include "http/modules/proxy.h"
 #include "http/reply.h"
+#include "http/target.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -165,12 +166,20 @@ static void pass_header(Upstream *u, const HttpHeader &h) {
 
 static Rc accel_redirect(Upstream *u, Str to) {
   Request *r = u->r;
+  TargetParts parts;
+  parts.path = to;
+  if (to[0] != '@' && !target_parse_unsafe(to, static_cast<char *>(r->arena.alloc(to.size())), parts)) {
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "unsafe URI \"%.*s\" was detected",
+              static_cast<int>(parts.path.size()), parts.path.data());
+    return 404;
+  }
   static constexpr Str kKept[] = {"content-type",  "set-cookie", "content-disposition",
                                   "cache-control", "expires",    "accept-ranges"};
   for (const HttpHeader &h : u->headers)
     for (Str name : kKept)
       if (str_iequal(h.name, name)) response_add_header(r, h.name, h.value);
-  u->redirect_uri = to;
+  u->redirect_uri = parts.path;
+  u->redirect_args = parts.args;
   if (r->method_id != kMethodHead) {
     r->method_id = kMethodGet;
     r->method = "GET";

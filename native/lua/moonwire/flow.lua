@@ -114,7 +114,10 @@ return function(ngx)
       local more = type(args) == "table" and args_module.encode(args) or tostring(args)
       query = query == "" and more or query .. "&" .. more
     end
-    if C.mw_req_exec(r, uri, #uri, query, #query) == C.MW_BUSY then
+    local rc = C.mw_req_exec(r, uri, #uri, query, #query)
+    if rc == C.MW_BAD_ARG then
+      error("unsafe uri", 2)
+    elseif rc == C.MW_BUSY then
       error("attempt to abort with pending subrequests", 2)
     end
     await()
