@@ -22,24 +22,31 @@ local function size_of(size, default)
   return size
 end
 
+-- The text of at most `left` bytes, and how many are left behind it; or what source:fail() says.
+local function read_some(source, left, size)
+  if not size or size > left then
+    size = left
+  end
+  local text, err = source.sock:receive(size)
+  if not text then
+    return source:fail(err)
+  end
+  return text, left - #text
+end
+
 --- A body of `left` bytes.
 function _M.length(source, left, default_size)
-  local sock = source.sock
   return function(size)
     if source.err then
       return nil, source.err
     elseif left == 0 then
       return nil
     end
-    size = size_of(size, default_size)
-    if not size or size > left then
-      size = left
-    end
-    local text, err = sock:receive(size)
+    local text, rest = read_some(source, left, size_of(size, default_size))
     if not text then
-      return source:fail(err)
+      return nil, rest
     end
-    left = left - #text
+    left = rest
     if left == 0 then
       source:finish()
     end
@@ -109,15 +116,11 @@ function _M.chunked(source, default_size)
         return nil
       end
     end
-    size = size_of(size, default_size)
-    if not size or size > left then
-      size = left
-    end
-    local text, err = sock:receive(size)
+    local text, rest = read_some(source, left, size_of(size, default_size))
     if not text then
-      return source:fail(err)
+      return nil, rest
     end
-    left = left - #text
+    left = rest
     return text
   end
   _M.is_decoded[read] = true
