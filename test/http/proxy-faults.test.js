@@ -310,6 +310,21 @@ test("proxy_method: whether a reply has a body says the method that was sent", a
   t.like(await s.get("/"), { status: 200, body: "hello" }, "the body of the reply before is no reply");
 });
 
+test("Connection: close among other options, or beside keep-alive, is honoured", async (t) => {
+  let n = 0;
+  const options = ["TE, close", "keep-alive", "close\r\nConnection: keep-alive"];
+  const { s, count } = await behindKept(t, (socket) => {
+    const answer = () => socket.write(`HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: ${options[n++]}\r\n\r\nok`);
+    answer();
+    socket.on("data", answer);
+  });
+  for (const connections of [1, 2, 2, 3]) {
+    options.push("close");
+    t.is((await s.get("/")).body, "ok");
+    t.is(count.connections, connections);
+  }
+});
+
 test("X-Accel-Redirect: its path is unescaped, and may not lead up", async (t) => {
   const port = await httpServer(t, (req, res) => res.writeHead(200, { "X-Accel-Redirect": req.headers["x-to"] }).end());
   const s = await startMoonwire(t, {

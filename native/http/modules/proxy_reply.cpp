@@ -22,10 +22,23 @@ static Rc invalid(Upstream *u, const char *text, Str what = {}) {
 
 // --- framing by the head ---------------------------------------------------------------------------------------------
 
+/// Is the option in a Connection header's list?
+static bool has_option(Str list, Str option) {
+  while (!list.empty()) {
+    size_t comma = list.find(',');
+    Str item = list.substr(0, comma);
+    while (!item.empty() && (item.front() == ' ' || item.front() == '\t')) item.remove_prefix(1);
+    while (!item.empty() && (item.back() == ' ' || item.back() == '\t')) item.remove_suffix(1);
+    if (str_iequal(item, option)) return true;
+    list = comma == Str::npos ? Str{} : list.substr(comma + 1);
+  }
+  return false;
+}
+
 /// The length of the body by its fields; every way to read it differently is refused.
 static Rc read_framing(Upstream *u, const ReplyHead &head) {
   ProxyState *s = state_of(u);
-  bool has_length = false, closes = head.http_minor == 0;
+  bool has_length = false, is_last = false, is_kept = head.http_minor > 0;
   s->left = -1;
   s->is_chunked = false;
   s->decoder = ChunkedDecoder();
@@ -42,8 +55,8 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
       if (!str_iequal(h.value, "chunked")) return invalid(u, "upstream sent unknown \"Transfer-Encoding\":", h.value);
       s->is_chunked = true;
     } else if (str_iequal(h.name, "connection")) {
-      if (str_iequal(h.value, "close")) closes = true;
-      if (str_iequal(h.value, "keep-alive")) closes = false;
+      is_last |= has_option(h.value, "close");
+      is_kept |= has_option(h.value, "keep-alive");
     }
   }
   if (s->is_chunked && has_length)
@@ -53,7 +66,7 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
     s->is_chunked = false;
   }
   u->is_body_done = s->left == 0;
-  u->may_keep = !closes && (s->left >= 0 || s->is_chunked);
+  u->may_keep = is_kept && !is_last && (s->left >= 0 || s->is_chunked);
   return kOk;
 }
 
