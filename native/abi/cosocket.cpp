@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace mw {
 
@@ -147,13 +148,17 @@ void cosocket_debug(const Cosocket *s, const char *format, ...) {
 
 static constexpr size_t kShownHost = 255;  ///< bytes of a host name that an error text shows
 
-const char *cosocket_errno(Cosocket *s, int err) {
+const char *cosocket_errno(int err) {
   if (err == ETIMEDOUT) return "timeout";
-  char text[128];
-  const char *words = strerror_r(err, text, sizeof text);
-  s->error_text = words;
-  for (char &letter : s->error_text) letter = static_cast<char>(tolower(static_cast<unsigned char>(letter)));
-  return s->error_text.c_str();
+  // Not the socket's own: a light thread that was woken with it reads it later, when another may have failed on the socket.
+  thread_local std::unordered_map<int, std::string> texts;
+  std::string &known = texts[err];
+  if (known.empty()) {
+    char text[128];
+    known = strerror_r(err, text, sizeof text);
+    for (char &letter : known) letter = static_cast<char>(tolower(static_cast<unsigned char>(letter)));
+  }
+  return known.c_str();
 }
 
 const char *cosocket_not_resolved(Cosocket *s, const char *error) {

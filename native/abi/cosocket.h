@@ -22,7 +22,7 @@ struct Cosocket {
   void (*drop)(Cosocket *) = nullptr;  ///< its owner ends: closes the connection and wakes what waits on it
   std::string host;                    ///< as given to connect
   int32_t port = 0;                    ///< -1: `host` is a unix path
-  std::string error_text;              ///< what cosocket_errno() and others made last
+  std::string error_text;              ///< what connect failed with last
 };
 
 /// Whether the running code has a request that owns few sockets yet: a new one may live as long as it, without Lua's collector.
@@ -40,8 +40,8 @@ const LocationConf &cosocket_conf();
 void cosocket_log(const Cosocket *s, LogLevelId level, int err, const PeerAddress *peer, const char *text);
 /// A debug line of lua-nginx-module's; nothing when the level is off.
 void cosocket_debug(const Cosocket *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/// strerror() in small letters, as lua-nginx-module returns it.
-const char *cosocket_errno(Cosocket *s, int err);
+/// strerror() in small letters, as lua-nginx-module returns it. Lives as long as the thread.
+const char *cosocket_errno(int err);
 
 /// The text, in error_text, of a name that the resolver could not resolve.
 const char *cosocket_not_resolved(Cosocket *s, const char *error);

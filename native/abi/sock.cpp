@@ -157,7 +157,7 @@ static int32_t open_to(Sock *s, const PeerAddress &to) {
   if (!s->o) {
     int err = errno;
     open_failed(s, to, call, err);
-    return connect_failed(s, cosocket_errno(&s->co, err));
+    return connect_failed(s, cosocket_errno(err));
   }
   if (!s->o->is_connecting) return connected(s);
   outgoing_read_timeout(s->o, s->connect_ms ? s->connect_ms : s->co.conf->lua_socket_connect_timeout);
@@ -228,7 +228,7 @@ static void on_connected(Outgoing *o, int err) {
   Sock *s = of(o);
   if (err == 0) return sock_connect_done(s, connected(s));
   sock_log(s, err, "connect() failed");
-  sock_connect_done(s, connect_failed(s, cosocket_errno(&s->co, err)));
+  sock_connect_done(s, connect_failed(s, cosocket_errno(err)));
 }
 
 static void on_read_timeout(Outgoing *o) {
@@ -442,7 +442,7 @@ int32_t mw_sock_shutdown(mw_sock_t *sock) {
   Sock *s = sock_of(sock);
   if (int32_t rc = sock_check(s, "")) return rc;
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
-  if (shutdown(s->io->fd(s), SHUT_WR) < 0) return sock_fail(s, cosocket_errno(&s->co, errno));
+  if (shutdown(s->io->fd(s), SHUT_WR) < 0) return sock_fail(s, cosocket_errno(errno));
   return MW_OK;
 }
 
@@ -457,7 +457,7 @@ int32_t mw_sock_set_option(mw_sock_t *sock, int32_t option, int32_t value) {
   Sock *s = sock_of(sock);
   if (int32_t rc = sock_check(s, "")) return rc;
   const int *o = kOptions[option];
-  return setsockopt(s->io->fd(s), o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
+  return setsockopt(s->io->fd(s), o[0], o[1], &value, sizeof value) < 0 ? sock_fail(s, cosocket_errno(errno))
                                                                         : static_cast<int32_t>(MW_OK);
 }
 
@@ -467,7 +467,7 @@ int32_t mw_sock_get_option(mw_sock_t *sock, int32_t option, int32_t *value) {
   if (int32_t rc = sock_check(s, "")) return rc;
   const int *o = kOptions[option];
   socklen_t len = sizeof *value;
-  return getsockopt(s->io->fd(s), o[0], o[1], value, &len) < 0 ? sock_fail(s, cosocket_errno(&s->co, errno))
+  return getsockopt(s->io->fd(s), o[0], o[1], value, &len) < 0 ? sock_fail(s, cosocket_errno(errno))
                                                                : static_cast<int32_t>(MW_OK);
 }
 

@@ -196,7 +196,7 @@ static int32_t pull(Sock *s) {
       int err = errno;
       sock_log(s, err, "recv() failed");
       s->is_read_closed = true;
-      return fail_read(s, cosocket_errno(&s->co, err));
+      return fail_read(s, cosocket_errno(err));
     }
     s->buf_end += static_cast<size_t>(n);
     if (complete(s)) return MW_OK;

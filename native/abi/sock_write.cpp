@@ -17,7 +17,7 @@ static int32_t fail_write(Sock *s, const char *err) {
 
 static int32_t fail_send(Sock *s, int err) {
   sock_log(s, err, "send() failed");
-  return fail_write(s, cosocket_errno(&s->co, err));
+  return fail_write(s, cosocket_errno(err));
 }
 
 static void end_write(Sock *s, int32_t rc) {

@@ -89,7 +89,7 @@ static int32_t open_to(Udp *u, const PeerAddress &to) {
     snprintf(text, sizeof text, "%s() failed", call);
   }
   cosocket_log(&u->co, kLogCrit, err, &to, text);
-  return fail(u, cosocket_errno(&u->co, err));
+  return fail(u, cosocket_errno(err));
 }
 
 static void on_resolved(Lookup *l, const char *error, const std::vector<PeerAddress> *addresses) {
@@ -148,7 +148,7 @@ static int32_t take(Udp *u) {
   if (n < 0) {
     int err = errno;
     log_failure(u, kLogError, err, "recv() failed");
-    return fail(u, cosocket_errno(&u->co, err));
+    return fail(u, cosocket_errno(err));
   }
   u->abi.data = receive_buffer.get();
   u->abi.size = static_cast<size_t>(n);
@@ -231,7 +231,7 @@ int32_t mw_udp_send(mw_udp_t *udp, const char *data, size_t len) {
   if (n < 0) {
     int err = errno;
     if (err != EAGAIN) log_failure(u, kLogError, err, "send() failed");
-    return fail(u, cosocket_errno(&u->co, err));
+    return fail(u, cosocket_errno(err));
   }
   return static_cast<size_t>(n) == len ? static_cast<int32_t>(MW_OK) : fail(u, "partial write");
 }

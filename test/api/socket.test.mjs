@@ -360,15 +360,19 @@ test("without a request: what the http block says; in a timer, what holds where 
   t.notRegex(s.log(), /timed out/);
 });
 
-test("a reader that was woken gets its own bytes, whatever another light thread does to the socket before it runs", async (t) => {
-  // Each connection says its word after a while; the worker is busy until all have, and so finds them in the order of arrival.
+/**
+ * What a reader that was woken returns, and what a rival that runs before it gets from `call`, on a socket whose peer sends
+ * "right", or a reset. Each connection says its word after a while; the worker is busy until all have, and so finds them in
+ * the order of arrival.
+ */
+async function contested(t, { call, word = "right" }) {
   const port = await listening(
     t,
     createServer((socket) => {
       socket.on("error", () => {});
       socket.once("data", (line) => {
-        const [ms, word] = line.toString().trim().split(" ");
-        setTimeout(() => socket.write(word), Number(ms));
+        const [ms, text] = line.toString().trim().split(" ");
+        setTimeout(() => (text === "reset" ? socket.resetAndDestroy() : socket.write(text)), Number(ms));
       });
     }),
   );
@@ -376,11 +380,11 @@ test("a reader that was woken gets its own bytes, whatever another light thread 
     server: `location / { content_by_lua_block {
       local function open(ms, word) local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port}))
         s:settimeout(20000) assert(s:send(ms .. " " .. word .. "\\n")) return s end
-      local sock, first, other = open(400, "right"), open(150, "first"), open(10, "wrong")
-      local reader = ngx.thread.spawn(function() return sock:receive(5) end)
+      local sock, first, other = open(400, "${word}"), open(150, "first"), open(10, "wrong")
+      local reader = ngx.thread.spawn(function() local text, err = sock:receive(5) return text or err end)
       local rival = ngx.thread.spawn(function()
         first:receive(5)
-        local ok, err = sock[ngx.var.arg_call](sock, 5)
+        local ok, err = sock:${call}(5)
         return tostring(ok) .. " " .. tostring(err) .. " " .. other:receive(5)
       end)
       local till = os.time() + 2 while os.time() < till do end
@@ -389,6 +393,12 @@ test("a reader that was woken gets its own bytes, whatever another light thread 
       ngx.print(said, ", ", answered)
     } }`,
   });
-  for (const call of ["close", "setkeepalive", "receive", "receiveany"])
-    t.is((await s.get(`/?call=${call}`)).body, "right, nil socket busy reading wrong", call);
-});
+  return (await s.get("/")).body;
+}
+
+for (const call of ["close", "setkeepalive", "receive", "receiveany"])
+  test(`a reader that was woken gets its own bytes: ${call} by another light thread before it runs`, async (t) =>
+    t.is(await contested(t, { call }), "right, nil socket busy reading wrong"));
+
+test("a reader that was woken gets its own error, whatever else fails before it runs", async (t) =>
+  t.is(await contested(t, { call: "send", word: "reset" }), "connection reset by peer, nil broken pipe wrong"));
