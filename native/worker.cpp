@@ -14,6 +14,7 @@
 #include <filesystem>
 
 #include "http/phase.h"
+#include "net/resolver.h"
 #include "script/vm.h"
 #include "succession.h"
 
@@ -81,6 +82,7 @@ bool Worker::boot(std::string &error) {
   };
   core_.ask_workers_arg = this;
   core_.net.loop = &loop_;
+  core_.resolvers = std::make_shared<Resolvers>(&loop_);
   core_.net.log = core_.log;
   for (const ServerConf &s :
        plan.servers)  // a head at its limit must leave room, or a full buffer would look like an end
@@ -194,6 +196,7 @@ void Worker::main() {
   core_.metrics.accepted = core_.net.accepted;
   if (vm_) vm_destroy(vm_);
   vm_ = nullptr;
+  core_.resolvers.reset();
   abi_worker = nullptr;
   board_slot = nullptr;
   events_.ended(this);

@@ -178,11 +178,7 @@ PeerAddress cosocket_pick(const std::vector<PeerAddress> &addresses, int32_t por
   const auto is_other = [&](const PeerAddress &a) { return a.sa.sa_family != addresses.front().sa.sa_family; };
   auto count = std::find_if(addresses.begin(), addresses.end(), is_other) - addresses.begin();
   PeerAddress a = addresses[turn++ % static_cast<size_t>(count)];
-  uint16_t n = htons(static_cast<uint16_t>(port));
-  if (a.sa.sa_family == AF_INET)
-    a.in.sin_port = n;
-  else if (a.sa.sa_family == AF_INET6)
-    a.in6.sin6_port = n;
+  address_set_port(a, static_cast<uint16_t>(port));
   return a;
 }
 

@@ -32,15 +32,7 @@ SockWorker &sock_worker() {
   return *static_cast<SockWorker *>(vm->sock_worker);
 }
 
-Resolver &cosocket_resolver(const ResolverConf &conf) {
-  std::string key;
-  for (const std::string &server : conf.servers) key.append(server).append(" ");
-  key.append(std::to_string(conf.valid)).append(conf.ipv4 ? "4" : "").append(conf.ipv6 ? "6" : "");
-  SockWorker &w = sock_worker();
-  std::unique_ptr<Resolver> &slot = w.resolvers[key];
-  if (!slot) slot = std::make_unique<Resolver>(w.core->loop, conf);
-  return *slot;
-}
+Resolver &cosocket_resolver(const ResolverConf &conf) { return sock_worker().core->resolvers->of(conf); }
 
 // --- words -----------------------------------------------------------------------------------------------------------
 

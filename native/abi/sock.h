@@ -86,7 +86,6 @@ struct SockPool {
 struct SockWorker {
   HttpCore *core = nullptr;
   std::unordered_map<std::string, std::unique_ptr<SockPool>> pools;
-  std::unordered_map<std::string, std::unique_ptr<Resolver>> resolvers;
   std::vector<char *> free_buffers;  ///< of kSockBuffer bytes
   Sock *drained = nullptr;           ///< those whose buffer may go, when Lua has copied what it read last
   Task drain_task;

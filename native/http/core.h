@@ -18,6 +18,7 @@ namespace mw {
 struct Request;
 struct Router;
 struct VarTable;
+class Resolvers;
 struct LogFiles;
 struct LogBuffers;
 struct PeerTable;
@@ -36,7 +37,8 @@ struct HttpCore {
   std::shared_ptr<LogBuffers> log_buffers;  ///< made with the first access log that has a buffer
   std::shared_ptr<const PeerTable> peers;
   std::shared_ptr<PeerState> peer_state;
-  std::vector<ShmDict *> limit_zones;  ///< by index of Plan::limit_zones; the server owns them
+  std::shared_ptr<Resolvers> resolvers;  ///< outlive the VM, whose cosockets wait for names; end before the loop
+  std::vector<ShmDict *> limit_zones;    ///< by index of Plan::limit_zones; the server owns them
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;     ///< main level
   bool is_debug = false;  ///< some error log of the plan takes debug lines

@@ -476,6 +476,7 @@ static void settle(Upstream *u, bool is_whole) {
   u->request.clear(r->core->net.blocks);
   if (u->is_waiting) output_unwait(r, &u->waiter);
   loop_of(u)->unpost(&u->task);
+  upstream_resolve_cancel(u);
 }
 
 /// The last act: `rc` is kOk (the body is complete), kDone (to redirect_uri), or a status. The request may be gone afterwards.
@@ -516,59 +517,10 @@ bool upstream_client_gone(Request *r) {
   return false;
 }
 
-/// The group of that name: an upstream block's, or one that a constant address made.
-static bool find_group(Upstream *u, Str authority) {
-  const PeerTable &table = *u->r->core->peers;
-  for (size_t i = 0; i < table.groups.size(); ++i) {
-    if (!str_iequal(table.groups[i].conf->name, authority)) continue;
-    u->peer.group = &table.groups[i];
-    u->peer.group_index = static_cast<int32_t>(i);
-    return true;
-  }
-  return false;
-}
-
-Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port) {
-  Request *r = u->r;
-  if (u->conf->group >= 0) {
-    u->peer.group_index = u->conf->group;
-    u->peer.group = &r->core->peers->groups[static_cast<size_t>(u->conf->group)];
-    return kOk;
-  }
-  if (find_group(u, authority)) return kOk;
-  if (address_parse(authority, default_port, u->peer.address)) {
-    char text[kAddressText];
-    u->peer.name = r->arena.dup({text, address_text(u->peer.address, text)});
-    return kOk;
-  }
-  Str host = authority.substr(0, authority.rfind(':'));
-  if (host.empty() || authority.starts_with("unix:")) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx, "no host in upstream \"%.*s\"", static_cast<int>(authority.size()),
-              authority.data());
-    return 500;
-  }
-  log_write(r->log(), kLogError, 0, &r->log_ctx, "no resolver defined to resolve %.*s", static_cast<int>(host.size()),
-            host.data());
-  return 502;
-}
-
 // --- the beginning ---------------------------------------------------------------------------------------------------
 
-static Rc set_local(Upstream *u) {
-  if (u->conf->bind.parts.empty()) return kOk;
-  Str text = complex_value(u->r, u->conf->bind);
-  if (text.empty()) return kOk;
-  if (address_parse(text, 0, u->local)) {
-    u->has_local = true;
-    return kOk;
-  }
-  log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "invalid local address \"%.*s\"", static_cast<int>(text.size()),
-            text.data());
-  return kOk;
-}
-
 static uint32_t tries_of(const Upstream *u) {
-  uint32_t tries = u->peer.group ? static_cast<uint32_t>(u->peer.group->peers.size()) : 1;
+  uint32_t tries = u->peer.group ? static_cast<uint32_t>(u->peer.group->peers.size()) : u->peer.resolved_n;
   uint32_t limit = u->conf->next_upstream_tries;
   return limit && tries > limit ? limit : tries;
 }
@@ -578,11 +530,9 @@ static void use_group(Upstream *u, const UpstreamGroup &conf) {
   if (conf.balancer_script >= 0) u->balancer = u->r->arena.make<UpstreamBalancer>();
 }
 
-static void begin(Upstream *u) {
+/// It is known whom to ask.
+static void found_target(Upstream *u, Rc rc) {
   Request *r = u->r;
-  Rc rc = u->module->target(u);
-  if (rc == kOk) rc = u->module->create_request(u);
-  if (rc == kOk) rc = set_local(u);
   if (rc != kOk) return finish(u, rc);
   u->peer.tries = tries_of(u);
   if (u->peer.group) use_group(u, *u->peer.group->conf);
@@ -590,6 +540,14 @@ static void begin(Upstream *u) {
     u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
   if (r->conn->peer_closed && !r->parent && !u->conf->ignore_client_abort && upstream_client_gone(r)) return;
   connect_next(u);
+}
+
+static void begin(Upstream *u) {
+  Rc rc = u->module->target(u);
+  if (rc == kOk) rc = u->module->create_request(u);
+  if (rc == kOk) rc = upstream_set_local(u);
+  if (rc == kOk && !u->resolve_host.empty()) rc = upstream_resolve(u, found_target);
+  if (rc != kAgain) found_target(u, rc);
 }
 
 static void on_body(Request *, Rc rc, void *arg) {

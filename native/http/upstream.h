@@ -12,6 +12,7 @@
 namespace mw {
 
 struct Upstream;
+struct UpstreamLookup;
 
 /// Why an attempt failed; bits of proxy_next_upstream.
 enum UpstreamFailure : uint32_t {
@@ -90,6 +91,9 @@ struct Upstream {
   uint64_t connect_timeout = 0, send_timeout = 0, read_timeout = 0;
   OutWaiter waiter;
   Task task;
+  Str resolve_host;  ///< a name to be looked up, or empty
+  uint16_t resolve_port = 0;
+  UpstreamLookup *lookup = nullptr;
   PeerAddress local;
   Str redirect_uri, redirect_args;
   bool has_local = false;
@@ -108,9 +112,14 @@ struct Upstream {
 
 /// The content handler of a location with `conf`: kAgain, always; the request is finalized from here.
 Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf);
-/// Sets where to go: the conf's constant group, a group by name, or a literal address ("host[:port]", "unix:/path"). kOk or a
-/// status, logged.
+/// Sets where to go: the conf's constant group, a group by name, a literal address ("1.2.3.4[:port]", "unix:/path"), or
+/// resolve_host, a name that is still to be looked up. kOk or a status, logged.
 Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port);
+/// Looks up u->resolve_host. kOk when its addresses are known by now; kAgain: `found` is called with kOk, or with a status.
+Rc upstream_resolve(Upstream *u, void (*found)(Upstream *u, Rc rc));
+void upstream_resolve_cancel(Upstream *u);
+/// proxy_bind. kOk.
+Rc upstream_set_local(Upstream *u);
 /// Body bytes for the client.
 void upstream_emit(Upstream *u, Str data);
 /// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.

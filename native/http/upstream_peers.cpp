@@ -140,6 +140,13 @@ static int32_t choose_among(GroupState &g, PeerChoice &c, uint32_t from, uint32_
 
 bool peers_choose(PeerState *state, PeerChoice &c, uint64_t now_s) {
   c.is_cached = false;
+  if (!c.group && c.resolved) {
+    if (c.resolved_next == c.resolved_n) return false;
+    const ResolvedPeer &peer = c.resolved[c.resolved_next++];
+    c.address = peer.address;
+    c.name = peer.name;
+    return true;
+  }
   if (!c.group) return c.address.len != 0;
   uint32_t n = static_cast<uint32_t>(c.group->peers.size());
   if (n == 1) {

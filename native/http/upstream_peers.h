@@ -50,9 +50,17 @@ struct KeepLimits {
   uint64_t idle_ms = 0, life_ms = UINT64_MAX;
 };
 
-/// A request's way through the servers of a group, or its one fixed address.
+/// An address that a name was resolved to while the request waited.
+struct ResolvedPeer {
+  PeerAddress address;
+  Str name;
+};
+
+/// A request's way through the servers of a group or the addresses of a name, or its one fixed address.
 struct PeerChoice {
-  const PeerGroup *group = nullptr;  ///< null: a fixed address
+  const PeerGroup *group = nullptr;  ///< null: a fixed address, or `resolved`
+  const ResolvedPeer *resolved = nullptr;
+  uint32_t resolved_n = 1, resolved_next = 0;
   int32_t group_index = -1;
   int32_t index = -1;        ///< of the peer in use, or -1
   uint32_t tries = 1;        ///< attempts left, this one included

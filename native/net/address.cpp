@@ -86,6 +86,13 @@ uint16_t address_port(const PeerAddress &a) {
   return a.sa.sa_family == AF_INET6 ? ntohs(a.in6.sin6_port) : 0;
 }
 
+void address_set_port(PeerAddress &a, uint16_t port) {
+  if (a.sa.sa_family == AF_INET)
+    a.in.sin_port = htons(port);
+  else if (a.sa.sa_family == AF_INET6)
+    a.in6.sin6_port = htons(port);
+}
+
 bool address_resolve(const std::string &host, uint16_t port, std::vector<PeerAddress> &out) {
   addrinfo hints{}, *list = nullptr;
   hints.ai_socktype = SOCK_STREAM;

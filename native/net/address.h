@@ -34,6 +34,8 @@ bool address_parse_ip(Str text, uint16_t port, PeerAddress &out);
 size_t address_text(const PeerAddress &a, char *buf);
 /// The port; 0 for unix addresses.
 uint16_t address_port(const PeerAddress &a);
+/// Sets the port of an IPv4 or IPv6 address.
+void address_set_port(PeerAddress &a, uint16_t port);
 /// All addresses of a host name, by /etc/hosts and the system's resolver. False with nothing found.
 bool address_resolve(const std::string &host, uint16_t port, std::vector<PeerAddress> &out);
 

@@ -258,4 +258,15 @@ void Resolver::on_socket(void *arg, int fd, int readable, int writable) {
   r->loop_->defer(&w->free_task);
 }
 
+// --- a worker's ------------------------------------------------------------------------------------------------------
+
+Resolver &Resolvers::of(const ResolverConf &conf) {
+  std::string key;
+  for (const std::string &server : conf.servers) key.append(server).append(" ");
+  key.append(std::to_string(conf.valid)).append(conf.ipv4 ? "4" : "").append(conf.ipv6 ? "6" : "");
+  std::unique_ptr<Resolver> &slot = by_conf_[key];
+  if (!slot) slot = std::make_unique<Resolver>(loop_, conf);
+  return *slot;
+}
+
 }  // namespace mw

@@ -90,4 +90,15 @@ class Resolver {
   std::unordered_map<int, Watch *> watches_;
 };
 
+/// A worker's resolvers: one for each configuration that is in use. Made with the loop, ends before it.
+class Resolvers {
+ public:
+  explicit Resolvers(Loop *loop) : loop_(loop) {}
+  Resolver &of(const ResolverConf &conf);
+
+ private:
+  Loop *loop_;
+  std::unordered_map<std::string, std::unique_ptr<Resolver>> by_conf_;
+};
+
 }  // namespace mw

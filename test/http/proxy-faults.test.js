@@ -4,6 +4,7 @@ import test from "ava";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startMoonwire, splitResponse, waitFor } from "../helpers/index.js";
+import { dnsServer } from "../helpers/dns.js";
 import { answering, httpServer, rawServer } from "../helpers/upstream.js";
 
 const head = (path = "/") => `GET ${path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`;
@@ -104,7 +105,7 @@ test("timeouts: before the head 504, in the body a cut", async (t) => {
     (socket, text) => {
       if (text.includes("GET /body")) socket.write("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
     },
-    { location: "proxy_read_timeout 100ms;" },
+    { location: "proxy_read_timeout 500ms;" },
   );
   const res = await s.get("/head");
   t.is(res.status, 504);
@@ -336,4 +337,35 @@ test("X-Accel-Redirect: its path is unescaped, and may not lead up", async (t) =
   for (const uri of ["/files/../../secret.txt", "/files/%2e%2e/%2E./secret.txt", "/files/a%00", "/files/.."])
     t.is((await to(uri)).status, 404, uri);
   t.regex(s.log(), /unsafe URI "\/files\/\.\.\/\.\.\/secret\.txt" was detected/);
+});
+
+test("a name in a variable is looked up with the resolver, and all its addresses are asked", async (t) => {
+  const port = await httpServer(t, (req, res) => res.end(`${req.headers.host} ${req.url}`));
+  let isHeld = true;
+  const answers = { "two.test": ["127.0.0.1", "127.0.0.9"], "one.test": ["127.0.0.1"] };
+  const dns = await dnsServer(t, (name, type) => {
+    if (name === "silent.test" && isHeld) return undefined;
+    return answers[name] ? { addresses: type === "A" ? answers[name] : [] } : { code: "NXDOMAIN" };
+  });
+  const s = await startMoonwire(t, {
+    http: `log_format up "$uri $status $upstream_addr"; access_log logs/access.log up;`,
+    server: `resolver 127.0.0.1:${dns.port}; resolver_timeout 300ms;
+      location ~ ^/(.+) { proxy_pass http://$1.test:${port}/x; } location = /bad { proxy_pass http://one.test:$args/; }`,
+  });
+  t.is((await s.get("/one")).body, `one.test:${port} /x`);
+  for (let i = 0; i < 2; i++) t.is((await s.get("/two")).body, `two.test:${port} /x`);
+  t.is((await s.get("/none")).status, 502);
+  t.is((await s.get("/silent")).status, 502);
+  t.is((await s.get("/bad?70000")).status, 500);
+  const client = connect(s.port, "127.0.0.1", () => client.end("GET /silent HTTP/1.0\r\n\r\n"));
+  await waitFor(() => s.log("logs/access.log").includes("/silent 499"));
+  isHeld = false;
+  t.regex(s.log(), /none.test could not be resolved \(3: Host not found\), client: /);
+  t.regex(s.log(), /silent.test could not be resolved \(110: Operation timed out\)/);
+  t.regex(s.log(), /invalid port in upstream "one.test:70000"/);
+  const log = s.log("logs/access.log");
+  t.true(log.includes(`/one 200 127.0.0.1:${port}\n`), log);
+  // The other address refuses: it is asked first one time in two.
+  t.regex(log, new RegExp(`/two 200 127.0.0.9:${port}, 127.0.0.1:${port}\n`), log);
+  t.true(log.includes("/none 502 -\n"), log);
 });
