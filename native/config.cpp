@@ -153,6 +153,30 @@ bool Decoder::read(const Value &v, CookieFlags &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, CachePath &out) {
+  MEMBER(path);
+  MEMBER(name);
+  MEMBER(size);
+  MEMBER(levels);
+  MEMBER(inactive);
+  MEMBER(max_size);
+  MEMBER(min_free);
+  MEMBER(manager_files);
+  MEMBER(manager_threshold);
+  MEMBER(manager_sleep);
+  MEMBER(loader_files);
+  MEMBER(loader_threshold);
+  MEMBER(loader_sleep);
+  MEMBER(pos);
+  return v.tag == Value::table;
+}
+
+bool Decoder::read(const Value &v, CacheValid &out) {
+  MEMBER(status);
+  MEMBER(seconds);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(kind);
   MEMBER(pass);
@@ -187,6 +211,24 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(cookie_domains);
   MEMBER(cookie_paths);
   MEMBER(cookie_flags);
+  MEMBER(has_cache);
+  MEMBER(cache);
+  MEMBER(cache_path);
+  MEMBER(has_cache_key);
+  MEMBER(cache_key);
+  MEMBER(cache_valid);
+  MEMBER(cache_methods);
+  MEMBER(cache_min_uses);
+  MEMBER(cache_bypass);
+  MEMBER(no_cache);
+  MEMBER(cache_use_stale);
+  MEMBER(cache_lock);
+  MEMBER(cache_lock_timeout);
+  MEMBER(cache_lock_age);
+  MEMBER(cache_revalidate);
+  MEMBER(cache_background_update);
+  MEMBER(cache_convert_head);
+  MEMBER(cache_max_range_offset);
   MEMBER(commands);
   MEMBER(memc_vars);
   MEMBER(pos);
@@ -257,6 +299,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(log_formats);
   MEMBER(shared_dicts);
   MEMBER(limit_zones);
+  MEMBER(cache_paths);
   MEMBER(lua_package_path);
   MEMBER(lua_package_cpath);
   MEMBER(lua_max_pending_timers);

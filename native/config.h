@@ -296,6 +296,25 @@ struct CookieFlags {
   uint32_t set = 0, clear = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
 };
 
+/// proxy_cache_path. Times in ms but for `inactive`, which is in seconds.
+struct CachePath {
+  std::string path;  ///< without a '/' at its end
+  std::string name;  ///< of keys_zone
+  uint64_t size = 0;
+  std::array<uint8_t, 3> levels{0, 0, 0};  ///< digits of the names of folders; 0: no more levels
+  uint64_t inactive = 600;
+  uint64_t max_size = 0, min_free = 0;  ///< bytes; 0: no limit
+  uint64_t manager_files = 100, manager_threshold = 200, manager_sleep = 50;
+  uint64_t loader_files = 100, loader_threshold = 200, loader_sleep = 50;
+  SourcePos pos;
+};
+
+/// A line of proxy_cache_valid; status 0 is any.
+struct CacheValid {
+  int32_t status = 0;
+  uint64_t seconds = 0;
+};
+
 /// What sends a location's requests to another server: proxy_pass, memc_pass, and all their settings.
 struct UpstreamConf {
   enum Kind : uint8_t { proxy, memc } kind = proxy;
@@ -330,6 +349,20 @@ struct UpstreamConf {
   std::vector<Replacement> cookie_domains;
   std::vector<Replacement> cookie_paths;
   std::vector<CookieFlags> cookie_flags;
+  // the response cache
+  bool has_cache = false;   ///< proxy_cache
+  ComplexValue cache;       ///< the zone's name
+  int32_t cache_path = -1;  ///< index into Plan::cache_paths where `cache` is constant
+  bool has_cache_key = false;
+  ComplexValue cache_key;
+  std::vector<CacheValid> cache_valid;
+  uint32_t cache_methods = 0;  ///< bits of MethodId
+  uint32_t cache_min_uses = 1;
+  std::vector<ComplexValue> cache_bypass, no_cache;
+  uint32_t cache_use_stale = 0;  ///< bits of UpstreamFailure
+  bool cache_lock = false, cache_revalidate = false, cache_background_update = false, cache_convert_head = true;
+  uint64_t cache_lock_timeout = 5000, cache_lock_age = 5000;
+  int64_t cache_max_range_offset = -1;  ///< -1: no limit
   // memc
   std::vector<std::string> commands;                     ///< memc_cmds_allowed; empty = all
   std::array<int32_t, 5> memc_vars{-1, -1, -1, -1, -1};  ///< $memc_cmd key value exptime flags
@@ -533,6 +566,7 @@ struct Plan {
   std::vector<LogFormat> log_formats;                     ///< [0] is "combined"
   std::vector<SharedDict> shared_dicts;
   std::vector<LimitZone> limit_zones;
+  std::vector<CachePath> cache_paths;
   std::string lua_package_path;  ///< empty = default; ";;" already left in place
   std::string lua_package_cpath;
   uint32_t lua_max_pending_timers = 1024;

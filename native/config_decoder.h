@@ -128,6 +128,8 @@ class Decoder {
   bool read(const Value &v, NamedValue &out);
   bool read(const Value &v, Replacement &out);
   bool read(const Value &v, CookieFlags &out);
+  bool read(const Value &v, CachePath &out);
+  bool read(const Value &v, CacheValid &out);
   bool read(const Value &v, UpstreamConf &out);
   bool read(const Value &v, Location &out);
   bool read(const Value &v, ServerName &out);

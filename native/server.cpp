@@ -27,13 +27,22 @@ struct GenerationState {
   ListenSet inherited;   ///< a supervisor's sockets
   bool is_held = false;  ///< serves when settle() says so
   std::shared_ptr<Generation> shared;
+  std::vector<std::unique_ptr<Worker>> helpers;  ///< of the response cache
+  size_t helpers_started = 0;
   std::vector<std::unique_ptr<Worker>> workers;
   uint32_t pending = 0;  ///< workers that have not reported ready
   uint32_t left = 0;     ///< workers whose thread has not ended
   std::vector<const Worker *> ended;
   std::string error;
   bool is_serving = false;
+
+  void quit(uint64_t drain_ms);
 };
+
+void GenerationState::quit(uint64_t drain_ms) {
+  for (auto &w : helpers) w->quit(0);
+  for (auto &w : workers) w->quit(drain_ms);
+}
 
 struct Server::Impl {
   ServerEvents events;
@@ -43,7 +52,7 @@ struct Server::Impl {
   Succession succession;
   std::vector<std::string> addresses;  ///< of the newest generation that came up
   std::vector<ShmDictRef> dicts;
-  std::vector<ShmDictRef> limit_zones;
+  std::vector<ShmDictRef> limit_zones, cache_zones;
   uint32_t last_number = 0;
   bool is_closing = false;
   mw_metrics_t retired{};  ///< what workers that have ended had counted
@@ -53,6 +62,8 @@ struct Server::Impl {
   ListenSet &sockets_of(GenerationState *g) { return g->is_held ? g->inherited : sockets; }
   void promote(GenerationState *g);
   void discard(GenerationState *g);
+  void make_helpers(GenerationState *g);
+  void start_next(GenerationState *g);
   void on_ready(GenerationState *g, std::string error);
   void on_ended(GenerationState *g, Worker *w);
   void reap();
@@ -63,8 +74,10 @@ Server::Server(ServerEvents events) : impl_(std::make_unique<Impl>()) { impl_->e
 
 Server::~Server() {
   close(0);
-  for (auto &g : impl_->generations)
+  for (auto &g : impl_->generations) {
+    for (auto &w : g->helpers) w->join();  // the last of them may just start the workers
     for (auto &w : g->workers) w->join();
+  }
   impl_->generations.clear();
 }
 
@@ -140,6 +153,16 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
     if (!zone) return nullptr;
     shared.limit_zones.push_back(zone);
   }
+  for (const CachePath &c : plan->cache_paths) {
+    if (mkdir(c.path.c_str(), 0700) < 0 && errno != EEXIST) {
+      error = "mkdir() \"" + c.path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
+      return nullptr;
+    }
+    // Another folder's files are other files: the name of a zone alone is not enough to keep what it knows.
+    ShmDictRef zone = shm_dict_obtain(cache_zones, c.name + " " + c.path, c.size, error);
+    if (!zone) return nullptr;
+    shared.cache_zones.push_back(zone);
+  }
   if (!from && !sockets.open(*plan, error)) return nullptr;
   return g;
 }
@@ -155,6 +178,7 @@ void Server::Impl::reap() {
       ++it;
       continue;
     }
+    for (auto &w : (*it)->helpers) w->join();
     for (auto &w : (*it)->workers) w->join();
     it = generations.erase(it);
   }
@@ -175,9 +199,33 @@ bool Server::start(const PlanRef &plan, std::string &error, Inheritance *from) {
     g->workers.push_back(std::make_unique<Worker>(g->shared, i, impl->sockets_of(g).share(*plan, i), &impl->succession,
                                                   std::move(events)));
   }
+  impl_->make_helpers(g);
   impl_->generations.push_back(std::move(made));
-  for (auto &w : g->workers) w->start();
+  impl_->start_next(g);
   return true;
+}
+
+/// The response cache's: its loader once, its manager for as long as the generation serves.
+void Server::Impl::make_helpers(GenerationState *g) {
+  if (g->shared->plan->cache_paths.empty()) return;
+  for (Worker::Role role : {Worker::Role::cache_manager, Worker::Role::cache_loader}) {
+    Worker::Events events;
+    events.ready = [this, g](Worker *, std::string why) {
+      if (!why.empty()) log_write(g->shared->files->main, kLogAlert, 0, nullptr, "cache helper: %s", why.c_str());
+      std::lock_guard<std::mutex> lock(mutex);
+      start_next(g);
+    };
+    events.ended = [](Worker *) {};
+    g->helpers.push_back(
+        std::make_unique<Worker>(g->shared, 0, std::vector<ListenShare>(), &succession, std::move(events)));
+    g->helpers.back()->set_role(role);
+  }
+}
+
+/// The helpers start one after the other, then all workers.
+void Server::Impl::start_next(GenerationState *g) {
+  if (g->helpers_started < g->helpers.size()) return g->helpers[g->helpers_started++]->start();
+  for (auto &w : g->workers) w->start();
 }
 
 /// On a worker's thread. The last one to report decides: all well, then the older generations drain; else this one ends.
@@ -202,6 +250,7 @@ void Server::Impl::promote(GenerationState *g) {
   g->is_serving = true;
   dicts = g->shared->dicts;
   limit_zones = g->shared->limit_zones;
+  cache_zones = g->shared->cache_zones;
   addresses = sockets_of(g).names(plan);
   for (auto &w : g->workers) w->accept();
   if (!is_closing) {
@@ -212,8 +261,7 @@ void Server::Impl::promote(GenerationState *g) {
     succession.begin(std::move(heirs), std::move(listens));
   }
   for (auto &other : generations)
-    if (other.get() != g && other->left > 0)
-      for (auto &w : other->workers) w->quit(kDrainForever);
+    if (other.get() != g && other->left > 0) other->quit(kDrainForever);
   sockets.keep_only(plan);
   g->inherited.close_all();  // the workers have theirs
 }
@@ -230,7 +278,7 @@ void Server::settle(uint32_t generation, bool serves) {
 }
 
 void Server::Impl::discard(GenerationState *g) {
-  for (auto &w : g->workers) w->quit(0);
+  g->quit(0);
   const Plan *serving = nullptr;
   for (auto &other : generations)
     if (other->is_serving && other->left > 0) serving = other->shared->plan.get();
@@ -256,8 +304,7 @@ void Server::close(uint64_t drain_ms) {
   impl_->succession.end();
   impl_->sockets.close_all();  // the workers hold theirs until they have stopped accepting
   for (auto &g : impl_->generations) g->inherited.close_all();
-  for (auto &g : impl_->generations)
-    for (auto &w : g->workers) w->quit(drain_ms);
+  for (auto &g : impl_->generations) g->quit(drain_ms);
 }
 
 void Server::reopen_logs() {

@@ -72,6 +72,7 @@ bool Worker::boot(std::string &error) {
   core_.files = generation_->files;
   core_.peers = generation_->peers;
   for (const ShmDictRef &zone : generation_->limit_zones) core_.limit_zones.push_back(zone.get());
+  for (const ShmDictRef &zone : generation_->cache_zones) core_.cache_zones.push_back(zone.get());
   core_.peer_state = peers_create_state(*core_.peers);
   core_.log = &generation_->files->main;
   core_.is_debug = generation_->files->is_debug;
@@ -182,6 +183,8 @@ void Worker::main() {
   std::string error;
   if (!boot(error)) {
     events_.ready(this, error);
+  } else if (role_ != Role::serving) {
+    help();
   } else {
     publish_timer_.fire = [](Timer *t) {
       Worker *w = of(t);
@@ -299,6 +302,7 @@ static constexpr uint64_t kExitScriptMs = 1000;
 static constexpr uint64_t kNoLimitMs = 0xffffffff;
 
 void Worker::quit(uint64_t drain_ms) {
+  is_ending_.store(true, std::memory_order_relaxed);
   loop_.send([this, drain_ms] {
     if (is_quitting_ && drain_ms > 0) return;
     is_quitting_ = true;

@@ -34,6 +34,7 @@ struct Generation {
   std::shared_ptr<const PeerTable> peers;
   std::vector<ShmDictRef> dicts;
   std::vector<ShmDictRef> limit_zones;  ///< by index of Plan::limit_zones
+  std::vector<ShmDictRef> cache_zones;  ///< by index of Plan::cache_paths
   bool is_cli = false;
   // Of a process of a supervisor's; else all workers are here.
   uint32_t first_worker = 0;   ///< ngx.worker.id() of this process's first worker
@@ -55,11 +56,16 @@ class Worker {
     std::function<void(Worker *, std::string error)> ready;  ///< on its thread: boot, init and init_worker are through
     std::function<void(Worker *)> ended;                     ///< on its thread, as its last act
   };
+  /// What it is there for. The helpers of the response cache run no Lua and serve nobody: they have one thread each, so that
+  /// walking and removing files holds nobody up (worker_helper.cpp).
+  enum class Role : uint8_t { serving, cache_manager, cache_loader };
   Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<ListenShare> sockets,
          Succession *succession, Events events);
   ~Worker();
   Worker(const Worker &) = delete;
   Worker &operator=(const Worker &) = delete;
+  /// Before start().
+  void set_role(Role role) { role_ = role; }
   void start();
   /// Begins to accept connections (every worker of its generation is ready).
   void accept() {
@@ -93,6 +99,9 @@ class Worker {
   static Worker *of(Timer *t) { return static_cast<OwnTimer *>(t)->worker; }
   void main();
   bool boot(std::string &error);
+  void help();
+  void manage_caches();
+  void load_caches();
   void run_init();
   void run_init_worker();
   void init_over_time();
@@ -126,7 +135,9 @@ class Worker {
   std::thread thread_;
   OwnTimer kill_timer_, publish_timer_, init_timer_;
   uint64_t told_ms_ = 0;  ///< when the log was told last that connections give way
-  int open_errno_ = 0;    ///< why the loop could not be opened
+  Role role_ = Role::serving;
+  std::atomic<bool> is_ending_{false};  ///< a quit was asked for; a helper looks at it between two files
+  int open_errno_ = 0;                  ///< why the loop could not be opened
   bool is_starting_ = false, is_in_init_worker_ = false;
   bool is_accepting_ = false, is_quitting_ = false, is_exiting_ = false, exit_script_done_ = false;
   std::vector<char> scratch_;

@@ -3,6 +3,7 @@
 // and notes every mistake.
 import type { DrizzleUpstream } from "./directives/drizzle.js";
 import { checkLimitZones } from "./directives/limit.js";
+import { checkCaches } from "./directives/proxy-cache.js";
 import { tmpdir } from "node:os";
 import { upstreamDefaults } from "./directives/proxy.js";
 import { directives, scriptOf, specOf } from "./directives/index.js";
@@ -120,6 +121,7 @@ export class Compiler {
       log_formats: [],
       shared_dicts: [],
       limit_zones: [],
+      cache_paths: [],
       error_logs: [],
       env: [],
       upstreams: [],
@@ -156,6 +158,7 @@ export class Compiler {
       this.plan.listens = overrideListens(this.plan.listens, this.plan.servers, overrides);
     if (overrides.ephemeral) this.plan.listens = ephemeralListens(this.plan.listens);
     checkLimitZones(this);
+    checkCaches(this);
     for (const finish of this.drizzlePasses) finish();
     warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)

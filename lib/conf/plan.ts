@@ -2,6 +2,7 @@
 // The plan as TypeScript builds it: the structs of native/config.h by their members' names, every one of them. The defaults
 // are those of the directive table; plan_decode() has none and refuses a plan that leaves a member out.
 import type { LimitZone } from "./directives/limit.js";
+import type { CachePath } from "./directives/proxy-cache.js";
 
 /** A text with variables: a constant, or its parts. */
 export type ComplexValue = string | (string | { var: number } | { capture: number })[];
@@ -72,6 +73,7 @@ export interface Plan {
   log_formats: { name: string; format: ComplexValue; escape: number }[];
   shared_dicts: { name: string; size: number }[];
   limit_zones: LimitZone[];
+  cache_paths: CachePath[];
   error_logs: ErrorLog[];
   env: string[];
   /** Members of UpstreamGroup of config.h. */

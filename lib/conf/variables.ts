@@ -10,7 +10,7 @@ export const builtin: ReadonlySet<string> = new Set(
     "request_completion request_body request_body_file request_id content_length content_type limit_rate remote_user " +
     "nginx_version pid msec time_local time_iso8601 upstream_addr upstream_status upstream_response_time " +
     "upstream_connect_time upstream_header_time upstream_response_length upstream_bytes_received upstream_bytes_sent " +
-    "upstream_cache_status proxy_host proxy_port proxy_add_x_forwarded_for proxy_internal_body_length echo_it " +
+    "upstream_cache_status upstream_cache_last_modified upstream_cache_etag proxy_host proxy_port proxy_add_x_forwarded_for proxy_internal_body_length echo_it " +
     "echo_timer_elapsed echo_client_request_headers echo_client_request_method echo_request_method echo_request_uri " +
     "echo_cacheable_request_uri echo_request_body echo_response_status echo_incr"
   ).split(" "),

@@ -38,6 +38,7 @@ struct HttpCore {
   std::shared_ptr<const PeerTable> peers;
   std::shared_ptr<PeerState> peer_state;
   std::shared_ptr<Resolvers> resolvers;  ///< outlive the VM, whose cosockets wait for names; end before the loop
+  std::vector<ShmDict *> cache_zones;    ///< by index of Plan::cache_paths; the server owns them
   std::vector<ShmDict *> limit_zones;    ///< by index of Plan::limit_zones; the server owns them
   mw_worker_t *abi = nullptr;
   Log *log = nullptr;     ///< main level

@@ -56,6 +56,7 @@ struct Response {
   bool has_date = false;
   bool has_connection = false;
   bool allow_ranges = false;         ///< the handler can hand out parts of its content (Output::ranges)
+  bool allows_one_range = false;     ///< but only one: its content is a stream
   bool bypasses_conditions = false;  ///< If-* request headers do not count (ngx.resp.bypass_if_checks)
 };
 

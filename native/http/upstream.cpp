@@ -8,7 +8,10 @@
 
 #include "http/body.h"
 #include "http/lua_hook.h"
+#include "http/modules/file_body.h"
+#include "http/modules/range.h"
 #include "http/phase.h"
+#include "http/upstream_cache.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -22,6 +25,7 @@ static void finish(Upstream *u, Rc rc);
 static void read_head(Upstream *u);
 static void read_body(Upstream *u);
 static void go_on(Upstream *u);
+static void send_stale(Upstream *u);
 
 static Loop *loop_of(const Upstream *u) { return u->r->core->loop; }
 static uint64_t seconds(const Upstream *u) { return loop_of(u)->now_ms() / 1000; }
@@ -29,6 +33,9 @@ static uint64_t seconds(const Upstream *u) { return loop_of(u)->now_ms() / 1000;
 static void say(const Upstream *u, LogLevelId level, int err, const char *text) {
   log_write(u->r->log(), level, err, &u->r->log_ctx, "%s", text);
 }
+
+/// The request goes on without its client: as configured, or for the cache's sake.
+static bool outlives_client(const Upstream *u) { return u->conf->ignore_client_abort || u->is_cacheable; }
 
 /// What error log lines of the whole request tree say it is about: as in nginx, it is the connection's.
 static void set_action(Upstream *u, const char *action) { u->r->action = u->r->main->action = action; }
@@ -146,9 +153,13 @@ static void next(Upstream *u, uint32_t failure) {
   if (u->is_request_sent && !is_idempotent(r)) needed |= kFailNonIdempotent;
   uint64_t limit = u->conf->next_upstream_timeout;
   bool is_late = limit && loop_of(u)->now_ms() - u->first_ms >= limit;
-  bool is_gone = r->conn->is_closed && !u->conf->ignore_client_abort;
-  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || is_late || is_gone)
-    return finish(u, is_gone ? 499 : status);
+  bool is_gone = r->conn->is_closed && !outlives_client(u);
+  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || is_late || is_gone) {
+    bool may_be_stale =
+        upstream_cache_may_be_stale(u, failure) ||
+        (u->cache_status == CacheStatus::expired && u->cache->may_be_stale_for_error && u->cache->fd >= 0);
+    return may_be_stale && !is_gone ? send_stale(u) : finish(u, is_gone ? 499 : status);
+  }
   u->head_size = u->head_used = 0;
   u->headers.size = 0;
   u->request.clear(r->core->net.blocks);
@@ -293,21 +304,93 @@ static bool is_intercepted(const Upstream *u) {
 
 static void intercept(Upstream *u) {
   Request *r = u->r;
+  upstream_cache_intercepted(u);
   if (u->status == 401)
     for (const HttpHeader &h : u->headers)
       if (str_iequal(h.name, "www-authenticate")) response_add_header(r, h.name, h.value);
   finish(u, u->status);
 }
 
+// --- answers from the cache ------------------------------------------------------------------------------------------
+
+/// The reply of u->cache's file as the answer. False, with nothing sent, when its head cannot be read. `said`: what a 304
+/// has said of times, whose file is kept for longer then.
+static bool send_cached(Upstream *u, const CacheMeta *said = nullptr) {
+  Request *r = u->r;
+  Cache *c = u->cache;
+  if (u->out) {  // a reply that is not used; one without a body leaves the connection fit for another request
+    report(u, false);
+    drop_connection(u, u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
+  }
+  u->headers.size = 0;
+  u->head = const_cast<char *>(c->head.data());
+  u->head_size = static_cast<uint32_t>(c->head.size());
+  u->head_used = 0;
+  if (u->module->parse_head(u) != kOk || u->head_used != u->head_size) return false;
+  u->is_cached = true;
+  u->is_cacheable = false;
+  if (said) {
+    upstream_cache_judge(u);
+    upstream_cache_confirm(u, *said);
+  }
+  if (u->is_background) return finish(u, kOk), true;
+  Rc rc = u->module->process_head(u);
+  if (rc != kOk) return finish(u, rc), true;
+  u->is_head_done = true;
+  ++r->running;
+  rc = output_send_header(r);
+  if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
+  if (!r->out.is_last_queued && (rc == kAgain || !r->out.is_bodiless))
+    file_body_send(r, cache_take_file(c), c->meta.body_start, c->meta.body_bytes);
+  --r->running;
+  finish(u, kOk);
+  return true;
+}
+
+static void send_stale(Upstream *u) {
+  u->cache_status = CacheStatus::stale;
+  if (!send_cached(u)) finish(u, 500);
+}
+
+/// The server has answered 304 to our own condition.
+static void send_confirmed(Upstream *u) {
+  u->cache_status = CacheStatus::revalidated;
+  CacheMeta said = u->cache->meta;
+  if (!send_cached(u, &said)) finish(u, 500);
+}
+
+// --- the reply's head, in work ---------------------------------------------------------------------------------------
+
+/// Nobody needs what follows: not the client, not the cache.
+static bool is_body_unwanted(const Upstream *u) {
+  if (u->is_cacheable) return false;
+  return u->is_background || u->r->out.is_last_queued || (u->cache && u->r->out.is_bodiless);
+}
+
+/// The head goes to the client, and into the cache.
+static void pass_head(Upstream *u) {
+  Request *r = u->r;
+  ++r->running;  // nothing frees the request under us
+  if (!u->is_background) output_send_header(r);
+  if (r->out.is_last_queued) u->is_cacheable = false;  // a filter has answered in its place: as in nginx that is all
+  upstream_cache_keep(u);
+  --r->running;
+  if (r->conn->is_closed && !outlives_client(u)) return finish(u, 499);
+  if (u->is_body_done || is_body_unwanted(u)) return finish(u, kOk);
+  read_body(u);
+}
+
 /// The head is whole: to the client with it.
 static void head_done(Upstream *u) {
-  Request *r = u->r;
   UpstreamAttempt &a = u->attempt();
   a.status = u->status;
   a.header_ms = static_cast<int64_t>(loop_of(u)->now_ms() - a.started_ms);
   if (wants_next(u)) return next(u, failure_of_status(u->status));
-  if (is_intercepted(u)) return intercept(u);
-  Rc rc = u->module->process_head(u);
+  upstream_cache_judge(u);
+  if (upstream_cache_may_be_stale(u, failure_of_status(u->status))) return send_stale(u);
+  if (upstream_cache_is_confirmed(u)) return send_confirmed(u);
+  if (!u->is_background && is_intercepted(u)) return intercept(u);
+  Rc rc = u->is_background ? static_cast<Rc>(kOk) : u->module->process_head(u);
   if (rc == kDone) {
     finish(u, kDone);
     return;
@@ -316,13 +399,7 @@ static void head_done(Upstream *u) {
   u->is_head_done = true;
   outgoing_write_timeout(u->out, 0);
   set_action(u, "reading upstream");
-  ++r->running;  // nothing frees the request under us
-  output_send_header(r);
-  --r->running;
-  if (r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
-  if (r->out.is_last_queued) return finish(u, kOk);  // a header filter answered in its place
-  if (u->is_body_done) return finish(u, kOk);
-  read_body(u);
+  pass_head(u);
 }
 
 static void read_head(Upstream *u) {
@@ -352,11 +429,26 @@ static void read_head(Upstream *u) {
 
 // --- the body --------------------------------------------------------------------------------------------------------
 
+/// What of the body's next bytes lies in the one range that the client asked for of a stream.
+static Str in_range(Upstream *u, Str data) {
+  uint64_t at = u->body_at;
+  u->body_at += data.size();
+  if (!u->r->out.ranges) return data;
+  const RangePart &part = u->r->out.ranges->parts.data[0];
+  if (part.end <= at || part.start >= u->body_at) return {};
+  if (part.end < u->body_at) data.remove_suffix(static_cast<size_t>(u->body_at - part.end));
+  if (part.start > at) data.remove_prefix(static_cast<size_t>(part.start - at));
+  return data;
+}
+
 void upstream_emit(Upstream *u, Str data) {
   if (data.empty()) return;
   Request *r = u->r;
   u->attempt().body_bytes += data.size();
-  if (r->out.is_last_queued) return;  // a body filter ended it
+  if (u->is_cacheable) cache_write(u->cache, data);
+  if (u->is_background) return;
+  data = in_range(u, data);
+  if (data.empty() || r->out.is_last_queued) return;  // a body filter ended it
   ++r->running;
   if (output_is_direct(r)) {
     output_append(r, data);
@@ -370,7 +462,7 @@ void upstream_emit(Upstream *u, Str data) {
 /// Gives the client what is there: unbuffered at once, else when a buffer's worth has come.
 static void flush(Upstream *u) {
   Request *r = u->r;
-  if (!output_is_direct(r) || r->conn->is_closed) return;
+  if (u->is_background || !output_is_direct(r) || r->conn->is_closed) return;
   if (u->is_buffered && r->out.body.bytes() < u->conf->buffers_size) return;
   ++r->running;
   output_flush(r, true);
@@ -380,7 +472,7 @@ static void flush(Upstream *u) {
 /// The client has not taken enough of what it was given.
 static bool is_backed_up(const Upstream *u) {
   const Request *r = u->r;
-  if (r->conn->is_closed) return false;
+  if (r->conn->is_closed || u->is_background) return false;
   uint64_t limit = u->is_buffered ? u->conf->buffers_n * u->conf->buffers_size : u->conf->buffer_size;
   return r->out.first || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
 }
@@ -413,10 +505,10 @@ static void wait_for_client(Upstream *u) {
 static bool take_body(Upstream *u, Str in) {
   Request *r = u->r;
   Rc rc = u->module->body(u, in);
-  if (r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499), false;
+  if (r->conn->is_closed && !outlives_client(u)) return finish(u, 499), false;
   if (rc == kError) return finish(u, 502), false;
   if (rc == kDone) u->is_body_done = true;
-  if (u->is_body_done || r->out.is_last_queued) return finish(u, kOk), false;
+  if (u->is_body_done || is_body_unwanted(u)) return finish(u, kOk), false;
   return true;
 }
 
@@ -435,7 +527,7 @@ static void read_body(Upstream *u) {
   char buf[kReadSize];
   for (int i = 0; i < kReadsPerTurn; ++i) {
     flush(u);
-    if (u->r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
+    if (u->r->conn->is_closed && !outlives_client(u)) return finish(u, 499);
     if (is_backed_up(u)) {
       outgoing_read_timeout(u->out, 0);
       return wait_for_client(u);
@@ -456,7 +548,7 @@ static void read_body(Upstream *u) {
 /// Something happened: goes on where it stood.
 static void go_on(Upstream *u) {
   if (u->is_ended) return;
-  if (u->is_head_done && u->r->conn->is_closed && !u->conf->ignore_client_abort) return finish(u, 499);
+  if (u->is_head_done && u->r->conn->is_closed && !outlives_client(u)) return finish(u, 499);
   if (!u->out || u->out->is_connecting || u->is_waiting) return;
   if (!u->is_head_done) return read_head(u);
   read_body(u);
@@ -477,14 +569,17 @@ static void settle(Upstream *u, bool is_whole) {
   if (u->is_waiting) output_unwait(r, &u->waiter);
   loop_of(u)->unpost(&u->task);
   upstream_resolve_cancel(u);
+  if (u->cache) cache_free(u->cache);
 }
 
 /// The last act: `rc` is kOk (the body is complete), kDone (to redirect_uri), or a status. The request may be gone afterwards.
 static void finish(Upstream *u, Rc rc) {
   if (u->is_ended) return;
   Request *r = u->r;
+  upstream_cache_end(u, rc);
   settle(u, rc == kOk);
   set_action(u, u->out || u->attempts.size ? "sending to client" : nullptr);
+  if (u->is_background) return http_finalize(r, kOk);
   if (rc == kDone) {
     Str uri = u->redirect_uri;
     if (!uri.empty() && uri[0] == '@') return http_named_location(r, uri);
@@ -505,7 +600,7 @@ static void on_free(void *arg) { settle(static_cast<Upstream *>(arg), false); }
 bool upstream_client_gone(Request *r) {
   Upstream *u = r->upstream;
   if (u->is_ended) return false;
-  if (u->conf->ignore_client_abort) return true;
+  if (outlives_client(u)) return true;
   if (!r->conn->is_closed) {  // half of it: as nginx does, the other half is not waited for
     if (r->body.state == BodyState::reading) return true;
     say(u, kLogInfo, 0,
@@ -538,16 +633,43 @@ static void found_target(Upstream *u, Rc rc) {
   if (u->peer.group) use_group(u, *u->peer.group->conf);
   if (u->peer.group && u->peer.group->peers.size() > 64)
     u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
-  if (r->conn->peer_closed && !r->parent && !u->conf->ignore_client_abort && upstream_client_gone(r)) return;
+  if (r->conn->peer_closed && !r->parent && !outlives_client(u) && upstream_client_gone(r)) return;
   connect_next(u);
+}
+
+static void fetch(Upstream *u) {
+  Rc rc = u->module->create_request(u);
+  if (rc == kOk) rc = upstream_set_local(u);
+  if (rc == kOk && !u->resolve_host.empty()) rc = upstream_resolve(u, found_target);
+  if (rc != kAgain) found_target(u, rc);
+}
+
+static void look_up(Upstream *u);
+
+static void on_unlocked(Cache *c) { look_up(static_cast<Upstream *>(c->owner)); }
+
+/// The answer comes from the cache, if it can.
+static void look_up(Upstream *u) {
+  Rc rc = u->conf->has_cache && u->module->cache_key ? upstream_cache_look(u, on_unlocked) : static_cast<Rc>(kDeclined);
+  if (rc == kAgain) return;
+  if (rc == kOk) {
+    if (send_cached(u)) return;
+    cache_close(u->cache);  // it cannot be read as a reply: as if it were not there
+    u->cache_status = CacheStatus::miss;
+    u->is_cached = false;
+    u->head_size = u->head_used = 0;
+    u->headers.size = 0;
+    u->head = static_cast<char *>(u->r->arena.alloc(u->head_capacity));
+  } else if (rc != kDeclined) {
+    return finish(u, rc == kError ? 500 : rc);
+  }
+  fetch(u);
 }
 
 static void begin(Upstream *u) {
   Rc rc = u->module->target(u);
-  if (rc == kOk) rc = u->module->create_request(u);
-  if (rc == kOk) rc = upstream_set_local(u);
-  if (rc == kOk && !u->resolve_host.empty()) rc = upstream_resolve(u, found_target);
-  if (rc != kAgain) found_target(u, rc);
+  if (rc != kOk) return finish(u, rc);
+  look_up(u);
 }
 
 static void on_body(Request *, Rc rc, void *arg) {
@@ -556,7 +678,7 @@ static void on_body(Request *, Rc rc, void *arg) {
   begin(u);
 }
 
-Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf) {
+static Upstream *create(Request *r, const UpstreamModule *module, const UpstreamConf *conf) {
   Upstream *u = r->arena.make<Upstream>();
   if (r->upstream) u->attempts = r->upstream->attempts;
   r->upstream = u;
@@ -570,6 +692,11 @@ Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *co
   u->is_buffered = conf->buffering;
   u->head_capacity = static_cast<uint32_t>(conf->buffer_size);
   u->head = static_cast<char *>(r->arena.alloc(u->head_capacity));
+  return u;
+}
+
+Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf) {
+  Upstream *u = create(r, module, conf);
   if (r->body.state == BodyState::complete) r->abi.body_read = 1;
   if (r->body.state == BodyState::unread && body_is_announced(r)) {
     Rc rc = body_read(r, on_body, u);
@@ -581,6 +708,19 @@ Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *co
   }
   begin(u);
   return kAgain;
+}
+
+static void on_start(Task *t) {
+  Upstream *u = reinterpret_cast<Upstream *>(reinterpret_cast<char *>(t) - offsetof(Upstream, task));
+  begin(u);
+}
+
+void upstream_run_background(Request *r, Upstream *of) {
+  Upstream *u = create(r, of->module, of->conf);
+  u->is_background = true;
+  u->background_of = of;
+  u->task.run = on_start;  // not from here: the main request's answer is still to be begun
+  loop_of(u)->post(&u->task);
 }
 
 }  // namespace mw

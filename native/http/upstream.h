@@ -13,6 +13,7 @@ namespace mw {
 
 struct Upstream;
 struct UpstreamLookup;
+struct Cache;
 
 /// Why an attempt failed; bits of proxy_next_upstream.
 enum UpstreamFailure : uint32_t {
@@ -26,6 +27,7 @@ enum UpstreamFailure : uint32_t {
   kFailHttp403 = 0x100,
   kFailHttp404 = 0x200,
   kFailHttp429 = 0x400,
+  kFailUpdating = 0x1000,  ///< of proxy_cache_use_stale alone
   kFailNonIdempotent = 0x4000,
   kFailNoLive = 0x40000000
 };
@@ -46,6 +48,8 @@ struct UpstreamModule {
   Rc (*body)(Upstream *u, Str in);
   /// The stream has ended. kDone when this ends the body truthfully, kError when it is cut.
   Rc (*end_of_stream)(Upstream *u);
+  /// The key by which the cache knows the reply, where the configuration gives none. Null: replies are not cached.
+  Str (*cache_key)(Upstream *u);
 };
 
 /// One attempt, for $upstream_addr and relatives.
@@ -66,6 +70,9 @@ struct UpstreamBalancer {
   uint8_t last_state = 0;  ///< of the attempt before: 0 none, 2 next, 4 failed
   bool wants_new_request = false;
 };
+
+/// $upstream_cache_status.
+enum class CacheStatus : uint8_t { none, miss, bypass, expired, stale, updating, revalidated, hit };
 
 struct Upstream {
   Request *r = nullptr;
@@ -104,7 +111,14 @@ struct Upstream {
   bool is_ended = false;
   bool is_body_done = false;
   bool may_keep = false;  ///< the connection may serve another request
-  bool had_client_close = false;
+  Cache *cache = nullptr;
+  CacheStatus cache_status = CacheStatus::none;
+  bool is_cacheable = false;          ///< the reply may be stored
+  bool is_cached = false;             ///< the answer is a stored one
+  Upstream *background_of = nullptr;  ///< whose update this one takes over
+  bool is_background = false;         ///< nobody waits for the answer: it is fetched to be stored
+  bool is_head_as_get = false;        ///< a HEAD that is sent as GET, so that its reply can be stored
+  uint64_t body_at = 0;               ///< bytes of the body that came before the next
 
   UpstreamAttempt &attempt() { return attempts.data[attempts.size - 1]; }
   Str head_text() const { return {head, head_size}; }
@@ -112,6 +126,8 @@ struct Upstream {
 
 /// The content handler of a location with `conf`: kAgain, always; the request is finalized from here.
 Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf);
+/// The same for a subrequest that renews what the cache has for `of`, whose update it takes over.
+void upstream_run_background(Request *r, Upstream *of);
 /// Sets where to go: the conf's constant group, a group by name, a literal address ("1.2.3.4[:port]", "unix:/path"), or
 /// resolve_host, a name that is still to be looked up. kOk or a status, logged.
 Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port);

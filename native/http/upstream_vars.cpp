@@ -2,7 +2,7 @@
 // Variables that upstream modules have: what the request met on its way ($upstream_addr ...), and the proxy's own.
 #include <stdio.h>
 
-#include "http/upstream.h"
+#include "http/upstream_cache.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -59,7 +59,18 @@ static bool get_bytes_received(Request *r, const VarDef &, Str &out) {
 static bool get_bytes_sent(Request *r, const VarDef &, Str &out) {
   return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { to += std::to_string(a.bytes_out); });
 }
-static bool get_cache_status(Request *, const VarDef &, Str &) { return false; }
+static constexpr Str kCacheStatusNames[] = {"", "MISS", "BYPASS", "EXPIRED", "STALE", "UPDATING", "REVALIDATED", "HIT"};
+static bool get_cache_status(Request *r, const VarDef &, Str &out) {
+  if (!r->upstream || r->upstream->cache_status == CacheStatus::none) return false;
+  out = kCacheStatusNames[static_cast<size_t>(r->upstream->cache_status)];
+  return true;
+}
+static bool get_cache_last_modified(Request *r, const VarDef &, Str &out) {
+  return r->upstream && !(out = upstream_cache_last_modified(r->upstream)).empty();
+}
+static bool get_cache_etag(Request *r, const VarDef &, Str &out) {
+  return r->upstream && !(out = upstream_cache_etag(r->upstream)).empty();
+}
 
 static bool get_proxy_host(Request *r, const VarDef &, Str &out) {
   return r->upstream ? (out = r->upstream->host, out.data() != nullptr) : false;
@@ -127,6 +138,8 @@ static constexpr Named kNames[] = {
     {"upstream_bytes_received", get_bytes_received},
     {"upstream_bytes_sent", get_bytes_sent},
     {"upstream_cache_status", get_cache_status},
+    {"upstream_cache_last_modified", get_cache_last_modified},
+    {"upstream_cache_etag", get_cache_etag},
     {"proxy_host", get_proxy_host},
     {"proxy_port", get_proxy_port},
     {"proxy_add_x_forwarded_for", get_forwarded_for},

@@ -55,7 +55,8 @@ Loop::~Loop() {
 bool Loop::open() {
   epoll_fd_ = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd_ < 0) return false;
-  event_fd_ = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  // What was sent before there was a loop to wake is read at once.
+  event_fd_ = eventfd(mail_.load(std::memory_order_relaxed) ? 1 : 0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (event_fd_ < 0) return false;
   wake_.loop = this;
   wake_.ready = on_wake;

@@ -224,7 +224,7 @@ test("a location's settings are checked", async (t) => {
     "location / { proxy_pass http://no.such.host.invalid; }",
     /host not found in upstream "no.such.host.invalid"/,
   );
-  await refused("location / { proxy_cache x; proxy_pass http://127.0.0.1; }", /unknown directive "proxy_cache"/);
+  await refused("location / { proxy_store on; proxy_pass http://127.0.0.1; }", /unknown directive "proxy_store"/);
   await refused("", /no servers are inside upstream/, "upstream u { }");
   await refused("", /"ip_hash" in "upstream" is not supported/, "upstream u { ip_hash; server 127.0.0.1; }");
 });

@@ -22,6 +22,7 @@ import { main } from "./main.js";
 import { map } from "./map.js";
 import { memc } from "./memc.js";
 import { proxy } from "./proxy.js";
+import { proxyCache } from "./proxy-cache.js";
 import { realip } from "./realip.js";
 import { referer } from "./referer.js";
 import { responses } from "./responses.js";
@@ -52,6 +53,7 @@ export const directives = {
   ...mirror,
   ...dav,
   ...proxy,
+  ...proxyCache,
   ...memc,
   ...drizzle,
   ...lua,

@@ -12,7 +12,7 @@ const module = "proxy";
 const store = "upstream";
 const own = { module, in: everywhere, kind: "own", store } as const;
 
-const failures: Record<string, number> = {
+export const failures: Record<string, number> = {
   error: 0x2,
   timeout: 0x4,
   invalid_header: 0x8,
@@ -324,6 +324,17 @@ export const upstreamDefaults: Record<string, unknown> = {
   cookie_domains: [],
   cookie_paths: [],
   cookie_flags: [],
+  has_cache: false,
+  cache: "",
+  cache_path: -1,
+  has_cache_key: false,
+  cache_key: "",
+  cache_valid: [],
+  cache_methods: 6,
+  cache_bypass: [],
+  no_cache: [],
+  cache_use_stale: 0,
+  cache_max_range_offset: -1,
   commands: [],
   memc_vars: [-1, -1, -1, -1, -1],
 };

@@ -6,6 +6,7 @@
 
 #include "base/urlencode.h"
 #include "http/body.h"
+#include "http/upstream_cache.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -47,6 +48,7 @@ static Rc target(Upstream *u) {
   u->schema = "http://";
   UrlParts parts = split(url.substr(7));
   state->uri = parts.uri;
+  state->authority = parts.authority;
   if (!parts.uri.empty() && parts.uri[0] == '?') {
     char *with_slash = static_cast<char *>(u->r->arena.alloc(parts.uri.size() + 1));
     *with_slash = '/';
@@ -111,6 +113,10 @@ static Str request_target(Upstream *u) {
 static constexpr Str kDefaultNames[] = {"Host", "Connection", "Content-Length", "Transfer-Encoding",
                                         "TE",   "Keep-Alive", "Expect",         "Upgrade"};
 
+/// What a reply is to be that will be stored: whole, whatever part or condition the client has named.
+static constexpr Str kCacheNames[] = {"If-Modified-Since", "If-Unmodified-Since", "If-None-Match", "If-Match", "Range",
+                                      "If-Range"};
+
 struct RequestWriter {
   Chain &to;
   BlockPool &pool;
@@ -129,10 +135,13 @@ static const NamedValue *find_set(const UpstreamConf &conf, Str name) {
   return nullptr;
 }
 
-static bool is_replaced(const UpstreamConf &conf, Str name) {
+static bool is_replaced(const Upstream *u, Str name) {
   for (Str other : kDefaultNames)
     if (str_iequal(other, name)) return true;
-  return find_set(conf, name) != nullptr;
+  if (u->is_cacheable)
+    for (Str other : kCacheNames)
+      if (str_iequal(other, name)) return true;
+  return find_set(*u->conf, name) != nullptr;
 }
 
 static Str number_text(Request *r, uint64_t n) {
@@ -177,6 +186,13 @@ static Str default_value(Upstream *u, Str name, const SentBody &body) {
   return {};
 }
 
+/// proxy_cache_revalidate: is the file that has expired still good?
+static void put_conditions(Upstream *u, RequestWriter &w) {
+  Str since = upstream_cache_last_modified(u), etag = upstream_cache_etag(u);
+  if (!since.empty() && !find_set(*u->conf, "If-Modified-Since")) w.field("If-Modified-Since", since);
+  if (!etag.empty() && !find_set(*u->conf, "If-None-Match")) w.field("If-None-Match", etag);
+}
+
 static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
   Request *r = u->r;
   const UpstreamConf &conf = *u->conf;
@@ -186,9 +202,10 @@ static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
     if (find_set(conf, name)) continue;
     if (Str value = default_value(u, name, body); !value.empty()) w.field(name, value);
   }
+  if (u->is_cacheable) put_conditions(u, w);
   if (!conf.pass_request_headers) return;
   for (const HttpHeader &h : r->head.headers)
-    if (!is_replaced(conf, h.name)) w.field(h.name, h.value);
+    if (!is_replaced(u, h.name)) w.field(h.name, h.value);
 }
 
 static Rc create_request(Upstream *u) {
@@ -196,7 +213,10 @@ static Rc create_request(Upstream *u) {
   RequestWriter w{u->request, r->core->net.blocks};
   Str method = complex_value(r, u->conf->method);
   u->uri = request_target(u);
-  if (method.empty()) method = r->method;
+  if (u->is_head_as_get)
+    method = "GET";
+  else if (method.empty())
+    method = r->method;
   static_cast<ProxyState *>(u->module_state)->is_head = str_iequal(method, "HEAD");
   w.put(method);
   w.put(" ");
@@ -214,8 +234,14 @@ static Rc create_request(Upstream *u) {
   return kOk;
 }
 
-static const UpstreamModule kModule = {target,     create_request,     proxy_parse_head, proxy_process_head,
-                                       proxy_body, proxy_end_of_stream};
+/// As nginx's without proxy_cache_key: where the request goes.
+static Str cache_key(Upstream *u) {
+  Str server = join(u->r, u->schema, static_cast<ProxyState *>(u->module_state)->authority, {});
+  return join(u->r, server, request_target(u), {});
+}
+
+static const UpstreamModule kModule = {target,     create_request,      proxy_parse_head, proxy_process_head,
+                                       proxy_body, proxy_end_of_stream, cache_key};
 
 Rc proxy_run(Request *r) {
   return upstream_run(r, &kModule, &r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)]);

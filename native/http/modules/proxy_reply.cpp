@@ -2,6 +2,7 @@
 // See proxy.h: the reply's head, what of it the client gets, and the body's framing.
 #include <stdio.h>
 
+#include "base/http_time.h"
 #include "http/modules/proxy.h"
 #include "http/reply.h"
 #include "http/target.h"
@@ -171,6 +172,14 @@ static void pass_refresh(Upstream *u, Str value) {
 }
 
 static void pass_header(Upstream *u, const HttpHeader &h) {
+  if (u->is_cached || u->is_cacheable) {  // conditions and ranges of the client are answered from what is stored
+    if (str_iequal(h.name, "last-modified") && http_time_parse(h.value, u->r->resp.last_modified)) return;
+    if (str_iequal(h.name, "accept-ranges")) {
+      u->r->resp.allow_ranges = true;
+      u->r->resp.allows_one_range = !u->is_cached;
+      return;
+    }
+  }
   if (str_iequal(h.name, "location")) return pass_location(u, h.value);
   if (str_iequal(h.name, "refresh")) return pass_refresh(u, h.value);
   if (str_iequal(h.name, "set-cookie")) return response_add_header(u->r, h.name, proxy_cookie(u->r, *u->conf, h.value));
@@ -200,6 +209,22 @@ static Rc accel_redirect(Upstream *u, Str to) {
   return kDone;
 }
 
+/// X-Accel-Charset, where the charset filter is on: the charset of the Content-Type, in place of what it says itself.
+static void accel_charset(Upstream *u) {
+  Response &resp = u->r->resp;
+  Str charset = reply_header(u, "x-accel-charset");
+  bool is_on = !u->r->conf->charset.empty() && !(u->conf->ignore_headers & kIgnoreCharset);
+  if (charset.empty() || !is_on || resp.content_type.empty()) return;
+  resp.content_type = join(u->r, resp.content_type.substr(0, resp.content_type.find(';')), "; charset=", charset);
+}
+
+static void accel_limit_rate(Upstream *u) {
+  uint64_t rate;
+  if ((u->conf->ignore_headers & kIgnoreLimitRate) || !str_to_u64(reply_header(u, "x-accel-limit-rate"), rate)) return;
+  u->r->main->limit_rate = rate;
+  u->r->main->has_limit_rate = true;
+}
+
 Rc proxy_process_head(Upstream *u) {
   Request *r = u->r;
   const UpstreamConf &conf = *u->conf;
@@ -218,8 +243,11 @@ Rc proxy_process_head(Upstream *u) {
   if (Str length = reply_header(u, "content-length"); str_to_u64(length, n) && u->status != 204)
     r->resp.content_length = static_cast<int64_t>(n);
   r->resp.has_content_type = true;  // none but the upstream's own
+  r->resp.bypasses_conditions = !u->is_cacheable && !u->is_cached;
   for (const HttpHeader &h : u->headers)
     if (!is_hidden(conf, h.name)) pass_header(u, h);
+  accel_charset(u);
+  accel_limit_rate(u);
   return kOk;
 }
 

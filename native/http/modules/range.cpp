@@ -56,7 +56,7 @@ static Parsed parse(Request *r, Str text, uint64_t size, RangeParts &to) {
     uint64_t start = 0, end = 0;
     if (!take_range(text, size, start, end)) return Parsed::unsatisfiable;
     if (start < end) {
-      if (left-- == 0) return Parsed::declined;
+      if (left-- == 0 || (r->resp.allows_one_range && to.parts.size == 1)) return Parsed::declined;
       RangePart *part = to.parts.push(r->arena);
       part->start = start;
       part->end = end;

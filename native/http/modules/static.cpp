@@ -12,17 +12,14 @@
 #include "base/http_time.h"
 #include "base/urlencode.h"
 #include "http/modules/autoindex.h"
+#include "http/modules/file_body.h"
 #include "http/modules/gzip.h"
 #include "http/modules/random_index.h"
-#include "http/modules/range.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/variable.h"
 
 namespace mw {
-
-static constexpr uint64_t kReadChunk = 65536;
-static constexpr uint64_t kCopyBelow = 2048;  ///< a part as short takes less memory than a block of the chain
 
 static Str concat(Request *r, Str a, Str b) {
   char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + 1));
@@ -62,49 +59,6 @@ static int open_file(Request *r, Str path, struct stat &st, int32_t &status) {
     return -1;
   }
   return fd;
-}
-
-static void send_text(Request *r, Str text) {
-  if (text.empty()) return;
-  if (output_is_direct(r))
-    output_append(r, text);
-  else
-    output_queue(r, text, false, false);
-}
-
-/// Hands bytes [start, end) of the file out, as a file range or through memory where a Lua filter looks at it. Takes the
-/// descriptor where it `owns` it; else a later part does.
-static void send_part(Request *r, int fd, uint64_t start, uint64_t end, bool owns) {
-  if (output_is_direct(r) && (owns || end - start >= kCopyBelow)) return output_append_file(r, fd, start, end, owns);
-  char buf[kReadChunk];
-  while (start < end) {
-    size_t want = end - start < sizeof buf ? static_cast<size_t>(end - start) : sizeof buf;
-    ssize_t n = pread(fd, buf, want, static_cast<off_t>(start));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    send_text(r, {buf, static_cast<size_t>(n)});
-    start += static_cast<uint64_t>(n);
-  }
-  if (owns) close(fd);
-}
-
-/// Several ranges, each behind its own head: all of one descriptor, since a request may name thousands. Takes it.
-static void send_multipart(Request *r, int fd, const RangeParts &ranges) {
-  for (uint32_t i = 0; i < ranges.parts.size; ++i) {
-    const RangePart &part = ranges.parts.data[i];
-    send_text(r, part.head);
-    send_part(r, fd, part.start, part.end, i + 1 == ranges.parts.size);
-  }
-  send_text(r, ranges.tail);
-}
-
-/// The file's content, or the parts of it that a range request asked for. Takes the descriptor.
-static void send_file(Request *r, int fd, uint64_t size) {
-  const RangeParts *ranges = r->out.ranges;
-  if (ranges && ranges->parts.size > 1) return send_multipart(r, fd, *ranges);
-  if (ranges) return send_part(r, fd, ranges->parts.data[0].start, ranges->parts.data[0].end, true);
-  if (size) return send_part(r, fd, 0, size, true);
-  close(fd);
 }
 
 static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ranges);
@@ -169,7 +123,7 @@ static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ran
   if (r->out.is_last_queued || (rc != kAgain && r->out.is_bodiless))
     close(fd);  // a filter answered in its place, or nobody wants the content
   else
-    send_file(r, fd, static_cast<uint64_t>(st.st_size));
+    file_body_send(r, fd, 0, static_cast<uint64_t>(st.st_size));
   output_finish(r);
   return kDone;
 }
