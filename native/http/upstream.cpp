@@ -625,6 +625,12 @@ static void use_group(Upstream *u, const UpstreamGroup &conf) {
   if (conf.balancer_script >= 0) u->balancer = u->r->arena.make<UpstreamBalancer>();
 }
 
+/// The client's end of stream came before there was anything to ask. True: the request is over.
+static bool is_without_client(Upstream *u) {
+  Request *r = u->r;
+  return r->conn->peer_closed && !r->parent && !outlives_client(u) && upstream_client_gone(r);
+}
+
 /// It is known whom to ask.
 static void found_target(Upstream *u, Rc rc) {
   Request *r = u->r;
@@ -633,14 +639,17 @@ static void found_target(Upstream *u, Rc rc) {
   if (u->peer.group) use_group(u, *u->peer.group->conf);
   if (u->peer.group && u->peer.group->peers.size() > 64)
     u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
-  if (r->conn->peer_closed && !r->parent && !outlives_client(u) && upstream_client_gone(r)) return;
+  if (is_without_client(u)) return;
   connect_next(u);
 }
 
 static void fetch(Upstream *u) {
   Rc rc = u->module->create_request(u);
   if (rc == kOk) rc = upstream_set_local(u);
-  if (rc == kOk && !u->resolve_host.empty()) rc = upstream_resolve(u, found_target);
+  if (rc == kOk && !u->resolve_host.empty()) {
+    if (is_without_client(u)) return;
+    rc = upstream_resolve(u, found_target);
+  }
   if (rc != kAgain) found_target(u, rc);
 }
 

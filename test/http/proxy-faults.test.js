@@ -350,6 +350,7 @@ test("a name in a variable is looked up with the resolver, and all its addresses
   const s = await startMoonwire(t, {
     http: `log_format up "$uri $status $upstream_addr"; access_log logs/access.log up;`,
     server: `resolver 127.0.0.1:${dns.port}; resolver_timeout 300ms;
+      location = /patient { resolver_timeout 1m; proxy_pass http://silent.test$arg_none:${port}/x; }
       location ~ ^/(.+) { proxy_pass http://$1.test:${port}/x; } location = /bad { proxy_pass http://one.test:$args/; }`,
   });
   t.is((await s.get("/one")).body, `one.test:${port} /x`);
@@ -357,8 +358,8 @@ test("a name in a variable is looked up with the resolver, and all its addresses
   t.is((await s.get("/none")).status, 502);
   t.is((await s.get("/silent")).status, 502);
   t.is((await s.get("/bad?70000")).status, 500);
-  const client = connect(s.port, "127.0.0.1", () => client.end("GET /silent HTTP/1.0\r\n\r\n"));
-  await waitFor(() => s.log("logs/access.log").includes("/silent 499"));
+  const client = connect(s.port, "127.0.0.1", () => client.end("GET /patient HTTP/1.0\r\n\r\n"));
+  await waitFor(() => s.log("logs/access.log").includes("/patient 499"));
   isHeld = false;
   t.regex(s.log(), /none.test could not be resolved \(3: Host not found\), client: /);
   t.regex(s.log(), /silent.test could not be resolved \(110: Operation timed out\)/);
