@@ -40,12 +40,10 @@ Worker::~Worker() { join(); }
 void Worker::start() {
   // Here and not on the thread: what is sent to it before it runs, a quit above all, needs the wake-up to exist.
   if (!loop_.open()) open_errno_ = errno;
-  thread_ = std::thread([this] { main(); });
+  thread_.start([this] { main(); });
 }
 
-void Worker::join() {
-  if (thread_.joinable()) thread_.join();
-}
+void Worker::join() { thread_.join(); }
 
 // --- start -----------------------------------------------------------------------------------------------------------
 

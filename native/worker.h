@@ -6,9 +6,9 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
+#include "base/thread.h"
 #include "http/core.h"
 #include "http/modules/access_log.h"
 #include "http/upstream_peers.h"
@@ -132,7 +132,7 @@ class Worker {
   Vm *vm_ = nullptr;
   std::vector<std::unique_ptr<Accepting>> listeners_;
   WorkerCounters counters_;
-  std::thread thread_;
+  Thread thread_;
   OwnTimer kill_timer_, publish_timer_, init_timer_;
   uint64_t told_ms_ = 0;  ///< when the log was told last that connections give way
   Role role_ = Role::serving;

@@ -349,6 +349,7 @@ void mw_log_write(int32_t level, const char *text, size_t size);
 int32_t mw_thread_sleep(double seconds);
 void mw_thread_log_slept(void); /* the debug line of a sleep of 0 ms, for which there is no timer */
 int32_t mw_thread_yield(void);
+int32_t mw_thread_is_deep(void); /* whether so much of the C stack is used that no coroutine should be made */
 /* The handler of the running light thread ends with `rc` at the await that follows. MW_BUSY: another light thread of it waits
    for subrequests, it cannot end. */
 int32_t mw_thread_exit(int32_t rc);

@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: MIT
 // Sleep, giving way, ending a handler, semaphores: what Lua waits on that is no socket. The worker's thread; a wait lives in
 // its light thread (sleep) or on the heap until it ends (semaphore).
+#include "base/thread.h"
 #include "abi/abi.h"
 #include "script/vm_inner.h"
 
 using namespace mw;
+
+// --- depth -----------------------------------------------------------------------------------------------------------
+
+/// Thousands of resumes in each other; a fraction of the stack, and of the memory that as many coroutines take.
+static constexpr size_t kDeep = size_t{2} << 20;
+
+extern "C" MW_EXPORT
+int32_t mw_thread_is_deep(void) { return thread_stack_used() > kDeep; }
 
 // --- sleep -----------------------------------------------------------------------------------------------------------
 

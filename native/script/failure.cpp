@@ -73,23 +73,25 @@ void sched_push_frames(lua_State *L, lua_State *co) {
   lua_remove(L, -2);
 }
 
-/// The coroutine whose error `co` died of because it came out of a coroutine.wrap there (moonwire/coroutine.lua keeps book);
-/// the message lies at `message`. Null when it was co's own.
-static lua_State *child_of(lua_State *L, const Vm *vm, lua_State *co, int message) {
-  int top = lua_gettop(L);
-  lua_State *child = nullptr;
+/// Replaces the coroutine on L's top by that whose error it died of, because the error came out of a coroutine.wrap there
+/// (moonwire/coroutine.lua keeps book); the message lies at `message`. Null, and nothing there, when it was its own.
+static lua_State *to_child(lua_State *L, const Vm *vm, int message) {
+  int co = lua_gettop(L);
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failures_table);
-  lua_checkstack(co, 1);
-  lua_pushthread(co);
-  lua_xmove(co, L, 1);
+  lua_pushvalue(L, co);
   lua_rawget(L, -2);
   if (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
-    if (lua_rawequal(L, -1, message)) child = lua_tothread(L, -2);
+    if (lua_rawequal(L, -1, message)) {
+      lua_pop(L, 1);
+      lua_replace(L, co);
+      lua_settop(L, co);
+      return lua_tothread(L, co);
+    }
   }
-  lua_settop(L, top);
-  return child;
+  lua_settop(L, co - 1);
+  return nullptr;
 }
 
 /// The live light thread that `co` belongs to, or null (a user coroutine spawned, or it has ended).
@@ -99,19 +101,30 @@ static const LightThread *thread_of(const Run *run, const lua_State *co) {
   return nullptr;
 }
 
-/// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback.
+/// Moves the message to L. The stack of a coroutine that died of its overflow cannot grow any more, and what follows pushes
+/// a value there: a local of the function that failed gives way, where error()'s text is not it.
+static void take_message(lua_State *L, lua_State *co) {
+  lua_xmove(co, L, 1);
+  if (lua_gettop(co) > 1) lua_pop(co, 1);
+}
+
+/// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback. The message
+/// stays on the stack of a thread that may be waited for.
 static int describe(lua_State *L) {
   const LightThread *t = static_cast<LightThread *>(lua_touserdata(L, 1));
   bool is_reported = t->run->report && t->is_entry;  // as debug.traceback writes it
-  lua_checkstack(t->co, 2);
-  lua_pushvalue(t->co, -1);
-  lua_xmove(t->co, L, 1);
+  take_message(L, t->co);
   int message = lua_gettop(L);
+  if (!t->is_entry) {
+    lua_pushvalue(L, message);
+    lua_xmove(L, t->co, 1);
+  }
   lua_State *chain[kMaxCoroutines] = {t->co};  // from the light thread inwards
   int n = 1;
-  for (lua_State *co = child_of(L, t->vm, t->co, message); co && n < kMaxCoroutines;
-       co = child_of(L, t->vm, co, message))
+  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
+  for (lua_State *co = to_child(L, t->vm, message); co; co = n < kMaxCoroutines ? to_child(L, t->vm, message) : nullptr)
     chain[n++] = co;
+  lua_settop(L, message);
   lua_pushliteral(L, "stack traceback:");
   int from = lua_gettop(L), number = 0;
   auto push = [&](lua_State *co) {

@@ -11,8 +11,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 
+#include "base/thread.h"
 #include "script/embed.h"
 #include "script/json.h"
 #include "script/value_lua.h"
@@ -48,7 +48,7 @@ struct ThreadPool {
   std::deque<PoolTaskRef> tasks;
   size_t idle = 0;
   bool is_closing = false;
-  std::vector<std::thread> threads;
+  std::vector<std::unique_ptr<Thread>> threads;
 };
 
 constinit thread_local const Log *pool_log = nullptr;
@@ -196,7 +196,7 @@ static void submit(ThreadPool *pool, const PoolTaskRef &task) {
   std::lock_guard<std::mutex> lock(pool->mutex);
   pool->tasks.push_back(task);
   if (pool->tasks.size() > pool->idle && pool->threads.size() < kMaxThreads)
-    pool->threads.emplace_back(pool_main, pool);
+    pool->threads.emplace_back(new Thread)->start([pool] { pool_main(pool); });
   pool->wake.notify_one();
 }
 
@@ -268,7 +268,7 @@ void worker_lib_close() {
       pool->is_closing = true;
     }
     pool->wake.notify_all();
-    for (std::thread &thread : pool->threads) thread.join();
+    for (const auto &thread : pool->threads) thread->join();
   }
   delete pools;
   pools = nullptr;

@@ -81,6 +81,13 @@ return function(_, host)
     error(message, 0)
   end
 
+  -- A resume takes C stack, which LuaJIT does not count.
+  local function check_depth()
+    if C.mw_thread_is_deep() ~= 0 then
+      error("stack overflow", 3)
+    end
+  end
+
   coroutine.resume = public_resume
   coroutine.status = status
 
@@ -88,6 +95,7 @@ return function(_, host)
     if type(f) ~= "function" then
       error("bad argument #1 to 'wrap' (Lua function expected)", 2)
     end
+    check_depth()
     local co = raw_create(f)
     return function(...)
       return unwrap(co, public_resume(co, ...))
@@ -98,6 +106,7 @@ return function(_, host)
     if type(f) ~= "function" then
       error("bad argument #1 to 'create' (Lua function expected)", 2)
     end
+    check_depth()
     return raw_create(f)
   end
 end
