@@ -582,8 +582,8 @@ struct Plan {
   bool access_by_lua_no_postpone = false;
   bool precontent_by_lua_no_postpone = false;
   bool lua_strict_phases = false;
-  bool has_status = false;       ///< moonwire_status stands somewhere: what it tells of traces is counted from the start
-  bool is_cli = false;           ///< `moonwire run` and LuaVm: print goes to standard output
+  bool has_status = false;  ///< moonwire_status stands somewhere: what it tells of traces is counted from the start
+  bool is_cli = false;      ///< `moonwire run` and LuaVm: print goes to standard output
   std::vector<std::string> env;  ///< NAME or NAME=value
   std::vector<UpstreamGroup> upstreams;
   std::vector<UpstreamConf> upstream_confs;

@@ -21,6 +21,7 @@ const files = {
   "estate.cpp": "worker",
   "succession.h": "worker",
   "succession.cpp": "worker",
+  "worker_helper.cpp": "worker",
   "server.h": "worker",
   "server.cpp": "worker",
   "worker.h": "worker",

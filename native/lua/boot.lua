@@ -1,8 +1,8 @@
 -- SPDX-License-Identifier: MIT
 -- Boots a VM: declares the ABI, installs the module loader, builds the `ngx` table out of its installers, guards the globals.
 -- Runs once per VM, on its thread, with the table that script/vm.cpp fills:
---   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli has_status
---   dicts ctxs thread timer capture
+--   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli
+--   has_status dicts ctxs thread timer capture
 local host = ...
 
 local ffi = require "ffi"

