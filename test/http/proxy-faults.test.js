@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Upstream servers and clients that misbehave: what the client gets, and what the error log says.
-import test from "ava";
+import test from "ava"; // those that wait for moments, or move much, run one by one
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { startMoonwire, splitResponse, waitFor } from "../helpers/index.js";
@@ -99,7 +99,7 @@ test("a reply that comes byte by byte", async (t) => {
   t.is(res.headers["x-a"], "b");
 });
 
-test("timeouts: before the head 504, in the body a cut", async (t) => {
+test.serial("timeouts: before the head 504, in the body a cut", async (t) => {
   const s = await behind(
     t,
     (socket, text) => {
@@ -154,7 +154,7 @@ test("error pages: of the gateway, and of the upstream's errors", async (t) => {
   t.like(await s.get("/back"), { status: 404, body: "theirs" });
 });
 
-test("a slow client holds the upstream back; memory stays small", async (t) => {
+test.serial("a slow client holds the upstream back; memory stays small", async (t) => {
   let sent = 0;
   const s = await behind(t, (socket) => {
     socket.write("HTTP/1.0 200 OK\r\n\r\n");
@@ -182,7 +182,7 @@ test("a slow client holds the upstream back; memory stays small", async (t) => {
   t.is((await s.get("/")).status, 200);
 });
 
-test("the client goes: the upstream connection is closed too, unless that is to be ignored", async (t) => {
+test.serial("the client goes: the upstream connection is closed too, unless that is to be ignored", async (t) => {
   const ends = [];
   const serve = (socket, text) => {
     const path = text.split(" ")[1];
@@ -235,7 +235,7 @@ test("a proxied name that is only known at the request needs a resolver", async 
   t.regex(s.log(), /no resolver defined to resolve no.such.host/);
 });
 
-test("an upstream that answers early and resets is not followed by another in the middle of the body", async (t) => {
+test.serial("an upstream that answers early and resets is not followed by another in the middle of the body", async (t) => {
   let others = 0;
   const early = await rawServer(t, async (socket) => {
     socket.pause().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial");
@@ -339,7 +339,7 @@ test("X-Accel-Redirect: its path is unescaped, and may not lead up", async (t) =
   t.regex(s.log(), /unsafe URI "\/files\/\.\.\/\.\.\/secret\.txt" was detected/);
 });
 
-test("a name in a variable is looked up with the resolver, and all its addresses are asked", async (t) => {
+test.serial("a name in a variable is looked up with the resolver, and all its addresses are asked", async (t) => {
   const port = await httpServer(t, (req, res) => res.end(`${req.headers.host} ${req.url}`));
   let isHeld = true;
   const answers = { "two.test": ["127.0.0.1", "127.0.0.9"], "one.test": ["127.0.0.1"] };
