@@ -73,25 +73,23 @@ void sched_push_frames(lua_State *L, lua_State *co) {
   lua_remove(L, -2);
 }
 
-/// Replaces the coroutine on L's top by that whose error it died of, because the error came out of a coroutine.wrap there
-/// (moonwire/coroutine.lua keeps book); the message lies at `message`. Null, and nothing there, when it was its own.
-static lua_State *to_child(lua_State *L, const Vm *vm, int message) {
-  int co = lua_gettop(L);
+/// The coroutine whose error `co` died of because it came out of a coroutine.wrap there (moonwire/coroutine.lua keeps book);
+/// the message lies at `message`. Null when it was co's own.
+static lua_State *child_of(lua_State *L, const Vm *vm, lua_State *co, int message) {
+  int top = lua_gettop(L);
+  lua_State *child = nullptr;
   lua_rawgeti(L, LUA_REGISTRYINDEX, vm->failures_table);
-  lua_pushvalue(L, co);
+  lua_checkstack(co, 1);
+  lua_pushthread(co);
+  lua_xmove(co, L, 1);
   lua_rawget(L, -2);
   if (lua_istable(L, -1)) {
     lua_rawgeti(L, -1, 1);
     lua_rawgeti(L, -2, 2);
-    if (lua_rawequal(L, -1, message)) {
-      lua_pop(L, 1);
-      lua_replace(L, co);
-      lua_settop(L, co);
-      return lua_tothread(L, co);
-    }
+    if (lua_rawequal(L, -1, message)) child = lua_tothread(L, -2);
   }
-  lua_settop(L, co - 1);
-  return nullptr;
+  lua_settop(L, top);
+  return child;
 }
 
 /// The live light thread that `co` belongs to, or null (a user coroutine spawned, or it has ended).
@@ -101,30 +99,19 @@ static const LightThread *thread_of(const Run *run, const lua_State *co) {
   return nullptr;
 }
 
-/// Moves the message to L. The stack of a coroutine that died of its overflow cannot grow any more, and what follows pushes
-/// a value there: a local of the function that failed gives way, where error()'s text is not it.
-static void take_message(lua_State *L, lua_State *co) {
-  lua_xmove(co, L, 1);
-  if (lua_gettop(co) > 1) lua_pop(co, 1);
-}
-
-/// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback. The message
-/// stays on the stack of a thread that may be waited for.
+/// Protected, since it may run out of memory or call a __tostring that fails: leaves message and traceback.
 static int describe(lua_State *L) {
   const LightThread *t = static_cast<LightThread *>(lua_touserdata(L, 1));
   bool is_reported = t->run->report && t->is_entry;  // as debug.traceback writes it
-  take_message(L, t->co);
+  lua_checkstack(t->co, 2);
+  lua_pushvalue(t->co, -1);
+  lua_xmove(t->co, L, 1);
   int message = lua_gettop(L);
-  if (!t->is_entry) {
-    lua_pushvalue(L, message);
-    lua_xmove(L, t->co, 1);
-  }
   lua_State *chain[kMaxCoroutines] = {t->co};  // from the light thread inwards
   int n = 1;
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->ref);
-  for (lua_State *co = to_child(L, t->vm, message); co; co = n < kMaxCoroutines ? to_child(L, t->vm, message) : nullptr)
+  for (lua_State *co = child_of(L, t->vm, t->co, message); co && n < kMaxCoroutines;
+       co = child_of(L, t->vm, co, message))
     chain[n++] = co;
-  lua_settop(L, message);
   lua_pushliteral(L, "stack traceback:");
   int from = lua_gettop(L), number = 0;
   auto push = [&](lua_State *co) {
@@ -177,6 +164,8 @@ void sched_log_failure(LightThread *t) {
     message = lua_tolstring(L, -2, &size);
     trace = lua_tostring(L, -1);
   }
+  // A stack that has overflowed has no room for describe(), and in compiled code no frames to be walked.
+  if (status != 0 && lua_type(t->co, -1) == LUA_TSTRING) message = lua_tolstring(t->co, -1, &size);
   if (const Interrupt &i = t->vm->interrupt; i.has_raised) {
     trace = i.trace.c_str();
     if (status != 0) size = strlen(message = i.message);
