@@ -235,29 +235,34 @@ test("a proxied name that is only known at the request needs a resolver", async 
   t.regex(s.log(), /no resolver defined to resolve no.such.host/);
 });
 
-test.serial("an upstream that answers early and resets is not followed by another in the middle of the body", async (t) => {
-  let others = 0;
-  const early = await rawServer(t, async (socket) => {
-    socket.pause().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial");
-    await sleep(200);
-    socket.resetAndDestroy();
-  });
-  const other = await httpServer(t, (_, res) => {
-    others++;
-    res.end("other");
-  });
-  const s = await startMoonwire(t, {
-    http: `upstream u { server 127.0.0.1:${early}; server 127.0.0.1:${other} backup; }`,
-    server: "client_max_body_size 100m; location / { proxy_pass http://u; }",
-  });
-  const body = "x".repeat(20_000_000);
-  const res = splitResponse(
-    await s.raw(head().replace("GET", "PUT").replace("\r\n\r\n", `\r\nContent-Length: ${body.length}\r\n\r\n${body}`)),
-  );
-  t.is(res.status, 200);
-  t.true("partial".startsWith(res.body), res.body);
-  t.is(others, 0);
-});
+test.serial(
+  "an upstream that answers early and resets is not followed by another in the middle of the body",
+  async (t) => {
+    let others = 0;
+    const early = await rawServer(t, async (socket) => {
+      socket.pause().write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npartial");
+      await sleep(200);
+      socket.resetAndDestroy();
+    });
+    const other = await httpServer(t, (_, res) => {
+      others++;
+      res.end("other");
+    });
+    const s = await startMoonwire(t, {
+      http: `upstream u { server 127.0.0.1:${early}; server 127.0.0.1:${other} backup; }`,
+      server: "client_max_body_size 100m; location / { proxy_pass http://u; }",
+    });
+    const body = "x".repeat(20_000_000);
+    const res = splitResponse(
+      await s.raw(
+        head().replace("GET", "PUT").replace("\r\n\r\n", `\r\nContent-Length: ${body.length}\r\n\r\n${body}`),
+      ),
+    );
+    t.is(res.status, 200);
+    t.true("partial".startsWith(res.body), res.body);
+    t.is(others, 0);
+  },
+);
 
 /** A kept connection, and how many were made. */
 const behindKept = async (t, serve, location = "") => {
