@@ -52,7 +52,7 @@ static void log_tail(const LogContext *ctx, std::string &out) {
 /// Moves the head's bytes into the request's arena and lets every Str of `head` point there.
 static void adopt_head(Request *r, const RequestHead &head, const char *from, size_t size) {
   char *to = static_cast<char *>(r->arena.alloc(size));
-  memcpy(to, from, size);
+  if (size) memcpy(to, from, size);  // a stream server's connection has no head
   r->head = head;
   r->raw_head = {to, size};
   uint32_t capacity = head.headers.size() + 4;  // a few for ngx.req.set_header

@@ -36,7 +36,7 @@ Request *request_create(HttpCore *core, Connection *conn) {
   Request *r = new (space) Request(&core->arenas);
   r->core = core;
   r->conn = conn;
-  r->client = &conn->peer;
+  if (conn) r->client = &conn->peer;
   r->plan = core->p;
   r->main = r;
   r->vars_owner = r->out_root = r;
