@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -300,7 +301,8 @@ static bool open_temporary(Cache *c) {
   thread_local uint32_t turn = 0;
   for (int tries = 0; tries < 8; ++tries) {
     char name[16];
-    uint64_t number = (static_cast<uint64_t>(now_ms(c)) * 1000003 + static_cast<uint64_t>(gettid()) * 7919 + ++turn);
+    uint64_t number =
+        (static_cast<uint64_t>(now_ms(c)) * 1000003 + static_cast<uint64_t>(syscall(SYS_gettid)) * 7919 + ++turn);
     snprintf(name, sizeof name, ".%010llu", static_cast<unsigned long long>(number % 10000000000ull));
     std::string path = std::string(c->path) + name;
     c->temp_fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
