@@ -56,6 +56,7 @@ export interface JitStatus {
 /** One worker's part. */
 export interface WorkerStatus {
   readonly generation: number;
+  /** From 0; -1 is the privileged agent. */
   readonly worker: number;
   readonly requests: number;
   readonly connections: ConnectionStatus;

@@ -50,6 +50,7 @@ interface NativeServer {
 /** A worker thread's end. */
 export interface WorkerExit {
   readonly generation: number;
+  /** As in WorkerStats; the privileged agent's follows the last worker's. */
   readonly worker: number;
   /** Workers of that generation that still run. */
   readonly left: number;

@@ -30,6 +30,7 @@ struct GenerationState {
   std::vector<std::unique_ptr<Worker>> helpers;  ///< of the response cache
   size_t helpers_started = 0;
   std::vector<std::unique_ptr<Worker>> workers;
+  std::unique_ptr<Worker> privileged_agent;  ///< null until the generation serves, and without enable_privileged_agent()
   uint32_t pending = 0;  ///< workers that have not reported ready
   uint32_t left = 0;     ///< workers whose thread has not ended
   std::vector<const Worker *> ended;
@@ -42,6 +43,7 @@ struct GenerationState {
 void GenerationState::quit(uint64_t drain_ms) {
   for (auto &w : helpers) w->quit(0);
   for (auto &w : workers) w->quit(drain_ms);
+  if (privileged_agent) privileged_agent->quit(drain_ms);
 }
 
 struct Server::Impl {
@@ -63,6 +65,7 @@ struct Server::Impl {
   void promote(GenerationState *g);
   void discard(GenerationState *g);
   void make_helpers(GenerationState *g);
+  void start_privileged_agent(GenerationState *g);
   void start_next(GenerationState *g);
   void on_ready(GenerationState *g, std::string error);
   void on_ended(GenerationState *g, Worker *w);
@@ -77,6 +80,7 @@ Server::~Server() {
   for (auto &g : impl_->generations) {
     for (auto &w : g->helpers) w->join();  // the last of them may just start the workers
     for (auto &w : g->workers) w->join();
+    if (g->privileged_agent) g->privileged_agent->join();
   }
   impl_->generations.clear();
 }
@@ -180,6 +184,7 @@ void Server::Impl::reap() {
     }
     for (auto &w : (*it)->helpers) w->join();
     for (auto &w : (*it)->workers) w->join();
+    if ((*it)->privileged_agent) (*it)->privileged_agent->join();
     it = generations.erase(it);
   }
 }
@@ -228,6 +233,21 @@ void Server::Impl::start_next(GenerationState *g) {
   for (auto &w : g->workers) w->start();
 }
 
+/// lua-resty-core's: one worker more, that has no listening sockets. Of several processes the first has it.
+void Server::Impl::start_privileged_agent(GenerationState *g) {
+  if (is_closing || !g->shared->wants_privileged_agent || g->shared->first_worker > 0) return;
+  Worker::Events events;
+  events.ready = [g](Worker *, std::string why) {
+    if (!why.empty()) log_write(g->shared->files->main, kLogEmerg, 0, nullptr, "privileged agent: %s", why.c_str());
+  };
+  events.ended = [this, g](Worker *w) { on_ended(g, w); };
+  g->privileged_agent = std::make_unique<Worker>(g->shared, static_cast<uint32_t>(g->workers.size()),
+                                                 std::vector<ListenShare>(), &succession, std::move(events));
+  g->privileged_agent->set_role(Worker::Role::privileged_agent);
+  ++g->left;
+  g->privileged_agent->start();
+}
+
 /// On a worker's thread. The last one to report decides: all well, then the older generations drain; else this one ends.
 void Server::Impl::on_ready(GenerationState *g, std::string error) {
   std::unique_lock<std::mutex> lock(mutex);
@@ -264,6 +284,7 @@ void Server::Impl::promote(GenerationState *g) {
     if (other.get() != g && other->left > 0) other->quit(kDrainForever);
   sockets.keep_only(plan);
   g->inherited.close_all();  // the workers have theirs
+  start_privileged_agent(g);
 }
 
 void Server::settle(uint32_t generation, bool serves) {
@@ -363,15 +384,17 @@ void Server::Impl::ask_workers(const std::shared_ptr<StatusReplies> &replies) {
   none.tag = Value::array;
   value_encode(no_arguments, none);
   for (auto &g : generations) {
-    for (auto &w : g->workers) {
-      if (std::find(g->ended.begin(), g->ended.end(), w.get()) != g->ended.end()) continue;
+    auto ask = [&](Worker *w) {
+      if (std::find(g->ended.begin(), g->ended.end(), w) != g->ended.end()) return;
       ++replies->missing;
-      w->send([w = w.get(), replies, no_arguments] {
+      w->send([w, replies, no_arguments] {
         if (!w->vm()) return replies->put({});
         vm_call(w->vm(), true, "return require('moonwire.status').figures()", "=moonwire_status", no_arguments,
                 [replies](const VmResult &r) { replies->put(status_text(r)); });
       });
-    }
+    };
+    for (auto &w : g->workers) ask(w.get());
+    if (g->privileged_agent) ask(g->privileged_agent.get());
   }
 }
 

@@ -80,6 +80,7 @@ bool Worker::boot(std::string &error) {
     static_cast<Worker *>(worker)->generation_->ask_workers(replies);
   };
   core_.ask_workers_arg = this;
+  core_.wants_privileged_agent = &generation_->wants_privileged_agent;
   core_.net.loop = &loop_;
   core_.resolvers = std::make_shared<Resolvers>(&loop_);
   core_.net.log = core_.log;
@@ -92,7 +93,7 @@ bool Worker::boot(std::string &error) {
   scratch_.resize(kScratch);
   abi_.buf = scratch_.data();
   abi_.buf_size = scratch_.size();
-  abi_.worker_id = static_cast<int32_t>(generation_->first_worker + id_);
+  abi_.worker_id = role_ == Role::serving ? static_cast<int32_t>(generation_->first_worker + id_) : -1;
   abi_.worker_count = static_cast<int32_t>(generation_->total_workers);
   abi_.pid = getpid();
   abi_.is_strict_phases = plan.lua_strict_phases;
@@ -104,13 +105,19 @@ bool Worker::boot(std::string &error) {
     loop_.before_wait_arg = &core_;
   }
   core_tick(&core_);
+  return is_cache_helper() || boot_vm(error);
+}
+
+bool Worker::boot_vm(std::string &error) {
   VmHost host;
   host.core = &core_;
   host.is_cli = generation_->is_cli;
   if (Board *board = generation_->board.get(); board && abi_.worker_id < static_cast<int32_t>(kBoardWorkers)) {
-    board->pids[abi_.worker_id] = abi_.pid;
-    board_slot = &board->slots[abi_.worker_id];
     host.pids = board->pids;
+    if (role_ == Role::serving) {
+      board->pids[abi_.worker_id] = abi_.pid;
+      board_slot = &board->slots[abi_.worker_id];
+    }
   }
   std::error_code unknown;  // a working directory that was removed: none
   host.cwd = std::filesystem::current_path(unknown).string() + "/";
@@ -173,7 +180,8 @@ void Worker::init_done(std::string error) {
 }
 
 void Worker::main() {
-  pthread_setname_np(pthread_self(), ("mw-worker-" + std::to_string(id_)).substr(0, 15).c_str());
+  std::string name = role_ == Role::privileged_agent ? "mw-agent" : "mw-worker-" + std::to_string(id_);
+  pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
   sigset_t all;  // signals belong to the control thread
   sigfillset(&all);
   for (int fault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) sigdelset(&all, fault);
@@ -181,9 +189,11 @@ void Worker::main() {
   std::string error;
   if (!boot(error)) {
     events_.ready(this, error);
-  } else if (role_ != Role::serving) {
+  } else if (is_cache_helper()) {
     help();
   } else {
+    if (role_ == Role::privileged_agent)
+      log_write(*core_.log, kLogNotice, 0, nullptr, "start privileged agent process %d", abi_.pid);
     publish_timer_.fire = [](Timer *t) {
       Worker *w = of(t);
       w->publish();
@@ -335,7 +345,7 @@ void Worker::over_time() {
 
 /// Ends without regard to requests and timers. exit_worker_by_lua* runs all the same; its waits are bounded.
 void Worker::cut() {
-  bool has_served = !listeners_.empty();
+  bool has_served = !listeners_.empty() || role_ == Role::privileged_agent;
   if (!has_served || generation_->plan->exit_worker_script < 0) return end_now();
   is_exiting_ = true;
   loop_.arm(&kill_timer_, kExitScriptMs);

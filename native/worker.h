@@ -36,6 +36,7 @@ struct Generation {
   std::vector<ShmDictRef> limit_zones;  ///< by index of Plan::limit_zones
   std::vector<ShmDictRef> cache_zones;  ///< by index of Plan::cache_paths
   bool is_cli = false;
+  mutable std::atomic<bool> wants_privileged_agent{false};  ///< set by ngx.process in init, by any worker
   // Of a process of a supervisor's; else all workers are here.
   uint32_t first_worker = 0;   ///< ngx.worker.id() of this process's first worker
   uint32_t total_workers = 0;  ///< ngx.worker.count()
@@ -56,9 +57,9 @@ class Worker {
     std::function<void(Worker *, std::string error)> ready;  ///< on its thread: boot, init and init_worker are through
     std::function<void(Worker *)> ended;                     ///< on its thread, as its last act
   };
-  /// What it is there for. The helpers of the response cache run no Lua and serve nobody: they have one thread each, so that
-  /// walking and removing files holds nobody up (worker_helper.cpp).
-  enum class Role : uint8_t { serving, cache_manager, cache_loader };
+  /// What it is there for. The privileged agent runs Lua as the others do, and serves nobody. The helpers of the response cache
+  /// run no Lua: they have one thread each, so that walking and removing files holds nobody up (worker_helper.cpp).
+  enum class Role : uint8_t { serving, privileged_agent, cache_manager, cache_loader };
   Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::vector<ListenShare> sockets,
          Succession *succession, Events events);
   ~Worker();
@@ -99,6 +100,8 @@ class Worker {
   static Worker *of(Timer *t) { return static_cast<OwnTimer *>(t)->worker; }
   void main();
   bool boot(std::string &error);
+  bool boot_vm(std::string &error);
+  bool is_cache_helper() const { return role_ == Role::cache_manager || role_ == Role::cache_loader; }
   void help();
   void manage_caches();
   void load_caches();

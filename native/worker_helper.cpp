@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The workers that help the response cache, see worker.h: nginx's cache manager and cache loader processes, as threads. As in
-// those no Lua runs: their VM is closed before they begin.
+// The workers that help the response cache, see worker.h: nginx's cache manager and cache loader processes, as threads. They
+// have no Lua VM: where nginx closes the one that came with the fork, and lua-nginx-module says so, there is none to close.
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "http/cache_manager.h"
-#include "script/vm.h"
 #include "worker.h"
 
 namespace mw {
@@ -17,10 +16,9 @@ void Worker::help() {
   const char *name = role_ == Role::cache_manager ? "manager" : "loader";
   pthread_setname_np(pthread_self(), role_ == Role::cache_manager ? "mw-cache-mngr" : "mw-cache-load");
   log_write(*core_.log, kLogNotice, 0, nullptr, "start cache %s process %d", name, static_cast<int>(getpid()));
-  log_write(*core_.log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016llX in the cache helper process %d",
-            static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(vm_state(vm_))), static_cast<int>(getpid()));
-  vm_destroy(vm_);
-  vm_ = nullptr;
+  log_write(*core_.log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016d in the cache helper process %d", 0,
+            static_cast<int>(getpid()));
+  log_write(*core_.log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016d", 0);
   events_.ready(this, "");
   publish_timer_.fire = [](Timer *t) {
     Worker *w = of(t);

@@ -22,12 +22,20 @@ interface Source {
   readonly socketPath: string | undefined;
 }
 
+/** A source that answered, and what it said. */
+interface Found {
+  readonly source: Source;
+  readonly status: ServerStatus;
+}
+
 /** Shows the server's status until it is told to stop; the exit code is set. */
 export async function topCommand(where: string | undefined, options: TopCommandOptions): Promise<void> {
   try {
-    const source = /^\d+$/.test(where ?? "") ? await sourceOfProcess(Number(where)) : sourceOf(where, options.socket);
-    if (options.once) await showOnce(source);
-    else await showLive(source, options.interval);
+    const found = /^\d+$/.test(where ?? "")
+      ? await findInProcess(Number(where))
+      : await ask(sourceOf(where, options.socket)); // a mistake is told before the screen is taken
+    if (options.once) process.stdout.write(`${screen(found.status, undefined, 80, Infinity).join("\n")}\n`);
+    else await showLive(found, options.interval);
   } catch (e) {
     report(e);
     process.exitCode = exitCode.failed;
@@ -43,22 +51,29 @@ function sourceOf(where: string | undefined, socketPath: string | undefined): So
   return { url, socketPath };
 }
 
-/** The first address of the process that has a status location at /status. */
-async function sourceOfProcess(pid: number): Promise<Source> {
+async function ask(source: Source, signal?: AbortSignal): Promise<Found> {
+  return { source, status: await fetchStatus(source, signal) };
+}
+
+/** The address of the process that first answers with a status at /status; all are asked at once, for one may be busy. */
+async function findInProcess(pid: number): Promise<Found> {
   const addresses = listensOf(pid);
-  for (const address of addresses) {
-    const source = sourceOf(address, undefined);
-    if (await fetchStatus(source).catch(() => undefined)) return source;
+  const rest = new AbortController();
+  try {
+    const found = await Promise.any(addresses.map((address) => ask(sourceOf(address, undefined), rest.signal)));
+    rest.abort();
+    return found;
+  } catch {
+    const where =
+      addresses.length > 0 ? `at ${addresses.map((a) => `${a}/status`).join(", ")}` : "anywhere: it does not listen";
+    throw new MoonwireError("CONFIG_INVALID", `process ${pid} has no moonwire_status location ${where}`);
   }
-  const where =
-    addresses.length > 0 ? `at ${addresses.map((a) => `${a}/status`).join(", ")}` : "anywhere: it does not listen";
-  throw new MoonwireError("CONFIG_INVALID", `process ${pid} has no moonwire_status location ${where}`);
 }
 
 const patienceMs = 5000;
 
 /** Asks once. Rejects with a message for the user. */
-function fetchStatus(source: Source): Promise<ServerStatus> {
+function fetchStatus(source: Source, signal?: AbortSignal): Promise<ServerStatus> {
   const { url, socketPath } = source;
   const place = socketPath === undefined ? url.href : `${url.pathname} at unix:${socketPath}`;
   const fail = (why: string) => new MoonwireError("CONFIG_INVALID", `cannot get the status from ${place}: ${why}`);
@@ -66,7 +81,13 @@ function fetchStatus(source: Source): Promise<ServerStatus> {
     const headers = { accept: "application/json" };
     const req = request(
       url,
-      { headers, timeout: patienceMs, agent: false, ...(socketPath ? { socketPath } : {}) },
+      {
+        headers,
+        timeout: patienceMs,
+        agent: false,
+        ...(signal ? { signal } : {}),
+        ...(socketPath ? { socketPath } : {}),
+      },
       (res) => {
         const parts: Buffer[] = [];
         res.on("data", (part: Buffer) => parts.push(part));
@@ -89,14 +110,9 @@ function fetchStatus(source: Source): Promise<ServerStatus> {
   });
 }
 
-async function showOnce(source: Source): Promise<void> {
-  const lines = screen(await fetchStatus(source), undefined, 80, Infinity);
-  process.stdout.write(`${lines.join("\n")}\n`);
-}
-
-async function showLive(source: Source, intervalSeconds: number): Promise<void> {
+async function showLive({ source, status }: Found, intervalSeconds: number): Promise<void> {
   const { stdin, stdout } = process;
-  let before: ServerStatus | undefined = await fetchStatus(source); // a mistake is told before the screen is taken
+  let before = status;
   let isOver = false;
   let wake = () => {};
   const stop = () => {
@@ -121,7 +137,7 @@ async function showLive(source: Source, intervalSeconds: number): Promise<void> 
     while (!isOver) {
       await new Promise<void>((resolve) => {
         wake = resolve;
-        setTimeout(resolve, before ? intervalSeconds * 1000 : 0);
+        setTimeout(resolve, intervalSeconds * 1000);
       });
       if (isOver) break;
       const lines = await draw(source, before, (now) => (before = now));

@@ -77,7 +77,7 @@ typedef struct {
   mw_req_t *req;       /* null outside a request */
   mw_thread_t *thread; /* the running light thread; null while boot code runs */
   uint32_t phase;      /* enum mw_phase */
-  int32_t worker_id;
+  int32_t worker_id;   /* -1: the privileged agent */
   int64_t now_ms;  /* cached wall clock, ms since the epoch */
   int64_t mono_ms; /* cached monotonic clock, ms */
   char *buf;       /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
@@ -463,3 +463,5 @@ int32_t mw_balancer_bind(mw_req_t *r, const char *address, size_t len);
 
 /* Flushes C streams and ends the process without exit handlers; does not return. */
 void mw_process_exit(int32_t status);
+/* In init: the worker's generation gets a privileged agent. */
+void mw_enable_privileged_agent(void);

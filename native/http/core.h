@@ -2,6 +2,7 @@
 // What all requests of one worker share: the plan and its router, the loop, pools, clocks as text, counters.
 // One per worker thread; made before the first connection, destroyed after the last.
 #pragma once
+#include <atomic>
 #include <memory>
 #include <string>
 
@@ -54,6 +55,7 @@ struct HttpCore {
   /// Asks every worker of the server; null in tests without one.
   void (*ask_workers)(void *arg, const std::shared_ptr<StatusReplies> &replies) = nullptr;
   void *ask_workers_arg = nullptr;
+  std::atomic<bool> *wants_privileged_agent = nullptr;  ///< the generation's; null in tests without one
   uint64_t range_boundary = 0;  ///< the latest boundary of a multipart/byteranges body
   bool is_draining = false;     ///< no keep-alive any more, but where another worker takes the connection over
   bool is_quitting = false;

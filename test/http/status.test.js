@@ -185,6 +185,7 @@ test("moonwire top --once prints it within 80 columns; what cannot be asked is t
   t.regex(r.stdout, /^d +100 KiB/m);
   for (const line of r.stdout.split("\n")) t.true(line.length <= 80, line);
   const byPid = await runMoonwire(["top", "--once", String(process.pid)]);
+  t.is(byPid.code, 0, byPid.stderr);
   t.regex(byPid.stdout, new RegExp(`^moonwire ${process.pid} `));
   const wrong = await runMoonwire(["top", "--once", `http://127.0.0.1:${s.port}/ok`]);
   t.is(wrong.code, 1);

@@ -527,8 +527,9 @@ export const groups = {
     { name: "ngx.process.get_master_pid", call: `assert(require("ngx.process").get_master_pid() > 0)` },
     {
       name: "ngx.process.enable_privileged_agent",
-      call: `local ok, err = require("ngx.process").enable_privileged_agent() assert(not ok and err)`,
-      note: "answers nil and an error: every worker has the rights of the process",
+      call: `local ok, err = require("ngx.process").enable_privileged_agent(-1)
+             assert(not ok and err:find(phase == "init" and "bad 'connections'" or "API disabled"))`,
+      note: "the agent is a worker without listening sockets, with the rights that the others have",
     },
     {
       name: "ngx.process.signal_graceful_exit",

@@ -25,8 +25,9 @@ return function(ngx, host)
     count = function()
       return W.worker_count
     end,
+    -- The privileged agent has none.
     id = function()
-      return W.worker_id
+      return W.worker_id >= 0 and W.worker_id or nil
     end,
   }
 

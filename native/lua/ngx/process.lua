@@ -1,28 +1,36 @@
 -- SPDX-License-Identifier: MIT
--- ngx.process: what kind of process this is. Workers are threads: the master's process is theirs too, and there is no
--- privileged agent, since every worker has the rights of the process.
+-- ngx.process: what kind of process this is. Workers are threads: the master's process is theirs too, and the privileged agent,
+-- a worker that serves nobody, has just the rights that they have.
 local abi = require "moonwire.abi"
 
 local C, W = abi.C, abi.W
-local error = error
+local error, type = error, type
 
 local _M = { version = require("resty.core.base").version }
 
---- "worker", or "master" while the configuration is being loaded.
+--- "worker", "privileged agent", or "master" while the configuration is being loaded.
 function _M.type()
-  return W.phase == C.MW_PHASE_INIT and "master" or "worker"
+  if W.phase == C.MW_PHASE_INIT then
+    return "master"
+  end
+  return W.worker_id < 0 and "privileged agent" or "worker"
 end
 
 function _M.get_master_pid()
   return W.pid
 end
 
---- Answers nil and why: there is none.
-function _M.enable_privileged_agent()
+--- In init: beside the workers runs one more, for timers, that has no listening sockets. How many connections it may open is not
+--- limited by the argument.
+function _M.enable_privileged_agent(connections)
   if W.phase ~= C.MW_PHASE_INIT then
     return nil, "API disabled in the current context"
   end
-  return nil, "privileged agent is not supported"
+  if connections ~= nil and (type(connections) ~= "number" or connections < 0) then
+    return nil, "bad 'connections' argument: number expected and greater than 0"
+  end
+  C.mw_enable_privileged_agent()
+  return true
 end
 
 --- Throws: a worker does not end alone.
