@@ -308,6 +308,8 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(lua_regex_match_limit);
   MEMBER(lua_thread_cache_max_entries);
   MEMBER(lua_init_timeout);
+  MEMBER(lua_vm_memory_limit);
+  MEMBER(lua_fault_containment);
   MEMBER(lua_malloc_trim);
   MEMBER(worker_shutdown_timeout);
   MEMBER(lua_capture_error_log);

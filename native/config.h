@@ -575,6 +575,8 @@ struct Plan {
   uint32_t lua_regex_match_limit = 0;
   uint32_t lua_thread_cache_max_entries = 1024;
   uint64_t lua_init_timeout = 60000;  ///< ms that a start waits for init and init_worker; 0 = for ever
+  uint64_t lua_vm_memory_limit = 0;   ///< bytes of each VM; 0 = no limit
+  bool lua_fault_containment = true;  ///< a fault in Lua's machine code or an FFI call ends its VM, not the process
   uint64_t lua_malloc_trim = 1000;
   uint64_t worker_shutdown_timeout = 0;  ///< ms that a worker may take to drain; 0 = for ever
   uint64_t lua_capture_error_log = 0;

@@ -119,6 +119,8 @@ bool Worker::boot_vm(std::string &error) {
       board_slot = &board->slots[abi_.worker_id];
     }
   }
+  if (!host.is_cli) host.replace = replace_vm;
+  host.replace_arg = this;
   std::error_code unknown;  // a working directory that was removed: none
   host.cwd = std::filesystem::current_path(unknown).string() + "/";
   for (const ShmDictRef &dict : generation_->dicts)
@@ -130,6 +132,47 @@ bool Worker::boot_vm(std::string &error) {
 /// The directive as lua-nginx-module names it: NAME or NAME_file.
 static std::string script_name(const Plan &plan, int32_t script, const char *name) {
   return plan.scripts[static_cast<size_t>(script)].is_file ? std::string(name) + "_file" : name;
+}
+
+/// A VM in the place of `old`, which is lost (then this is called on the stack of its last resume) or retires.
+bool Worker::replace_vm(void *arg, Vm *old) {
+  Worker *w = static_cast<Worker *>(arg);
+  std::string error;
+  Vm *vm = vm_create(vm_host(old), error);
+  if (!vm) {
+    log_write(*w->core_.log, kLogEmerg, 0, nullptr, "%s", error.c_str());
+    return false;
+  }
+  w->old_vms_.push_back(old);
+  w->vm_ = vm;
+  w->run_replacement_init(vm);
+  return true;
+}
+
+void Worker::run_replacement_init(Vm *vm) {
+  const Plan &plan = *generation_->plan;
+  auto report = [this, &plan](int32_t script, const char *name, const std::string &error) {
+    if (!error.empty())
+      log_write(*core_.log, kLogError, 0, nullptr, "%s error: %s", script_name(plan, script, name).c_str(),
+                error.c_str());
+  };
+  auto run_init_worker = [vm, &plan, report](const std::string &before) {
+    report(plan.init_script, "init_by_lua", before);
+    if (plan.init_worker_script < 0) return;
+    vm_run_script(vm, plan.init_worker_script, MW_PHASE_INIT_WORKER, [&plan, report](const std::string &error) {
+      report(plan.init_worker_script, "init_worker_by_lua", error);
+    });
+  };
+  if (plan.init_script < 0) return run_init_worker("");
+  vm_run_script(vm, plan.init_script, MW_PHASE_INIT, run_init_worker);
+}
+
+void Worker::reap_vms() {
+  std::erase_if(old_vms_, [](Vm *vm) {
+    if (!vm_is_over(vm)) return false;
+    vm_destroy(vm);
+    return true;
+  });
 }
 
 /// Runs init and init_worker, which may wait, but no longer than lua_init_timeout together.
@@ -197,6 +240,7 @@ void Worker::main() {
     publish_timer_.fire = [](Timer *t) {
       Worker *w = of(t);
       w->publish();
+      w->reap_vms();
       w->loop_.arm(t, kPublishMs);
     };
     loop_.arm(&publish_timer_, kPublishMs);
@@ -205,6 +249,7 @@ void Worker::main() {
   }
   core_shutdown(&core_);
   core_.metrics.accepted = core_.net.accepted;
+  for (Vm *vm : old_vms_) vm_destroy(vm);
   if (vm_) vm_destroy(vm_);
   vm_ = nullptr;
   core_.resolvers.reset();

@@ -105,6 +105,9 @@ class Worker {
   void help();
   void manage_caches();
   void load_caches();
+  static bool replace_vm(void *arg, Vm *old);
+  void run_replacement_init(Vm *vm);
+  void reap_vms();
   void run_init();
   void run_init_worker();
   void init_over_time();
@@ -132,7 +135,8 @@ class Worker {
   Loop loop_;
   HttpCore core_;
   mw_worker_t abi_{};
-  Vm *vm_ = nullptr;
+  Vm *vm_ = nullptr;           ///< that of new requests
+  std::vector<Vm *> old_vms_;  ///< retired ones, until they are over
   std::vector<std::unique_ptr<Accepting>> listeners_;
   WorkerCounters counters_;
   Thread thread_;

@@ -22,14 +22,14 @@ SockWorker::~SockWorker() {
 }
 
 SockWorker &sock_worker() {
-  Vm *vm = vm_current;
-  if (!vm->sock_worker) {
+  VmShared &shared = *vm_current->shared;
+  if (!shared.sock_worker) {
     SockWorker *w = new SockWorker();
-    w->core = vm->core;
-    vm->sock_worker = w;
-    vm->sock_worker_free = [](void *p) { delete static_cast<SockWorker *>(p); };
+    w->core = vm_current->core;
+    shared.sock_worker = w;
+    shared.sock_worker_free = [](void *p) { delete static_cast<SockWorker *>(p); };
   }
-  return *static_cast<SockWorker *>(vm->sock_worker);
+  return *static_cast<SockWorker *>(shared.sock_worker);
 }
 
 Resolver &cosocket_resolver(const ResolverConf &conf) { return sock_worker().core->resolvers->of(conf); }

@@ -161,6 +161,7 @@ struct VarSlot {
 struct Request {
   mw_req_t abi{};        ///< first: Lua holds a pointer to it
   void *lua = nullptr;   ///< script's: parked handlers, null when there are none
+  void *vm = nullptr;    ///< script's: the VM that its handlers run in, once one has
   uint32_t running = 0;  ///< how many of its handlers, Lua's and ours, are on the stack now
   HttpCore *core = nullptr;
   Connection *conn = nullptr;

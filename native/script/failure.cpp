@@ -154,12 +154,7 @@ void sched_log_failure(LightThread *t) {
   const char *message = "unknown reason", *trace = "stack traceback:";
   size_t size = strlen(message);
   int top = lua_gettop(L) - 2;
-  uint64_t before = t->vm->watch ? watch_begin(t->vm->watch, sched_limit(run)) : 0;  // __tostring is user code
-  int status = lua_pcall(L, 1, 2, 0);
-  if (t->vm->watch) {
-    watch_end(t->vm->watch, before);
-    interrupt_clear(t->vm);
-  }
+  int status = guard_call(t->vm, run, 1, 2);  // __tostring is user code
   if (status == 0) {
     message = lua_tolstring(L, -2, &size);
     trace = lua_tostring(L, -1);

@@ -34,7 +34,8 @@ static bool needs_fresh_vm(const Request *r) {
 }
 
 static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
-  Vm *vm = vm_current;
+  if (!r->vm) r->vm = vm_current;  // where it begins it ends
+  Vm *vm = static_cast<Vm *>(r->vm);
   if (!r->conf->lua_code_cache && needs_fresh_vm(r)) {
     r->has_fresh_vm = true;
     vm_refresh(vm);
@@ -52,7 +53,7 @@ static Rc hook_run(Request *r, LuaPhase phase, int32_t script) {
 }
 
 static void hook_release(Request *r, LuaRelease what) {
-  Vm *vm = vm_current;
+  Vm *vm = r->vm ? static_cast<Vm *>(r->vm) : vm_current;
   if (what != LuaRelease::handlers) sched_cancel_soon(&r->pump_task);
   for (Run *run = static_cast<Run *>(r->lua), *next; run; run = next) {
     next = run->next;

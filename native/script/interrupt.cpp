@@ -12,6 +12,29 @@
 
 namespace mw {
 
+static void raise(lua_State *L, lua_Debug *);
+
+/// LuaJIT allows lua_sethook() in a signal handler.
+static void set_hook(Vm *vm) {
+  Interrupt &i = vm->interrupt;
+  if (!i.is_set) {
+    i.user_hook = lua_gethook(vm->L);
+    i.user_mask = lua_gethookmask(vm->L);
+    i.user_count = lua_gethookcount(vm->L);
+    i.is_set = true;
+  }
+  lua_sethook(vm->L, nullptr, 0, 0);  // where a call before was lost, the mode must change to be set
+  lua_sethook(vm->L, raise, LUA_MASKCOUNT, 1);
+}
+
+static void unhook(Vm *vm) {
+  Interrupt &i = vm->interrupt;
+  i.is_set = false;
+  i.wants_gc = false;
+  lua_sethook(vm->L, nullptr, 0, 0);
+  if (i.user_hook) lua_sethook(vm->L, i.user_hook, i.user_mask, i.user_count);
+}
+
 /// The frames of the first interruption: later ones come from what caught the error.
 static void keep_trace(lua_State *L, Vm *vm) {
   std::string &trace = vm->interrupt.trace;
@@ -44,9 +67,23 @@ static void leave_hook(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
+/// Garbage is collected; where the time is not up too, the hook goes.
+static void collect(lua_State *L, Vm *vm) {
+  Interrupt &i = vm->interrupt;
+  i.wants_gc = false;
+  vm->memory.is_enforced = false;  // a collection may allocate, and is not to fail
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  vm->memory.is_enforced = true;
+  memory_relax(&vm->memory);
+  if (!i.is_overdue) unhook(vm);
+  if (i.is_overdue) set_hook(vm);  // the signal may have come meanwhile
+}
+
 static void raise(lua_State *L, lua_Debug *) {
   Vm *vm = vm_current;
   Interrupt &i = vm->interrupt;
+  if (i.wants_gc) collect(L, vm);
+  if (!i.is_overdue) return;
   if (!i.has_raised) {
     i.has_raised = true;
     luaL_where(L, 0);  // a hook has no frame of its own
@@ -60,27 +97,23 @@ static void raise(lua_State *L, lua_Debug *) {
   lua_error(L);
 }
 
-/// In a signal handler on the VM's thread, which is inside of a resume. LuaJIT allows lua_sethook() there.
-static void on_overdue(void *arg) {
+/// In a signal handler on the VM's thread, which is inside of a resume.
+static void on_overdue(void *) {
+  Vm *vm = vm_current;
+  vm->interrupt.ms = watch_ms(vm->watch->run.load(std::memory_order_relaxed));
+  vm->interrupt.is_overdue = true;
+  set_hook(vm);
+}
+
+void interrupt_for_gc(void *arg) {
   Vm *vm = static_cast<Vm *>(arg);
-  Interrupt &i = vm->interrupt;
-  if (!i.is_set) {
-    i.user_hook = lua_gethook(vm->L);
-    i.user_mask = lua_gethookmask(vm->L);
-    i.user_count = lua_gethookcount(vm->L);
-    i.ms = watch_ms(vm->watch->run.load(std::memory_order_relaxed));
-    i.is_set = true;
-  }
-  lua_sethook(vm->L, nullptr, 0, 0);  // where a call before was lost, the mode must change to be set
-  lua_sethook(vm->L, raise, LUA_MASKCOUNT, 1);
+  vm->interrupt.wants_gc = true;
+  set_hook(vm);
 }
 
 void interrupt_clear(Vm *vm) {
-  Interrupt &i = vm->interrupt;
-  if (!i.is_set) return;
-  i.is_set = false;
-  lua_sethook(vm->L, nullptr, 0, 0);
-  if (i.user_hook) lua_sethook(vm->L, i.user_hook, i.user_mask, i.user_count);
+  vm->interrupt.is_overdue = false;
+  if (vm->interrupt.is_set) unhook(vm);
 }
 
 /// The shortest limit of the plan, 0 where it has none.
@@ -99,17 +132,12 @@ static uint64_t shortest_limit(const Plan &plan) {
   return shortest;
 }
 
-void interrupt_open(Vm *vm) {
+Watch *interrupt_watch(const Vm *vm) {
   uint64_t shortest = vm->host.is_cli ? 0 : shortest_limit(*vm->core->p);
-  if (!shortest) return;
-  vm->watch = watchdog_join(shortest, on_overdue, vm);
-  if (!vm->watch) log_write(*vm->core->log, kLogAlert, errno, nullptr, "lua_handler_timeout: no watchdog");
-}
-
-void interrupt_close(Vm *vm) {
-  if (!vm->watch) return;
-  watchdog_leave(vm->watch);
-  vm->watch = nullptr;
+  if (!shortest) return nullptr;
+  Watch *watch = watchdog_join(shortest, on_overdue, nullptr);
+  if (!watch) log_write(*vm->core->log, kLogAlert, errno, nullptr, "lua_handler_timeout: no watchdog");
+  return watch;
 }
 
 }  // namespace mw

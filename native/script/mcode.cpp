@@ -10,6 +10,7 @@
 
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstdint>
 #include <mutex>
 
@@ -62,6 +63,29 @@ void arena_give(void *p, size_t size) {
   if (first < lowest_free) lowest_free = first;
 }
 
+/// Areas from the kernel. One that finds no slot is not known as machine code: a fault there is not contained.
+struct Outside {
+  std::atomic<const char *> from{nullptr};
+  std::atomic<size_t> size{0};
+};
+constinit Outside outside[256];
+
+void note_outside(const char *p, size_t size) {
+  std::lock_guard<std::mutex> lock(mcode_mutex());
+  for (Outside &o : outside) {
+    if (o.from.load(std::memory_order_relaxed)) continue;
+    o.size.store(size, std::memory_order_relaxed);
+    o.from.store(p, std::memory_order_relaxed);
+    return;
+  }
+}
+
+void forget_outside(const char *p) {
+  std::lock_guard<std::mutex> lock(mcode_mutex());
+  for (Outside &o : outside)
+    if (o.from.load(std::memory_order_relaxed) == p) o.from.store(nullptr, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 size_t mcode_used() {
@@ -69,16 +93,32 @@ size_t mcode_used() {
   return used_chunks * kMcodeChunk;
 }
 
+bool mcode_has(const void *p) {
+  const char *at = static_cast<const char *>(p);
+  if (at >= arena && at < arena + kMcodeArena) return true;
+  for (const Outside &o : outside) {
+    const char *from = o.from.load(std::memory_order_relaxed);
+    if (from && at >= from && at < from + o.size.load(std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
 }  // namespace mw
 
 void *mw_mcode_mmap(void *hint, size_t size, int prot, int flags, int fd, off_t offset) {
   void *p = mw::arena_take(size, prot);
-  return p ? p : mmap(hint, size, prot, flags, fd, offset);
+  if (p) return p;
+  p = mmap(hint, size, prot, flags, fd, offset);
+  if (p != MAP_FAILED) mw::note_outside(static_cast<char *>(p), size);
+  return p;
 }
 
 int mw_mcode_munmap(void *p, size_t size) {
   const char *at = static_cast<char *>(p);
-  if (at < mw::arena || at >= mw::arena + mw::kMcodeArena) return munmap(p, size);
+  if (at < mw::arena || at >= mw::arena + mw::kMcodeArena) {
+    mw::forget_outside(at);
+    return munmap(p, size);
+  }
   mw::arena_give(p, size);
   return 0;
 }

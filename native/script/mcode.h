@@ -20,6 +20,8 @@ inline constexpr size_t kMcodeChunk = size_t{64} << 10;
 
 /// Bytes of the arena that are given out now.
 size_t mcode_used();
+/// Whether machine code may lie at `p`. Safe in a signal handler.
+bool mcode_has(const void *p);
 
 }  // namespace mw
 

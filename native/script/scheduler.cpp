@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "http/phase.h"
+#include "script/fault.h"
 #include "script/vm_inner.h"
 #include "shm/board.h"
 
@@ -33,6 +34,7 @@ static LightThread *thread_of(Task *task) {
 static void on_ready(Task *task) {
   LightThread *t = thread_of(task);
   if (t->run->has_exited || t->run->is_dropped) return;  // its end waits for the stack to unwind
+  if (t->vm->is_lost) return;                            // and here for lost.cpp
   sched_resume(t, t->nargs);
 }
 
@@ -77,7 +79,10 @@ static LightThread *take_idle(Vm *vm, bool is_entry) {
 
 LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
   bool is_reused = is_entry && vm->free_threads;
+  bool enforced = vm->memory.is_enforced;
+  vm->memory.is_enforced = false;  // an error would leave it half made
   LightThread *t = take_idle(vm, is_entry);
+  vm->memory.is_enforced = enforced;
   t->abi.ticket = vm->next_ticket++;
   t->abi.phase = run->phase;
   t->abi.ctx_slot = run->r ? &run->r->abi.ctx_ref : &run->ctx_ref;
@@ -111,6 +116,7 @@ void sched_thread_free(LightThread *t) {
   else
     t->run->threads = t->next;
   if (t->next) t->next->prev = t->prev;
+  if (vm->is_lost) return;  // it stays, as all that the VM refers to
   bool is_kept = t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries;
   if (is_kept && vm_is_debug(vm)) run_debug(t->run, "lua caching unused lua thread");
   t->run = nullptr;
@@ -160,7 +166,7 @@ static void free_run(Run *run) {
   else
     vm->runs = run->next;
   if (run->next) run->next->prev = run->prev;
-  if (run->ctx_ref) {
+  if (run->ctx_ref && !vm->is_lost) {
     if (vm_is_debug(vm)) run_debug(run, "lua release ngx.ctx at ref %d", run->ctx_ref);
     lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
     luaL_unref(vm->L, -1, run->ctx_ref);
@@ -217,6 +223,10 @@ void sched_cancel_soon(Task *task) {
   if (!task->is_queued) return;
   for (Task *at = vm->soon; at; at = at->next)
     if (at == task) return remove_soon(vm, task);
+}
+
+void sched_lose(Vm *vm) {
+  while (Task *task = pop_soon(vm)) vm->core->loop->post(task);
 }
 
 /// Works off Vm::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
@@ -394,8 +404,7 @@ void sched_run_drop(Run *run) {
 
 static bool is_over(const Run *run) { return run->has_exited || run->live == 0; }
 
-/// The run is over: frees it and tells whoever waits for its end.
-static void complete(Run *run) {
+void sched_complete(Run *run) {
   if (!run->r) {
     run->done(run);
     kill_all(run);
@@ -415,8 +424,7 @@ static Rc filter_result(const LightThread *t) {
   return value == kError || value >= 300 ? static_cast<Rc>(kError) : t->run->rc;
 }
 
-/// A handler's failure: what its run answers.
-static void fail_run(Run *run) {
+void sched_fail(Run *run) {
   run->rc = run->r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER)) ? 500 : kError;
   run->has_exited = run->has_failed = true;
 }
@@ -432,7 +440,7 @@ static void on_end(LightThread *t, int status) {
   if (status == 0 && t->is_entry && (run->phase & MW_PHASE_BODY_FILTER)) run->rc = filter_result(t);
   if (status != 0) {
     sched_log_failure(t);
-    if (t->is_entry || t->vm->interrupt.has_raised) fail_run(run);
+    if (t->is_entry || t->vm->interrupt.has_raised) sched_fail(run);
   }
   LightThread *waiter = t->waited_by;
   if (!waiter || waiter->wait_epoch != t->waited_epoch)
@@ -461,6 +469,7 @@ static void on_yield(LightThread *t) {
 
 /// What the worker shows to Lua, saved around a resume: resumes nest.
 struct Shown {
+  Vm *vm;
   mw_req_t *req;
   mw_thread_t *thread;
   uint32_t phase;
@@ -469,11 +478,12 @@ struct Shown {
 
 static Shown show(Vm *vm, LightThread *t) {
   mw_worker_t *w = vm->abi;
-  Shown before{w->req, w->thread, w->phase, vm->current};
+  Shown before{vm_current, w->req, w->thread, w->phase, vm->current};
   w->req = t->run->r ? &t->run->r->abi : nullptr;
   w->thread = &t->abi;
   w->phase = t->run->phase;
   vm->current = t;
+  vm_current = vm;
   return before;
 }
 
@@ -482,6 +492,7 @@ static void unshow(Vm *vm, const Shown &before) {
   vm->abi->thread = before.thread;
   vm->abi->phase = before.phase;
   vm->current = before.current;
+  vm_current = before.vm;
 }
 
 void sched_resume(LightThread *t, int nargs) {
@@ -494,20 +505,17 @@ void sched_resume(LightThread *t, int nargs) {
   t->nargs = 0;
   Shown before = show(vm, t);
   if (r) ++r->running;
-  uint64_t watched = vm->watch ? watch_begin(vm->watch, sched_limit(run)) : 0;
   BoardSlot *slot = board_slot;
   bool is_outermost = slot && slot->length == 0;
   if (slot && r) board_note(slot, r->request_line);
-  int status = lua_resume(t->co, nargs);
+  int status = vm->is_guarded ? guard_resume(t, nargs) : lua_resume(t->co, nargs);
   if (is_outermost) slot->length = 0;
-  if (vm->watch) {
-    watch_end(vm->watch, watched);
-    interrupt_clear(vm);
-  }
   if (r) --r->running;
   unshow(vm, before);
   if (status == LUA_YIELD)
     on_yield(t);
+  else if (status == kLuaFault)
+    guard_lost(t);
   else
     on_end(t, status);
   if (vm->interrupt.has_raised) vm->interrupt = {};
@@ -518,7 +526,7 @@ void sched_resume(LightThread *t, int nargs) {
     kill_all(run);
     free_run(run);
   } else if (is_over(run)) {
-    complete(run);
+    sched_complete(run);
   }
 }
 

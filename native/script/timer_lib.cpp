@@ -48,7 +48,7 @@ static void free_entry(TimerEntry *e) {
   --vm->timers_pending;
   vm->core->loop->disarm(&e->timer);
   vm->core->loop->unpost(&e->start_task);
-  luaL_unref(vm->L, LUA_REGISTRYINDEX, e->ref);
+  if (!vm->is_lost) luaL_unref(vm->L, LUA_REGISTRYINDEX, e->ref);
   delete e;
 }
 
@@ -183,8 +183,12 @@ uint32_t vm_timers_pending(Vm *vm) { return vm->timers_pending; }
 uint32_t vm_timers_running(Vm *vm) { return vm->timers_running; }
 
 void vm_begin_exit(Vm *vm) {
-  vm->is_exiting = true;
   vm->abi->exiting = 1;
+  vm_retire(vm);
+}
+
+void vm_retire(Vm *vm) {
+  vm->is_exiting = true;
   if (vm_is_debug(vm) && vm->timers) {
     log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua abort pending timers");
     log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua found %u pending timers", vm->timers_pending);

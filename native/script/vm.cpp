@@ -122,8 +122,10 @@ static int boot(lua_State *L) {
 }
 
 Vm *vm_create(const VmHost &host, std::string &error) {
-  Vm *vm = new Vm();
+  Vm *vm = new Vm(), *before = vm_current;
   vm->host = host;
+  vm->shared = before ? before->shared : std::make_shared<VmShared>();
+  vm->born_ms = host.core->loop->now_ms();
   vm->core = host.core;
   vm->abi = host.core->abi;
   vm->script_refs.assign(host.core->p->scripts.size(), LUA_NOREF);
@@ -135,45 +137,77 @@ Vm *vm_create(const VmHost &host, std::string &error) {
   }
   vm_current = vm;
   lua_hook = &script_hook;
+  uint32_t phase = vm->abi->phase;  // the first VM's is to stay
   vm->abi->phase = MW_PHASE_INIT;
   if (lua_cpcall(vm->L, boot, vm) != 0) {
     const char *text = lua_tostring(vm->L, -1);
     error = std::string("cannot boot the Lua VM: ") + (text ? text : "unknown error");
+    vm_current = before;
     vm_destroy(vm);
     return nullptr;
   }
-  interrupt_open(vm);
+  if (before) vm->abi->phase = phase;
+  guard_open(vm);
   return vm;
 }
 
-void vm_destroy(Vm *vm) {
-  vm->is_closing = true;
-  interrupt_close(vm);
-  worker_lib_close();
-  timer_cancel_all(vm);
-  while (vm->runs) sched_run_drop(vm->runs);
-  for (Request *r = vm->core->requests; r; r = r->list_next) script_hook.release(r, LuaRelease::all);
-  if (vm_is_debug(vm))
-    log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016llX",
-              static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(vm->L)));
-  lua_close(vm->L);
-  errlog_close();
+/// LightThreads outlive the VM while another one is on this thread: what they share may name them.
+static void free_threads(Vm *vm, Vm *other) {
   for (LightThread *list : {vm->free_threads, vm->bare_threads})
     while (LightThread *t = list) {
       list = t->next;
-      delete t;
+      if (!other) {
+        delete t;
+        continue;
+      }
+      t->vm = other;
+      t->co = nullptr;
+      t->ref = LUA_NOREF;
+      t->next = other->bare_threads;
+      other->bare_threads = t;
     }
+}
+
+static void destroy_shared(Vm *vm) {
+  errlog_close();
+  if (vm->shared->sock_worker) vm->shared->sock_worker_free(vm->shared->sock_worker);
+  lua_hook = nullptr;
+}
+
+void vm_destroy(Vm *vm) {
+  if (vm->is_lost) return;
+  Vm *other = vm_current == vm ? nullptr : vm_current;
+  vm_current = vm;
+  vm->is_closing = true;
+  if (!other) worker_lib_close();
+  timer_cancel_all(vm);
+  while (vm->runs) sched_run_drop(vm->runs);
+  for (Request *r = vm->core->requests; r; r = r->list_next)
+    if (!other || r->vm == vm) script_hook.release(r, LuaRelease::all);
+  if (vm_is_debug(vm))
+    log_write(*vm->core->log, kLogDebug, 0, nullptr, "lua close the global Lua VM %016llX",
+              static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(vm->L)));
+  guard_close(vm, !other);
+  lua_close(vm->L);
+  free_threads(vm, other);
   while (Run *run = vm->free_runs) {
     vm->free_runs = run->next;
     free(run);
   }
-  if (vm->sock_worker) vm->sock_worker_free(vm->sock_worker);
-  vm_current = nullptr;
-  lua_hook = nullptr;
+  if (!other) destroy_shared(vm);
+  vm_current = other;
   delete vm;
 }
 
+bool vm_is_over(Vm *vm) {
+  if (!vm_is_idle(vm)) return false;
+  for (const Request *r = vm->core->requests; r; r = r->list_next)
+    if (r->vm == vm) return false;
+  return true;
+}
+
 lua_State *vm_state(Vm *vm) { return vm->L; }
+const VmHost &vm_host(const Vm *vm) { return vm->host; }
 
 uint64_t vm_memory(Vm *vm) {
   return static_cast<uint64_t>(lua_gc(vm->L, LUA_GCCOUNT, 0)) * 1024 +

@@ -13,6 +13,8 @@ struct lua_State;
 
 namespace mw {
 
+struct Vm;
+
 /// What a VM lives in.
 struct VmHost {
   HttpCore *core = nullptr;
@@ -20,15 +22,22 @@ struct VmHost {
   std::string cwd;                                    ///< the working directory, with a slash at its end
   bool is_cli = false;                                ///< `moonwire run`: print goes to standard output
   int32_t *pids = nullptr;                            ///< of all workers, where they are in several processes
+  /// Makes a VM that takes the place of `vm`, which is lost (at once, on the stack of a resume) or to be retired. False: it
+  /// could not be made.
+  bool (*replace)(void *arg, Vm *vm) = nullptr;
+  void *replace_arg = nullptr;
 };
-
-struct Vm;
 
 /// Boots a VM and installs its LuaHook for this thread. Null with `error`.
 Vm *vm_create(const VmHost &host, std::string &error);
-/// Kills every light thread, cancels timers, closes the state.
+/// Kills every light thread, cancels timers, closes the state. One that is lost is given up instead.
 void vm_destroy(Vm *vm);
+/// Another VM was made on this thread: this one runs what it has, its timers prematurely, and takes nothing new.
+void vm_retire(Vm *vm);
+/// True when a retired or lost VM has nothing to run any more.
+bool vm_is_over(Vm *vm);
 lua_State *vm_state(Vm *vm);
+const VmHost &vm_host(const Vm *vm);
 uint64_t vm_memory(Vm *vm);
 uint32_t vm_timers_pending(Vm *vm);
 uint32_t vm_timers_running(Vm *vm);

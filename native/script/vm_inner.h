@@ -9,6 +9,7 @@
 
 #include "http/lua_hook.h"
 #include "http/request.h"
+#include "script/memory.h"
 #include "script/vm.h"
 #include "script/watchdog.h"
 
@@ -88,15 +89,25 @@ struct Run {
   RunReport *report = nullptr;  ///< where a failure of the entry thread goes instead of the log; the starter's
 };
 
-/// A run that has reached lua_handler_timeout, until it is over.
+/// What stops the running Lua code at its next instruction: lua_handler_timeout, or memory that is to be collected.
 struct Interrupt {
-  volatile bool is_set = false;  ///< the hook is set; by a signal handler of this thread
-  bool has_raised = false;       ///< the error was raised; until the run's end has been handled
+  volatile bool is_set = false;      ///< the hook is set
+  volatile bool is_overdue = false;  ///< by the watchdog's signal on this thread
+  volatile bool wants_gc = false;
+  bool has_raised = false;  ///< the error was raised; until the run's end has been handled
   uint64_t ms = 0;
   lua_Hook user_hook = nullptr;  ///< that of debug.sethook(), to be put back
   int user_mask = 0, user_count = 0;
   char message[512];
   std::string trace;  ///< where Lua was
+};
+
+/// What the VMs of a thread share; goes with the last.
+struct VmShared {
+  void *sock_worker = nullptr;  ///< of the cosockets: pools, resolvers; see abi/sock.h
+  void (*sock_worker_free)(void *) = nullptr;
+  Watch *watch = nullptr;
+  uint64_t lost = 0;  ///< how many faults have ended
 };
 
 struct Vm {
@@ -123,15 +134,21 @@ struct Vm {
   Task *soon_last = nullptr;
   bool is_draining = false;  ///< `soon` is being worked off further down the stack
   TimerEntry *timers = nullptr;
-  void *sock_worker = nullptr;  ///< what the cosockets of this worker share: pools, resolvers; see abi/sock.h
-  void (*sock_worker_free)(void *) = nullptr;
+  std::shared_ptr<VmShared> shared;
   uint32_t timers_pending = 0, timers_running = 0;
   int64_t next_ticket = 1;
   uint64_t ctx_free_count = 0;
-  Watch *watch = nullptr;  ///< null: nothing is limited in time
+  bool is_guarded = false;  ///< one of the next three is to be seen to around a resume
+  Watch *watch = nullptr;   ///< null: nothing is limited in time
+  Memory memory;
+  bool contains_faults = false;
+  bool is_retired = false;  ///< another VM serves new requests; this one ends with those that it has
+  bool is_lost = false;     ///< a fault has ended it: its Lua state is not to be touched
+  Task end_task;            ///< ends what was parked in it
   Interrupt interrupt;
   bool is_exiting = false;
   bool is_closing = false;
+  uint64_t born_ms = 0;
 };
 
 /// The VM of this thread.
@@ -150,6 +167,12 @@ Run *sched_run_new(Vm *vm, Request *r, uint32_t phase);
 LightThread *sched_entry_new(Run *run);
 /// Starts a run whose entry thread has a function and `nargs` arguments on its stack. kAgain when it parked.
 Rc sched_run_start(Run *run, int nargs);
+/// The run, which is not on the stack, is over: frees it and tells whoever waits for its end.
+void sched_complete(Run *run);
+/// A handler's failure: what its run answers.
+void sched_fail(Run *run);
+/// The VM is lost: what is queued in it goes to the loop's queue.
+void sched_lose(Vm *vm);
 /// Kills what is left of a run and frees it; nothing is reported.
 void sched_run_drop(Run *run);
 /// Resumes `t` now, from C code that no FFI call is under.
@@ -207,11 +230,23 @@ int capture_lib_open(lua_State *L);
 void timer_cancel_all(Vm *vm);
 
 // interrupt.cpp
-/// lua_handler_timeout: has the calling thread watched, where the plan limits a run.
-void interrupt_open(Vm *vm);
-void interrupt_close(Vm *vm);
+/// lua_handler_timeout: has the calling thread watched, where the plan limits a run; else null.
+Watch *interrupt_watch(const Vm *vm);
 /// After watch_end(): takes the hook back that a run over its time had set.
 void interrupt_clear(Vm *vm);
+/// From an allocation: garbage is collected before the next instruction.
+void interrupt_for_gc(void *vm);
+
+// guard.cpp
+/// lua_handler_timeout, lua_vm_memory_limit, lua_fault_containment: as the plan says.
+void guard_open(Vm *vm);
+void guard_close(Vm *vm, bool is_last);
+/// lua_resume() of a VM that is_guarded. kLuaFault (fault.h): the VM is lost.
+int guard_resume(LightThread *t, int nargs);
+/// lua_pcall() of code that is the user's, outside of a resume.
+int guard_call(Vm *vm, const Run *run, int nargs, int nresults);
+/// A fault has ended the VM in a resume of `t`: logs it, fails the run; what is parked there ends in the loop's turn.
+void guard_lost(LightThread *t);
 
 // errors
 /// Pushes the frames of `co` onto L, as a traceback shows them.

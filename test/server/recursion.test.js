@@ -26,7 +26,7 @@ const endless = {
   "table.sort": `local function f() table.sort({3, 2, 1}, f) return true end f()`,
   "ngx.re.gsub": `local function f() return (ngx.re.gsub("x", "x", f)) .. "x" end f()`,
   "coroutine.wrap": `local function f() coroutine.wrap(f)() return 1 end f()`,
-  "coroutine.resume": `local function f() assert(coroutine.resume(coroutine.create(f))) end f()`,
+  "coroutine.resume": `local function f() local ok, e = coroutine.resume(coroutine.create(f)) if not ok then error(e, 0) end end f()`,
   require: `package.preload.x = function() package.loaded.x = nil return require("x") end require("x")`,
   "an FFI callback": `local ffi = require("ffi")
     ffi.cdef("void qsort(void *, size_t, size_t, int (*)(const void *, const void *));")

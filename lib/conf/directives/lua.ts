@@ -197,6 +197,21 @@ export const lua = {
     default: "1024",
     about: "finished coroutines kept for reuse",
   },
+  lua_vm_memory_limit: {
+    module,
+    in: ["http"],
+    kind: "size",
+    default: "0",
+    about: "most memory of a worker's Lua VM; what allocates past it gets the error `not enough memory`; 0 is no limit",
+  },
+  lua_fault_containment: {
+    module,
+    in: ["http"],
+    kind: "flag",
+    default: "on",
+    about:
+      "a fault in Lua's machine code or in a function called through FFI ends its Lua VM, not the process, where it can be trusted",
+  },
   lua_malloc_trim: {
     module,
     in: ["http"],

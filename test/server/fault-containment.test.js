@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT
+// lua_fault_containment: a fault in Lua's machine code or a foreign function ends its VM. The culprit gets a 500, what waits in
+// that VM a 503 on a connection that stays, and another VM serves. In processes of their own: a fault that is not contained
+// ends one.
+import test from "ava";
+import { startProcess, waitFor } from "../helpers/index.js";
+import { Agent, get } from "node:http";
+
+const ffi = `local ffi = require("ffi")`;
+const interpreted = `require("jit").off(true, true)`;
+const faults = {
+  "reads a null pointer": `${ffi} ngx.say(ffi.cast("int *", 0)[0])`,
+  "reads a null pointer, interpreted": `${interpreted} ${ffi} ngx.say(ffi.cast("int *", 0)[0])`,
+  "writes a wild pointer in a compiled loop": `${ffi} local p = ffi.new("int[16]") for i = 0, 1e9 do p[i] = 1 end`,
+  "ffi.string of a wild pointer": `${ffi} ngx.say(ffi.string(ffi.cast("char *", 64)))`,
+  "strlen(NULL)": `${ffi} ffi.cdef("size_t strlen(const char *);") ngx.say(tostring(ffi.C.strlen(nil)))`,
+  "memcpy to NULL in a compiled loop": `${ffi} local a = ffi.new("char[64]")
+    for i = 1, 1000 do ffi.copy(i < 900 and a or ffi.cast("char *", 64), a, 64) end`,
+  "a call of NULL": `${ffi} ffi.cast("void (*)(void)", 0)()`,
+  "abort()": `${ffi} ffi.cdef("void abort(void);") ffi.C.abort()`,
+  "in a user coroutine": `${ffi} coroutine.wrap(function() ngx.say(ffi.cast("int *", 0)[0]) end)()`,
+  "under pcall": `${ffi} pcall(function() return ffi.cast("int *", 0)[0] + 1 end) ngx.say("caught")`,
+  "after a wait": `${ffi} ngx.sleep(0.01) ngx.say(ffi.cast("int *", 0)[0])`,
+  "in a light thread": `${ffi} ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(0) return ffi.cast("int *", 0)[0] end))`,
+};
+
+const config = (locations, http = "") => ({
+  conf: `worker_processes 1; events {} http { access_log off; error_log logs/error.log info; ${http}
+    server { listen 127.0.0.1:__PORT__; ${locations}
+      location /after { content_by_lua_block { ngx.say("ok") } } } }`,
+});
+
+/** A GET on a kept connection: status, body, and the connection's local port. */
+const ask = (agent, s, path) =>
+  new Promise((resolve, reject) => {
+    get(s.url + path, { agent }, (res) => {
+      let body = "";
+      const port = res.socket.localPort;
+      res.on("data", (d) => (body += d)).on("end", () => resolve({ status: res.statusCode, body, port }));
+    }).on("error", reject);
+  });
+
+for (const [name, code] of Object.entries(faults)) {
+  test(name, async (t) => {
+    const s = await startProcess(t, config(`location / { content_by_lua_block { ${code} } }`));
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    t.teardown(() => agent.destroy());
+    t.is((await ask(agent, s, "/")).status, 500);
+    const after = await ask(agent, s, "/after");
+    t.is(after.body, "ok\n");
+    t.regex(s.log(), /\[alert\] .*lua VM lost \(the worker's 1\.\): .* content_by_lua\(nginx\.conf:\d+\)\S*; another/);
+  });
+}
+
+test("what waits in the lost VM gets a 503 on connections that stay; timers and dictionaries", async (t) => {
+  const s = await startProcess(
+    t,
+    config(
+      `location /wait { content_by_lua_block { ngx.shared.d:incr("waiting", 1, 0) ngx.sleep(30) ngx.say("no") } }
+       location /count { content_by_lua_block { ngx.say(ngx.shared.d:get("waiting"), " ", ngx.shared.d:get("starts")) } }
+       location /wild { content_by_lua_block { require("ffi").cast("int *", 0)[0] = 1 } }`,
+      `lua_shared_dict d 1m; init_worker_by_lua_block {
+         ngx.shared.d:incr("starts", 1, 0) ngx.timer.every(0.02, function() ngx.shared.d:incr("ticks", 1, 0) end) }`,
+    ),
+  );
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  const waiting = Array.from({ length: 20 }, () => ask(agent, s, "/wait"));
+  await waitFor(async () => (await s.get("/count")).body === "20 1\n", "20 requests to wait");
+  t.is((await s.get("/wild")).status, 500);
+  const answers = await Promise.all(waiting);
+  t.deepEqual([...new Set(answers.map((a) => a.status))], [503]);
+  const ports = new Set(answers.map((a) => a.port));
+  const again = await Promise.all(answers.map(() => ask(agent, s, "/after")));
+  t.true(again.every((a) => a.body === "ok\n" && ports.has(a.port)));
+  t.is((await s.get("/count")).body, "20 2\n");
+  for (let i = 0; i < 5; ++i) t.is((await s.get("/wild")).status, 500);
+  t.is((await s.get("/after")).body, "ok\n");
+});
+
+test("a fault in a log handler and in a timer", async (t) => {
+  const wild = `require("ffi").cast("int *", 0)[0] = 1`;
+  const s = await startProcess(
+    t,
+    config(`location /log { content_by_lua_block { ngx.say("ok") } log_by_lua_block { ${wild} } }
+      location /timer { content_by_lua_block { ngx.timer.at(0, function() ${wild} end) ngx.say("ok") } }`),
+  );
+  t.is((await s.get("/log")).body, "ok\n");
+  t.is((await s.get("/timer")).body, "ok\n");
+  await waitFor(() => (s.log().match(/lua VM lost/g) ?? []).length === 2, "both faults");
+  t.is((await s.get("/after")).body, "ok\n");
+});
+
+test("a fault in the allocator, or with containment off, ends the process", async (t) => {
+  const untrusted = `local ffi = require("ffi") ffi.cdef("void free(void *);") ffi.C.free(ffi.cast("void *", 4096))`;
+  const wild = `require("ffi").cast("int *", 0)[0] = 1`;
+  for (const [code, http] of [
+    [untrusted, ""],
+    [wild, "lua_fault_containment off;"],
+  ]) {
+    const s = await startProcess(t, config(`location / { content_by_lua_block { ${code} } }`, http));
+    await t.throwsAsync(s.get("/"), undefined, s.log());
+    t.notRegex(s.log(), /lua VM lost/);
+  }
+});
