@@ -259,7 +259,7 @@ Value whole_plan() {
                            "worker_shutdown_timeout"})
     plan.pairs.emplace_back(text(name), number(3));
   for (const char *name : {"rewrite_by_lua_no_postpone", "access_by_lua_no_postpone", "precontent_by_lua_no_postpone",
-                           "lua_strict_phases", "has_status"})
+                           "lua_strict_phases", "lua_fault_containment", "has_status"})
     plan.pairs.emplace_back(text(name), flag(false));
   return plan;
 }
