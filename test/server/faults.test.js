@@ -13,7 +13,7 @@ const kinds = {
   pointer: `return require("ffi").cast("int *", 0)[0]`,
 };
 
-const conf = `worker_processes 2; events {} http { access_log off; lua_handler_timeout 1s; lua_vm_memory_limit 64m;
+const conf = `worker_processes 2; error_log logs/error.log; events {} http { access_log off; lua_handler_timeout 1s; lua_vm_memory_limit 64m;
   keepalive_requests 1000000;
   server { listen 127.0.0.1:__PORT__; location / { content_by_lua_block { ngx.say("ok") } }
     ${Object.entries(kinds)
