@@ -16,11 +16,13 @@ namespace mw {
 
 constinit thread_local const LuaHook *lua_hook = nullptr;
 
-const Log &Request::log() const {
+const Log &core_log(const HttpCore *core, const LocationConf *conf) {
   if (!conf || conf->error_logs.empty()) return *core->log;
   auto own = core->files->own.find(conf);
   return own == core->files->own.end() ? *core->log : own->second;
 }
+
+const Log &Request::log() const { return core_log(core, conf); }
 
 // --- life ------------------------------------------------------------------------------------------------------------
 

@@ -257,6 +257,9 @@ struct Request {
   const Log &log() const;
 };
 
+/// Where lines of code that runs with `conf` go: its error_log, or that of the main level. `conf` may be null.
+const Log &core_log(const HttpCore *core, const LocationConf *conf);
+
 /// A request for a connection, from the worker's pool.
 Request *request_create(HttpCore *core, Connection *conn);
 /// Calls run(arg) when `r` is freed.

@@ -30,7 +30,7 @@ const Log &run_log(const Run *run, const LogContext **ctx) {
     return run->r->log();
   }
   *ctx = run->log_ctx.tail ? &run->log_ctx : run->phase == MW_PHASE_INIT_WORKER ? &kInitWorkerContext : nullptr;
-  return *run->vm->core->log;
+  return run->phase == MW_PHASE_INIT ? *run->vm->core->log : core_log(run->vm->core, run->conf);
 }
 
 void run_debug(const Run *run, const char *format, ...) {

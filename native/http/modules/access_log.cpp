@@ -89,15 +89,19 @@ static void add_sinks(LogFiles &files, Log &log, const std::vector<ErrorLog> &er
   }
 }
 
+static bool add_errors(LogFiles &files, const LocationConf &conf, std::string &error) {
+  for (const ErrorLog &e : conf.error_logs)
+    if (!add_file(files, e.path, error)) return false;
+  if (!conf.error_logs.empty()) add_sinks(files, files.own[&conf], conf.error_logs);
+  return true;
+}
+
 static bool add_level(LogFiles &files, const LocationConf &conf, std::string &error) {
   for (const AccessLog &a : conf.access_logs) {
     files.is_buffered |= a.buffer > 0;
     if (a.path.is_constant() && !add_file(files, a.path.constant(), error)) return false;
   }
-  for (const ErrorLog &e : conf.error_logs)
-    if (!add_file(files, e.path, error)) return false;
-  if (!conf.error_logs.empty()) add_sinks(files, files.own[&conf], conf.error_logs);
-  return true;
+  return add_errors(files, conf, error);
 }
 
 static bool add_locations(LogFiles &files, const std::vector<Location> &locations, std::string &error) {
@@ -110,6 +114,9 @@ std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error) {
   auto files = std::make_shared<LogFiles>();
   for (const ErrorLog &e : plan.error_logs)
     if (!add_file(*files, e.path, error)) return nullptr;
+  if (!add_errors(*files, plan.http_conf, error)) return nullptr;
+  for (const LocationConf &conf : plan.if_confs)
+    if (!add_level(*files, conf, error)) return nullptr;
   for (const ServerConf &s : plan.servers)
     if (!add_level(*files, s.conf, error) || !add_locations(*files, s.locations, error)) return nullptr;
   add_sinks(*files, files->main, plan.error_logs);
