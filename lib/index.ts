@@ -46,4 +46,4 @@ export type {
 } from "./status.js";
 export { testServer, type LogLevel, type LogLine, type TestServer, type TestServerOptions } from "./test-server.js";
 export { LuaVm, type LuaArgument, type LuaValue, type LuaVmOptions } from "./vm.js";
-export type { WorkerExit, WorkerStats } from "./worker-host.js";
+export type { VmLoss, WorkerExit, WorkerStats } from "./worker-host.js";

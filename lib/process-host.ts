@@ -1,11 +1,19 @@
 // SPDX-License-Identifier: MIT
 // The supervisor of `--processes`: workers in processes of their own, which share the listening sockets and the shared
 // dictionaries. One that dies is replaced by a spare that is already running; connections that wait in its sockets wait in the
-// supervisor's copies meanwhile. A configuration is taken by all processes or by none.
+// supervisor's copies meanwhile. One in which a fault was contained is replaced too, and finishes what it has. A configuration
+// is taken by all processes or by none.
 import { MoonwireError } from "./errors.js";
 import { processes, type Estate } from "./process-protocol.js";
 import { SupervisedProcess } from "./supervised-process.js";
-import { drainForever, type Host, type WorkerExit, type WorkerStats } from "./worker-host.js";
+import {
+  drainForever,
+  type Host,
+  type VmLoss,
+  type WorkerExit,
+  type WorkerListener,
+  type WorkerStats,
+} from "./worker-host.js";
 
 /** What the supervisor writes to the error log. */
 export type SuperviseLog = (level: "alert" | "notice", text: string) => void;
@@ -27,7 +35,9 @@ export class ProcessHost implements Host {
   readonly #estate: Estate;
   readonly #places: Place[];
   readonly #log: SuperviseLog;
-  readonly #onWorkerExit: (exit: WorkerExit) => void;
+  readonly #workers: WorkerListener;
+  /** Processes that others have taken the places of; they end with their last request. */
+  readonly #leaving = new Set<SupervisedProcess>();
   #spare: SupervisedProcess | undefined;
   #plan: Buffer | undefined;
   #generation = 0;
@@ -38,13 +48,14 @@ export class ProcessHost implements Host {
   /** What a process that ends now does with its place. */
   readonly #listener = {
     workerExit: (from: SupervisedProcess, exit: WorkerExit) => this.#workerExit(from, exit),
+    vmLost: (from: SupervisedProcess, loss: VmLoss) => this.#vmLost(from, loss),
     ended: (which: SupervisedProcess) => this.#ended(which),
   };
 
-  constructor(count: number, log: SuperviseLog, onWorkerExit: (exit: WorkerExit) => void = () => {}) {
+  constructor(count: number, log: SuperviseLog, workers: WorkerListener = {}) {
     this.#estate = new (processes().Estate)(count);
     this.#log = log;
-    this.#onWorkerExit = onWorkerExit;
+    this.#workers = workers;
     this.#places = Array.from({ length: count }, () => ({
       process: undefined,
       filling: Promise.resolve(),
@@ -114,6 +125,7 @@ export class ProcessHost implements Host {
 
   #ended(which: SupervisedProcess): void {
     if (which === this.#spare) this.#spare = undefined;
+    if (this.#leaving.delete(which)) this.#log("notice", `worker process ${which.pid} ${which.end}`);
     const index = this.#places.findIndex((place) => place.process === which);
     const place = this.#places[index];
     if (this.#closed) {
@@ -158,7 +170,34 @@ export class ProcessHost implements Host {
 
   #workerExit(from: SupervisedProcess, exit: WorkerExit): void {
     const generation = from.generations.get(exit.generation);
-    if (generation !== undefined) this.#onWorkerExit({ ...exit, generation });
+    if (generation !== undefined) this.#workers.workerExit?.({ ...exit, generation });
+  }
+
+  #vmLost(from: SupervisedProcess, loss: VmLoss): void {
+    const generation = from.generations.get(loss.generation);
+    if (generation !== undefined) this.#workers.vmLost?.({ ...loss, generation });
+    this.#replace(from);
+  }
+
+  /**
+   * Memory of that process may be damaged: another takes its place, and it finishes its requests. One that is young is given
+   * its time, or a handler that always fails would have processes made without end.
+   */
+  #replace(which: SupervisedProcess): void {
+    const index = this.#places.findIndex((place) => place.process === which);
+    const place = this.#places[index];
+    if (!place || this.#closed || !this.#plan) return;
+    const age = Date.now() - place.since;
+    clearTimeout(place.timer);
+    if (age < youthMs) {
+      place.timer = setTimeout(() => this.#replace(which), youthMs - age);
+      return;
+    }
+    this.#log("notice", `worker process ${which.pid} is replaced`);
+    place.process = undefined;
+    this.#leaving.add(which);
+    this.#refill(index);
+    void place.filling.then(() => which.close(drainForever));
   }
 
   addresses(): string[] {
@@ -171,6 +210,7 @@ export class ProcessHost implements Host {
 
   reopenLogs(): void {
     for (const place of this.#places) place.process?.reopenLogs();
+    for (const process of this.#leaving) process.reopenLogs();
   }
 
   /** As WorkerHost's. */
@@ -181,6 +221,7 @@ export class ProcessHost implements Host {
       clearTimeout(place.timer);
       place.process?.close(this.#drainMs);
     }
+    for (const process of this.#leaving) process.close(this.#drainMs);
     this.#estate.close();
     this.#spare?.kill();
     this.#checkClosed();
@@ -188,6 +229,7 @@ export class ProcessHost implements Host {
   }
 
   #checkClosed(): void {
-    if (this.#places.every((place) => !place.process) && !this.#spare) this.#finish?.();
+    const isEmpty = this.#places.every((place) => !place.process) && !this.#spare && this.#leaving.size === 0;
+    if (isEmpty) this.#finish?.();
   }
 }

@@ -2,7 +2,7 @@
 // What the supervisor of `--processes` and its processes say to each other over Node's channel, and the native calls that
 // both use. Descriptors travel beside it, on a socket of their own: they are sent before the message that speaks of them.
 import { binding } from "./binding.js";
-import type { WorkerExit, WorkerStats } from "./worker-host.js";
+import type { VmLoss, WorkerExit, WorkerStats } from "./worker-host.js";
 
 /** A process's share of one configuration. The descriptors' numbers are those of whoever holds it. */
 export interface Share {
@@ -34,7 +34,8 @@ export type Report =
   | { type: "started"; generation: number; error: string }
   | { type: "settled" }
   | { type: "stats"; stats: WorkerStats[] }
-  | ({ type: "exit" } & WorkerExit);
+  | ({ type: "exit" } & WorkerExit)
+  | ({ type: "vmLost" } & VmLoss);
 
 /** The supervisor's half of the addon: see native/estate.h. */
 export interface Estate {

@@ -10,7 +10,10 @@ function report(message: Report): void {
   process.send?.(message, () => {}); // a supervisor that has gone is noticed by its channel's end
 }
 
-const host = new WorkerHost((exit) => report({ type: "exit", ...exit }));
+const host = new WorkerHost({
+  workerExit: (exit) => report({ type: "exit", ...exit }),
+  vmLost: (loss) => report({ type: "vmLost", ...loss }),
+});
 
 async function start({ plan, share }: Extract<Order, { type: "start" }>): Promise<void> {
   try {

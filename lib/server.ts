@@ -7,7 +7,14 @@ import { ConfigError, LuaError, MoonwireError, type ConfigProblem } from "./erro
 import { MasterLog } from "./cli/nginx-log.js";
 import { ProcessHost } from "./process-host.js";
 import type { ServerStatus } from "./status.js";
-import { WorkerHost, type Host, type WorkerExit, type WorkerStats } from "./worker-host.js";
+import {
+  WorkerHost,
+  type Host,
+  type VmLoss,
+  type WorkerExit,
+  type WorkerListener,
+  type WorkerStats,
+} from "./worker-host.js";
 
 /** How to read a configuration, and how to serve it. */
 export interface ServeOptions extends LoadOptions {
@@ -30,6 +37,8 @@ export interface ServerEvents {
   reload: [generation: number];
   /** A worker thread ended: after a reload, on close, or by a fault. */
   workerExit: [exit: WorkerExit];
+  /** A fault has ended the Lua VM of a worker; another has taken its place (`lua_fault_containment`). */
+  vmLost: [loss: VmLoss];
 }
 
 /** A running server. */
@@ -46,12 +55,15 @@ export class Server extends EventEmitter<ServerEvents> {
     super();
     this.#config = config;
     this.#options = options;
-    const onExit = (exit: WorkerExit) => void this.emit("workerExit", exit);
+    const listener: WorkerListener = {
+      workerExit: (exit) => void this.emit("workerExit", exit),
+      vmLost: (loss) => void this.emit("vmLost", loss),
+    };
     this.#log.isStarting = false;
     this.#host =
       options.processes === undefined
-        ? new WorkerHost(onExit)
-        : new ProcessHost(options.processes, (level, text) => this.#log.write(level, text), onExit);
+        ? new WorkerHost(listener)
+        : new ProcessHost(options.processes, (level, text) => this.#log.write(level, text), listener);
   }
 
   /** @internal */

@@ -7,11 +7,12 @@ import { join } from "node:path";
 import { MoonwireError } from "./errors.js";
 import { packageRoot } from "./package-root.js";
 import { processes, type Order, type Report, type Share } from "./process-protocol.js";
-import type { WorkerExit, WorkerStats } from "./worker-host.js";
+import type { VmLoss, WorkerExit, WorkerStats } from "./worker-host.js";
 
 /** What a process tells of itself. */
 export interface ProcessListener {
   workerExit(from: SupervisedProcess, exit: WorkerExit): void;
+  vmLost(from: SupervisedProcess, loss: VmLoss): void;
   ended(which: SupervisedProcess): void;
 }
 
@@ -109,6 +110,7 @@ export class SupervisedProcess {
     else if (message.type === "ready") this.#isReady();
     else if (message.type === "settled") this.#settling();
     else if (message.type === "exit") this.#listener.workerExit(this, message);
+    else if (message.type === "vmLost") this.#listener.vmLost(this, message);
   }
 
   #answer(generation: number, error: string): void {

@@ -32,6 +32,7 @@ export interface VmReply {
 type NativeEvent =
   | { type: "started"; generation: number; error: string }
   | { type: "workerExit"; generation: number; worker: number; left: number }
+  | { type: "vmLost"; generation: number; worker: number }
   | ({ type: "reply"; id: number } & VmReply);
 
 interface NativeServer {
@@ -56,6 +57,19 @@ export interface WorkerExit {
   readonly left: number;
 }
 
+/** A fault has ended a worker's Lua VM, and another has taken its place: see `lua_fault_containment`. */
+export interface VmLoss {
+  readonly generation: number;
+  /** As in WorkerExit. */
+  readonly worker: number;
+}
+
+/** What a host tells of the workers. */
+export interface WorkerListener {
+  workerExit?(exit: WorkerExit): void;
+  vmLost?(loss: VmLoss): void;
+}
+
 interface Waiter<T> {
   resolve: (value: T) => void;
   reject: (error: unknown) => void;
@@ -78,7 +92,7 @@ export interface Host {
 
 export class WorkerHost implements Host {
   readonly #native: NativeServer;
-  readonly #onWorkerExit: (exit: WorkerExit) => void;
+  readonly #listener: WorkerListener;
   readonly #live = new Set<number>();
   readonly #replies = new Map<number, Waiter<VmReply>>();
   #starting: Waiter<number> | undefined;
@@ -88,8 +102,8 @@ export class WorkerHost implements Host {
   #nextReply = 1;
   #isReferenced = true;
 
-  constructor(onWorkerExit: (exit: WorkerExit) => void = () => {}) {
-    this.#onWorkerExit = onWorkerExit;
+  constructor(listener: WorkerListener = {}) {
+    this.#listener = listener;
     const Native = binding()["Server"] as new (onEvent: (e: NativeEvent) => void) => NativeServer;
     this.#native = new Native((e) => this.#onEvent(e));
   }
@@ -171,6 +185,7 @@ export class WorkerHost implements Host {
   #onEvent(e: NativeEvent): void {
     if (e.type === "started") return this.#started(e.generation, e.error);
     if (e.type === "workerExit") return this.#workerExit(e);
+    if (e.type === "vmLost") return this.#listener.vmLost?.({ generation: e.generation, worker: e.worker });
     const waiter = this.#replies.get(e.id);
     this.#replies.delete(e.id);
     waiter?.resolve(e);
@@ -193,7 +208,7 @@ export class WorkerHost implements Host {
       this.#live.delete(e.generation);
       this.#native.reap();
     }
-    this.#onWorkerExit({ generation: e.generation, worker: e.worker, left: e.left });
+    this.#listener.workerExit?.({ generation: e.generation, worker: e.worker, left: e.left });
     if (this.#live.size === 0) this.#finish?.();
   }
 }

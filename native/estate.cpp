@@ -85,8 +85,8 @@ std::vector<std::string> Estate::bury(uint32_t process) {
   range(serving_, process, first, count);
   for (uint32_t i = first; i < first + count; ++i) {
     BoardSlot &slot = board_->slots[i];
-    if (slot.length) lines.push_back("worker " + std::to_string(i) + " was running \"" + board_text(slot) + "\"");
-    slot.length = 0;
+    if (std::string text = board_text(slot); !text.empty()) lines.push_back("worker " + std::to_string(i) + " " + text);
+    slot.length = slot.place_length = 0;
     board_->pids[i] = 0;
   }
   for (const auto *dicts : {&serving_.dicts, &serving_.limit_zones})

@@ -201,6 +201,7 @@ bool Server::start(const PlanRef &plan, std::string &error, Inheritance *from) {
     Worker::Events events;
     events.ready = [impl, g](Worker *, std::string why) { impl->on_ready(g, std::move(why)); };
     events.ended = [impl, g](Worker *w) { impl->on_ended(g, w); };
+    events.vm_lost = [impl, g](Worker *w) { impl->events.vm_lost(g->shared->number, w->id()); };
     g->workers.push_back(std::make_unique<Worker>(g->shared, i, impl->sockets_of(g).share(*plan, i), &impl->succession,
                                                   std::move(events)));
   }
@@ -241,6 +242,7 @@ void Server::Impl::start_privileged_agent(GenerationState *g) {
     if (!why.empty()) log_write(g->shared->files->main, kLogEmerg, 0, nullptr, "privileged agent: %s", why.c_str());
   };
   events.ended = [this, g](Worker *w) { on_ended(g, w); };
+  events.vm_lost = [this, g](Worker *w) { this->events.vm_lost(g->shared->number, w->id()); };
   g->privileged_agent = std::make_unique<Worker>(g->shared, static_cast<uint32_t>(g->workers.size()),
                                                  std::vector<ListenShare>(), &succession, std::move(events));
   g->privileged_agent->set_role(Worker::Role::privileged_agent);

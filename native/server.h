@@ -19,6 +19,8 @@ struct ServerEvents {
   std::function<void(uint32_t generation, std::string error)> started;
   /// A worker thread of a generation ended. `left` workers of that generation remain.
   std::function<void(uint32_t generation, uint32_t worker, uint32_t left)> worker_exit;
+  /// A fault has ended a worker's Lua VM (lua_fault_containment); another has taken its place.
+  std::function<void(uint32_t generation, uint32_t worker)> vm_lost;
 };
 
 /// Counters of one worker, copied.

@@ -143,6 +143,7 @@ bool Worker::replace_vm(void *arg, Vm *old) {
     log_write(*w->core_.log, kLogEmerg, 0, nullptr, "%s", error.c_str());
     return false;
   }
+  if (vm_is_lost(old)) w->events_.vm_lost(w);
   w->old_vms_.push_back(old);
   w->vm_ = vm;
   w->run_replacement_init(vm);

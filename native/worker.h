@@ -56,6 +56,7 @@ class Worker {
   struct Events {
     std::function<void(Worker *, std::string error)> ready;  ///< on its thread: boot, init and init_worker are through
     std::function<void(Worker *)> ended;                     ///< on its thread, as its last act
+    std::function<void(Worker *)> vm_lost;                   ///< on its thread, on the stack of a resume
   };
   /// What it is there for. The privileged agent runs Lua as the others do, and serves nobody. The helpers of the response cache
   /// run no Lua: they have one thread each, so that walking and removing files holds nobody up (worker_helper.cpp).

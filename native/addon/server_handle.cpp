@@ -16,7 +16,7 @@ namespace {
 
 /// One thing that a worker thread tells JavaScript.
 struct Event {
-  enum Kind : uint8_t { started, worker_exit, reply } kind = started;
+  enum Kind : uint8_t { started, worker_exit, vm_lost, reply } kind = started;
   uint32_t generation = 0, worker = 0, left = 0;
   uint32_t id = 0;    ///< reply: the number that run() was given
   std::string error;  ///< started: why it failed
@@ -78,7 +78,7 @@ Napi::Object event_object(Napi::Env env, const Event &e) {
     o.Set("traceback", text_of(env, e.reply_value.traceback));
     return o;
   }
-  o.Set("type", e.kind == Event::started ? "started" : "workerExit");
+  o.Set("type", e.kind == Event::started ? "started" : e.kind == Event::vm_lost ? "vmLost" : "workerExit");
   o.Set("generation", e.generation);
   if (e.kind == Event::started) {
     o.Set("error", text_of(env, e.error));
@@ -115,6 +115,13 @@ ServerEvents events_of(const std::shared_ptr<Channel> &channel) {
     e->generation = generation;
     e->worker = worker;
     e->left = left;
+    channel->send(std::move(e));
+  };
+  events.vm_lost = [channel](uint32_t generation, uint32_t worker) {
+    auto e = std::make_unique<Event>();
+    e->kind = Event::vm_lost;
+    e->generation = generation;
+    e->worker = worker;
     channel->send(std::move(e));
   };
   return events;

@@ -27,6 +27,7 @@
 
 #include <iterator>
 #include <mutex>
+#include <utility>
 
 #include "base/thread.h"
 #include "script/lua_api.h"
@@ -58,6 +59,7 @@ constinit thread_local uint32_t resumes_within = 0;  ///< of other coroutines, b
 constinit thread_local void *alt_stack = nullptr;
 constinit thread_local Fault latest;
 constinit thread_local bool is_judging = false;
+constinit thread_local void (*dying)() = nullptr;
 
 struct Range {
   uintptr_t low = 0, high = 0;
@@ -234,13 +236,20 @@ void pass_on(int signo, siginfo_t *info, void *context) {
   if (info->si_code <= 0) raise(signo);
 }
 
+/// The process ends, once it has been told where Lua was.
+void give_up(int signo, siginfo_t *info, void *context) {
+  void (*tell)() = std::exchange(dying, nullptr);
+  if (tell) tell();
+  pass_on(signo, info, context);
+}
+
 [[maybe_unused]] void on_fault(int signo, siginfo_t *info, void *context) {
   FaultPoint *point = point_here;
-  if (!point || resumes_within || is_judging) return pass_on(signo, info, context);
+  if (!point || resumes_within || is_judging) return give_up(signo, info, context);
   is_judging = true;
   bool is_contained = point->is_probe ? info->si_code > 0 : is_trusted(signo, info, context);
   is_judging = false;
-  if (!is_contained) return pass_on(signo, info, context);
+  if (!is_contained) return give_up(signo, info, context);
   __builtin_longjmp(point->buf, 1);
 }
 
@@ -259,8 +268,9 @@ void set_handlers() {
 
 }  // namespace
 
-bool fault_open() {
+bool fault_open(void (*on_dying)()) {
   if (!MW_CONTAINS_FAULTS || !thread_stack().low) return false;
+  dying = on_dying;
   static std::once_flag once;
   std::call_once(once, set_handlers);
   if (alt_stack) return true;
@@ -278,6 +288,7 @@ bool fault_open() {
 }
 
 void fault_close() {
+  dying = nullptr;
   if (!alt_stack) return;
   stack_t none{};
   none.ss_flags = SS_DISABLE;

@@ -19,8 +19,9 @@ struct Fault {
   bool is_stack_overflow = false;
 };
 
-/// The calling thread's faults may be contained: gives it an alternate signal stack. False where they cannot be.
-bool fault_open();
+/// The calling thread's faults may be contained: gives it an alternate signal stack. False where they cannot be. `dying` is
+/// called, in the signal handler, before a fault ends the process; it may meet another one.
+bool fault_open(void (*dying)());
 void fault_close();
 /// lua_resume(), or kLuaFault. Within another fault_resume() of the thread, faults are not contained.
 int fault_resume(lua_State *co, int nargs);

@@ -7,6 +7,7 @@
 
 #include "script/fault.h"
 #include "script/vm_inner.h"
+#include "shm/board.h"
 
 namespace mw {
 
@@ -15,12 +16,30 @@ static constexpr uint32_t kStartPhases = MW_PHASE_INIT | MW_PHASE_INIT_WORKER | 
 /// A VM that is tight sooner than this after its birth is not replaced: another would not do better.
 static constexpr uint64_t kYoungMs = 1000;
 
+/// The process dies of a fault: the worker's slot gets the Lua lines that were running, the innermost first.
+static void tell_board() {
+  BoardSlot *slot = board_slot;
+  lua_State *co = vm_current && vm_current->current ? vm_current->current->co : nullptr;
+  if (!slot || !co) return;
+  uint32_t at = 0;
+  lua_Debug frame;
+  for (int level = 0; level < 50 && lua_getstack(co, level, &frame); ++level) {
+    if (!lua_getinfo(co, "Sl", &frame) || frame.currentline <= 0) continue;
+    if (strncmp(frame.short_src, "[moonwire]", 10) == 0) continue;
+    size_t room = sizeof slot->place - at;
+    int n = snprintf(slot->place + at, room, "%s%s:%d", at ? ", called at " : "", frame.short_src, frame.currentline);
+    if (n < 0 || static_cast<size_t>(n) >= room) break;
+    slot->place_length = at += static_cast<uint32_t>(n);
+  }
+}
+
 void guard_open(Vm *vm) {
   const Plan &plan = *vm->core->p;
   if (!vm->shared->watch) vm->shared->watch = interrupt_watch(vm);
   vm->watch = vm->shared->watch;
   if (plan.lua_vm_memory_limit) memory_open(&vm->memory, vm->L, plan.lua_vm_memory_limit, interrupt_for_gc, vm);
-  vm->contains_faults = plan.lua_fault_containment && vm->host.replace && fault_open();
+  bool sees_faults = (plan.lua_fault_containment || board_slot) && vm->host.replace && fault_open(tell_board);
+  vm->contains_faults = plan.lua_fault_containment && sees_faults;
   vm->is_guarded = vm->watch || vm->memory.limit || vm->contains_faults;
 }
 

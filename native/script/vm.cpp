@@ -207,6 +207,7 @@ bool vm_is_over(Vm *vm) {
 }
 
 lua_State *vm_state(Vm *vm) { return vm->L; }
+bool vm_is_lost(const Vm *vm) { return vm->is_lost; }
 const VmHost &vm_host(const Vm *vm) { return vm->host; }
 
 uint64_t vm_memory(Vm *vm) {

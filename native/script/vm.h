@@ -34,6 +34,8 @@ Vm *vm_create(const VmHost &host, std::string &error);
 void vm_destroy(Vm *vm);
 /// Another VM was made on this thread: this one runs what it has, its timers prematurely, and takes nothing new.
 void vm_retire(Vm *vm);
+/// True when a fault has ended it.
+bool vm_is_lost(const Vm *vm);
 /// True when a retired or lost VM has nothing to run any more.
 bool vm_is_over(Vm *vm);
 lua_State *vm_state(Vm *vm);

@@ -27,11 +27,19 @@ BoardRef board_create(int &fd) {
   return nullptr;
 }
 
-std::string board_text(const BoardSlot &slot) {
-  std::string text(slot.text, std::min<size_t>(slot.length, sizeof slot.text));
+static std::string printable(const char *bytes, size_t size) {
+  std::string text(bytes, size);
   for (char &c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   return text;
+}
+
+std::string board_text(const BoardSlot &slot) {
+  std::string text;
+  if (slot.length) text = "was running \"" + printable(slot.text, std::min<size_t>(slot.length, sizeof slot.text)) + "\"";
+  if (!slot.place_length) return text;
+  text += text.empty() ? "was in Lua at " : ", in Lua at ";
+  return text + printable(slot.place, std::min<size_t>(slot.place_length, sizeof slot.place));
 }
 
 }  // namespace mw

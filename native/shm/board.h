@@ -13,10 +13,11 @@ namespace mw {
 
 inline constexpr uint32_t kBoardWorkers = 512;
 
-/// What a worker runs. `length` 0: nothing.
+/// What a worker runs, and where its Lua code was when a fault ended the process. Of length 0: nothing.
 struct BoardSlot {
-  uint32_t length;
-  char text[508];
+  uint32_t length, place_length;
+  char text[504];
+  char place[512];
 };
 
 struct Board {
@@ -40,7 +41,8 @@ inline void board_note(BoardSlot *slot, Str request_line) {
   slot->length = n;
 }
 
-/// What the slot says, in printable characters.
+/// What the slot of a dead process says, in printable characters: `was running "..."`, `was in Lua at ...`, or both. Empty where
+/// it says nothing.
 std::string board_text(const BoardSlot &slot);
 
 }  // namespace mw

@@ -4,6 +4,7 @@
 // ends one.
 import test from "ava";
 import { startProcess, waitFor } from "../helpers/index.js";
+import { existsSync } from "node:fs";
 import { Agent, get } from "node:http";
 
 const ffi = `local ffi = require("ffi")`;
@@ -89,6 +90,30 @@ test("a fault in a log handler and in a timer", async (t) => {
   t.is((await s.get("/timer")).body, "ok\n");
   await waitFor(() => (s.log().match(/lua VM lost/g) ?? []).length >= 2, "both faults");
   t.is((await s.get("/after")).body, "ok\n");
+});
+
+test("a process of --processes is replaced after a fault, and finishes what it has", async (t) => {
+  const s = await startProcess(t, {
+    ...config(`
+      location /pid { content_by_lua_block { ngx.say(ngx.worker.pid()) } }
+      location /slow { content_by_lua_block { ngx.sleep(2) ngx.say(ngx.worker.pid()) } }
+      location /wild { rewrite_by_lua_block { ngx.header.pid = ngx.worker.pid() }
+        content_by_lua_block { require("ffi").cast("int *", 0)[0] = 1 } }`),
+    args: ["--processes", "1"],
+  });
+  const pid = async () => Number((await s.get("/pid")).body);
+  const first = await pid();
+  await new Promise((next) => setTimeout(next, 1000)); // a young process is given its time
+  const agent = new Agent({ keepAlive: true });
+  t.teardown(() => agent.destroy());
+  t.is((await ask(agent, s, "/wild")).status, 500);
+  const slow = ask(agent, s, "/slow"); // of whichever has the socket now: it is answered all the same
+  await waitFor(async () => (await pid()) !== first, "the next process");
+  const second = await pid();
+  t.is((await slow).status, 200);
+  await waitFor(() => !existsSync(`/proc/${first}`), "the first process's end");
+  t.is(await pid(), second);
+  t.regex(s.stderr(), new RegExp(`worker process ${first} is replaced`));
 });
 
 test("a fault in the allocator, or with containment off, ends the process", async (t) => {
