@@ -30,7 +30,8 @@ struct GenerationState {
   std::vector<std::unique_ptr<Worker>> helpers;  ///< of the response cache
   size_t helpers_started = 0;
   std::vector<std::unique_ptr<Worker>> workers;
-  std::unique_ptr<Worker> privileged_agent;  ///< null until the generation serves, and without enable_privileged_agent()
+  std::unique_ptr<Worker>
+      privileged_agent;  ///< null until the generation serves, and without enable_privileged_agent()
   uint32_t pending = 0;  ///< workers that have not reported ready
   uint32_t left = 0;     ///< workers whose thread has not ended
   std::vector<const Worker *> ended;

@@ -36,7 +36,8 @@ static std::string printable(const char *bytes, size_t size) {
 
 std::string board_text(const BoardSlot &slot) {
   std::string text;
-  if (slot.length) text = "was running \"" + printable(slot.text, std::min<size_t>(slot.length, sizeof slot.text)) + "\"";
+  if (slot.length)
+    text = "was running \"" + printable(slot.text, std::min<size_t>(slot.length, sizeof slot.text)) + "\"";
   if (!slot.place_length) return text;
   text += text.empty() ? "was in Lua at " : ", in Lua at ";
   return text + printable(slot.place, std::min<size_t>(slot.place_length, sizeof slot.place));

@@ -111,7 +111,8 @@ test.serial(
     await waitFor(() => /worker process \d+ exited on signal 11/.test(s.log()), "the log's line");
     t.regex(s.log(), new RegExp(`worker process ${victim}: worker 0 was running "GET /null\\?secret HTTP/1\\.1"`));
     // A sanitizer's own handler is the first to see the fault.
-    if (!process.env.MW_TEST_SANITIZER) t.regex(s.log(), /HTTP\/1\.1", in Lua at content_by_lua\(nginx\.conf:\d+\):1$/m);
+    if (!process.env.MW_TEST_SANITIZER)
+      t.regex(s.log(), /HTTP\/1\.1", in Lua at content_by_lua\(nginx\.conf:\d+\):1$/m);
     await waitFor(async () => isAlive((await pids(s))[0]), "the replacement");
     t.is(await ask(good, "/who"), `${other} 1 2`);
     const { failures } = await clients.stop();
