@@ -21,7 +21,7 @@
 namespace mw {
 namespace {
 
-constexpr uint64_t kTicksOfLimit = 10;
+constexpr uint64_t kTicksOfLimit = 20;
 constexpr uint64_t kLongestTick = 1000;
 constexpr uint64_t kTickChanged = 1, kStop = uint64_t{1} << 32;  ///< added to the wake descriptor
 
@@ -83,7 +83,8 @@ void look(Watched *w, uint64_t passed, uint64_t tick) {
   uint64_t limit = watch_ms(run);
   if (limit == 0) return;
   w->ran_ms += passed;
-  if (w->ran_ms + tick < limit) return;
+  // It may have begun a tick before it was seen first, and the other tick is for whatever comes between a signal and its end.
+  if (w->ran_ms + 2 * tick < limit) return;
   // Again at each look: a signal that came while LuaJIT was changing its own dispatch table may have been lost.
   w->overdue.store(run, std::memory_order_relaxed);
   syscall(SYS_tgkill, getpid(), w->tid, watch_signal());
