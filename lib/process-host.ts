@@ -24,6 +24,10 @@ const longestPauseMs = 5000;
 
 interface Place {
   process: SupervisedProcess | undefined;
+  /** The one that `process` has taken the place of after a fault; it ends with its last request. */
+  leaving: SupervisedProcess | undefined;
+  /** A fault was contained in `process`. */
+  isDamaged: boolean;
   /** The attempt under way to fill it. */
   filling: Promise<void>;
   since: number;
@@ -36,8 +40,6 @@ export class ProcessHost implements Host {
   readonly #places: Place[];
   readonly #log: SuperviseLog;
   readonly #workers: WorkerListener;
-  /** Processes that others have taken the places of; they end with their last request. */
-  readonly #leaving = new Set<SupervisedProcess>();
   #spare: SupervisedProcess | undefined;
   #plan: Buffer | undefined;
   #generation = 0;
@@ -58,6 +60,8 @@ export class ProcessHost implements Host {
     this.#workers = workers;
     this.#places = Array.from({ length: count }, () => ({
       process: undefined,
+      leaving: undefined,
+      isDamaged: false,
       filling: Promise.resolve(),
       since: 0,
       deaths: 0,
@@ -105,6 +109,7 @@ export class ProcessHost implements Host {
     this.#plan = plan;
     this.#generation++;
     await Promise.all(ready.map(({ process, generation }) => this.#serve(process, generation)));
+    for (const place of this.#places) place.leaving?.close(this.#drainMs); // in case it waited for a process to be started
     // One that died since it was ready is replaced by #ended, with the plan that serves now.
     for (const place of this.#places) place.since ||= Date.now();
     this.#spare ??= new SupervisedProcess(this.#listener);
@@ -125,7 +130,14 @@ export class ProcessHost implements Host {
 
   #ended(which: SupervisedProcess): void {
     if (which === this.#spare) this.#spare = undefined;
-    if (this.#leaving.delete(which)) this.#log("notice", `worker process ${which.pid} ${which.end}`);
+    const left = this.#places.find((place) => place.leaving === which);
+    if (left) {
+      left.leaving = undefined;
+      this.#log(which.end.includes("signal") ? "alert" : "notice", `worker process ${which.pid} ${which.end}`);
+      if (this.#closed) return this.#checkClosed();
+      if (left.isDamaged) this.#replace(left);
+      return;
+    }
     const index = this.#places.findIndex((place) => place.process === which);
     const place = this.#places[index];
     if (this.#closed) {
@@ -147,6 +159,7 @@ export class ProcessHost implements Host {
     const place = this.#places[index]!;
     if (this.#closed || place.process) return;
     const process = (place.process = this.#take());
+    place.isDamaged = false;
     place.since = Date.now();
     place.filling = this.#fill(index, process).catch((e: unknown) => {
       this.#log("alert", `worker process ${process.pid}: ${e instanceof Error ? e.message : String(e)}`);
@@ -165,6 +178,7 @@ export class ProcessHost implements Host {
       break;
     }
     this.#log("notice", `start worker process ${process.pid}`);
+    this.#places[index]!.leaving?.close(this.#drainMs);
     if (!this.#closed) this.#spare ??= new SupervisedProcess(this.#listener);
   }
 
@@ -176,28 +190,27 @@ export class ProcessHost implements Host {
   #vmLost(from: SupervisedProcess, loss: VmLoss): void {
     const generation = from.generations.get(loss.generation);
     if (generation !== undefined) this.#workers.vmLost?.({ ...loss, generation });
-    this.#replace(from);
+    const place = this.#places.find(({ process }) => process === from);
+    if (place) this.#replace(place);
   }
 
   /**
-   * Memory of that process may be damaged: another takes its place, and it finishes its requests. One that is young is given
-   * its time, or a handler that always fails would have processes made without end.
+   * Memory of its process may be damaged: another takes the place, and it finishes its requests. At most one of a place does
+   * that, and one that is young is given its time: a handler that always fails is not to have processes made without end.
    */
-  #replace(which: SupervisedProcess): void {
-    const index = this.#places.findIndex((place) => place.process === which);
-    const place = this.#places[index];
-    if (!place || this.#closed || !this.#plan) return;
+  #replace(place: Place): void {
+    place.isDamaged = true;
+    if (this.#closed || !this.#plan || !place.process || place.leaving) return; // a leaving one's end comes here again
     const age = Date.now() - place.since;
     clearTimeout(place.timer);
     if (age < youthMs) {
-      place.timer = setTimeout(() => this.#replace(which), youthMs - age);
+      place.timer = setTimeout(() => place.isDamaged && this.#replace(place), youthMs - age);
       return;
     }
-    this.#log("notice", `worker process ${which.pid} is replaced`);
+    this.#log("notice", `worker process ${place.process.pid} is replaced`);
+    place.leaving = place.process;
     place.process = undefined;
-    this.#leaving.add(which);
-    this.#refill(index);
-    void place.filling.then(() => which.close(drainForever));
+    this.#refill(this.#places.indexOf(place));
   }
 
   addresses(): string[] {
@@ -209,8 +222,7 @@ export class ProcessHost implements Host {
   }
 
   reopenLogs(): void {
-    for (const place of this.#places) place.process?.reopenLogs();
-    for (const process of this.#leaving) process.reopenLogs();
+    for (const place of this.#places) for (const process of [place.process, place.leaving]) process?.reopenLogs();
   }
 
   /** As WorkerHost's. */
@@ -220,8 +232,8 @@ export class ProcessHost implements Host {
     for (const place of this.#places) {
       clearTimeout(place.timer);
       place.process?.close(this.#drainMs);
+      place.leaving?.close(this.#drainMs);
     }
-    for (const process of this.#leaving) process.close(this.#drainMs);
     this.#estate.close();
     this.#spare?.kill();
     this.#checkClosed();
@@ -229,7 +241,7 @@ export class ProcessHost implements Host {
   }
 
   #checkClosed(): void {
-    const isEmpty = this.#places.every((place) => !place.process) && !this.#spare && this.#leaving.size === 0;
+    const isEmpty = this.#places.every((place) => !place.process && !place.leaving) && !this.#spare;
     if (isEmpty) this.#finish?.();
   }
 }

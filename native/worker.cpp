@@ -117,6 +117,7 @@ bool Worker::boot_vm(std::string &error) {
     if (role_ == Role::serving) {
       board->pids[abi_.worker_id] = abi_.pid;
       board_slot = &board->slots[abi_.worker_id];
+      board_slot->length = board_slot->place_length = 0;
     }
   }
   if (!host.is_cli) host.replace = replace_vm;
@@ -146,7 +147,10 @@ bool Worker::replace_vm(void *arg, Vm *old) {
   if (vm_is_lost(old)) w->events_.vm_lost(w);
   w->old_vms_.push_back(old);
   w->vm_ = vm;
-  w->run_replacement_init(vm);
+  if (w->is_exiting_)
+    vm_begin_exit(vm);
+  else
+    w->run_replacement_init(vm);
   return true;
 }
 
@@ -158,6 +162,7 @@ void Worker::run_replacement_init(Vm *vm) {
                 error.c_str());
   };
   auto run_init_worker = [vm, &plan, report](const std::string &before) {
+    if (vm_is_lost(vm)) return;  // while its init waited
     report(plan.init_script, "init_by_lua", before);
     if (plan.init_worker_script < 0) return;
     vm_run_script(vm, plan.init_worker_script, MW_PHASE_INIT_WORKER, [&plan, report](const std::string &error) {
@@ -424,7 +429,8 @@ void Worker::run_exit_script(std::function<void()> then) {
 
 void Worker::maybe_end() {
   if (!exit_script_done_) return;
-  if (core_.requests_active == 0 && vm_is_idle(vm_)) return end_now();
+  reap_vms();
+  if (core_.requests_active == 0 && vm_is_idle(vm_) && old_vms_.empty()) return end_now();
   // Detached log handlers and premature timers may still wait on something; look again until the kill timer.
   publish_timer_.fire = [](Timer *t) { of(t)->maybe_end(); };
   loop_.arm(&publish_timer_, 10);

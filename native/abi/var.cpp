@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // ngx.var: variables by number, resolved by name once per worker.
+#include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "abi/abi.h"
@@ -10,8 +12,9 @@ using namespace mw;
 
 static Request *of(mw_req_t *r) { return reinterpret_cast<Request *>(r); }
 
-/// Names seen by this worker. Lua keeps the numbers; the table grows with distinct names only.
+/// Names seen by this worker. Each VM of it asks once for each; the table grows with distinct names only.
 static thread_local std::vector<VarDef> names;
+static thread_local std::unordered_map<std::string, int32_t> ids;
 static thread_local const Plan *names_plan;
 static constexpr size_t kMaxNames = 65536;
 
@@ -20,12 +23,15 @@ int32_t mw_var_id(const char *name, size_t len) {
   const Plan *plan = vm_current->core->p;
   if (names_plan != plan) {
     names.clear();
+    ids.clear();
     names_plan = plan;
   }
+  std::string key(name, len);
+  if (auto known = ids.find(key); known != ids.end()) return known->second;
   VarDef def;
   if (names.size() >= kMaxNames || !variable_resolve(*plan, {name, len}, def)) return -1;
   names.push_back(std::move(def));
-  return static_cast<int32_t>(names.size()) - 1;
+  return ids[key] = static_cast<int32_t>(names.size()) - 1;
 }
 
 extern "C" MW_EXPORT

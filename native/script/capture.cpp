@@ -62,6 +62,7 @@ CaptureError capture_add(mw_capture *c, Str uri, Str args, uint32_t method_id, R
   if (method_name(method_id).empty()) return CaptureError::bad_method;
   sub = subrequest_create(c->parent, parts.path, join_args(arena, parts.args, args), Sink::memory);
   if (!sub) return CaptureError::nested_too_deep;
+  if (!sub->vm) sub->vm = vm_current;  // its ngx.ctx may be given by the one that asks
   subrequest_set_method(sub, method_id);
   sub->sub_done_arg = c;
   *c->subs.push(arena) = sub;

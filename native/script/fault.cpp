@@ -21,10 +21,12 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
 
+#include <atomic>
 #include <iterator>
 #include <mutex>
 #include <utility>
@@ -53,6 +55,10 @@ struct FaultPoint {
   void *buf[5];
   bool is_probe;
 };
+
+/// The threads whose faults are looked at. A handler in any other must not touch thread_local data of a loaded module, whose
+/// first use allocates.
+constinit std::atomic<pid_t> guarded[1024];
 
 constinit thread_local FaultPoint *point_here = nullptr;
 constinit thread_local uint32_t resumes_within = 0;  ///< of other coroutines, below that of the point
@@ -243,7 +249,33 @@ void give_up(int signo, siginfo_t *info, void *context) {
   pass_on(signo, info, context);
 }
 
+bool is_guarded() {
+  pid_t tid = static_cast<pid_t>(syscall(SYS_gettid));
+  for (const auto &t : guarded)
+    if (t.load(std::memory_order_relaxed) == tid) return true;
+  return false;
+}
+
+/// False when there are too many already.
+bool guard_thread() {
+  pid_t tid = static_cast<pid_t>(syscall(SYS_gettid));
+  for (auto &t : guarded) {
+    pid_t none = 0;
+    if (t.compare_exchange_strong(none, tid, std::memory_order_relaxed)) return true;
+  }
+  return false;
+}
+
+void unguard_thread() {
+  pid_t tid = static_cast<pid_t>(syscall(SYS_gettid));
+  for (auto &t : guarded) {
+    pid_t mine = tid;
+    t.compare_exchange_strong(mine, 0, std::memory_order_relaxed);
+  }
+}
+
 [[maybe_unused]] void on_fault(int signo, siginfo_t *info, void *context) {
+  if (!is_guarded()) return pass_on(signo, info, context);
   FaultPoint *point = point_here;
   if (!point || resumes_within || is_judging) return give_up(signo, info, context);
   is_judging = true;
@@ -284,11 +316,14 @@ bool fault_open(void (*on_dying)()) {
     return false;
   }
   alt_stack = p;
-  return true;
+  if (guard_thread()) return true;
+  fault_close();
+  return false;
 }
 
 void fault_close() {
   dying = nullptr;
+  unguard_thread();
   if (!alt_stack) return;
   stack_t none{};
   none.ss_flags = SS_DISABLE;

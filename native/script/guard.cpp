@@ -5,6 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "script/fault.h"
 #include "script/vm_inner.h"
 #include "shm/board.h"
@@ -13,8 +16,8 @@ namespace mw {
 
 /// A fault in these ends the process: the VM that would take this one's place would meet it too.
 static constexpr uint32_t kStartPhases = MW_PHASE_INIT | MW_PHASE_INIT_WORKER | MW_PHASE_EXIT_WORKER;
-/// A VM that is tight sooner than this after its birth is not replaced: another would not do better.
-static constexpr uint64_t kYoungMs = 1000;
+/// Longest time that a VM must have lived to be replaced for its memory, see pace_retirement().
+static constexpr uint64_t kLongestPauseMs = 600000;
 
 /// The process dies of a fault: the worker's slot gets the Lua lines that were running, the innermost first.
 static void tell_board() {
@@ -58,6 +61,12 @@ static int collect(lua_State *L) {
   return 0;
 }
 
+/// A VM that is tight soon after its birth is replaced ever later: another would not do better.
+static void pace_retirement(const Vm *vm) {
+  uint64_t &pause = vm->shared->retire_after_ms, lived = vm->core->loop->now_ms() - vm->born_ms;
+  pause = lived < 10 * pause ? std::min(2 * pause, kLongestPauseMs) : kFirstPauseMs;
+}
+
 static void on_retire(Task *task) {
   Vm *vm = reinterpret_cast<Vm *>(reinterpret_cast<char *>(task) - offsetof(Vm, end_task));
   if (vm->is_lost || vm->is_exiting) return;
@@ -66,6 +75,7 @@ static void on_retire(Task *task) {
             vm->memory.used, vm->memory.limit);
   if (!vm->host.replace(vm->host.replace_arg, vm)) return;
   vm->is_retired = true;
+  pace_retirement(vm);
   vm_retire(vm);
 }
 
@@ -74,7 +84,7 @@ static void relax(Vm *vm) {
   vm->memory.is_tight = false;
   if (lua_cpcall(vm->L, collect, nullptr) != 0) lua_pop(vm->L, 1);  // a __gc may fail
   if (!memory_relax(&vm->memory) || vm->is_retired || vm->is_exiting || !vm->host.replace) return;
-  if (vm->core->loop->now_ms() < vm->born_ms + kYoungMs) return;
+  if (vm->core->loop->now_ms() < vm->born_ms + vm->shared->retire_after_ms) return;
   vm->end_task.run = on_retire;
   vm->core->loop->post(&vm->end_task);
 }
@@ -96,9 +106,11 @@ int guard_resume(LightThread *t, int nargs) {
 }
 
 int guard_call(Vm *vm, const Run *run, int nargs, int nresults) {
+  Vm *current = std::exchange(vm_current, vm);  // whom the watchdog interrupts
   uint64_t watched = vm->watch ? watch_begin(vm->watch, sched_limit(run)) : 0;
   int status = lua_pcall(vm->L, nargs, nresults, 0);
   if (vm->watch) watch_end(vm->watch, watched);
+  vm_current = current;
   interrupt_clear(vm);
   return status;
 }
@@ -164,7 +176,6 @@ static Run *parked_run(const Vm *vm) {
 
 static void on_lost(Task *task) {
   Vm *vm = reinterpret_cast<Vm *>(reinterpret_cast<char *>(task) - offsetof(Vm, end_task));
-  timer_cancel_all(vm);
   while (Run *run = parked_run(vm)) end_run(run);
 }
 
@@ -172,6 +183,7 @@ void guard_lost(LightThread *t) {
   Vm *vm = t->vm;
   Run *run = t->run;
   vm->is_lost = true;
+  timer_cancel_all(vm);  // now: some may be due in this turn
   const Fault &fault = fault_latest();
   Place place{t->co, ""};
   if (!fault_probe(find_place, &place) || !place.text[0])

@@ -67,12 +67,17 @@ static void leave_hook(lua_State *L) {
   lua_call(L, 0, 0);
 }
 
+static int run_gc(lua_State *L) {
+  lua_gc(L, LUA_GCCOLLECT, 0);
+  return 0;
+}
+
 /// Garbage is collected; where the time is not up too, the hook goes.
 static void collect(lua_State *L, Vm *vm) {
   Interrupt &i = vm->interrupt;
   i.wants_gc = false;
-  vm->memory.is_enforced = false;  // a collection may allocate, and is not to fail
-  lua_gc(L, LUA_GCCOLLECT, 0);
+  vm->memory.is_enforced = false;                          // a collection may allocate, and is not to fail
+  if (lua_cpcall(L, run_gc, nullptr) != 0) lua_pop(L, 1);  // a __gc may fail
   vm->memory.is_enforced = true;
   memory_relax(&vm->memory);
   if (!i.is_overdue) unhook(vm);

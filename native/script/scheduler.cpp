@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // See scheduler.h and vm_inner.h. The one place that calls lua_resume for light threads. A thread that parks is resumed
-// from a task: of the loop, or of Vm::soon when what made it ready was Lua itself (spawn, wait, coroutine.yield, a filter
+// from a task: of the loop, or of VmShared::soon when what made it ready was Lua itself (spawn, wait, coroutine.yield, a filter
 // that ran), which is worked off right after the resume in which it came up, in the order of lua-nginx-module.
 #include "script/scheduler.h"
 
@@ -179,68 +179,73 @@ static void free_run(Run *run) {
 
 // --- queues ----------------------------------------------------------------------------------------------------------
 
-static void push_soon(Vm *vm, Task *task, bool in_front = false) {
+static void push_soon(VmShared &of, Task *task, bool in_front = false) {
   if (task->is_queued) return;
   task->is_queued = true;
-  task->next = in_front ? vm->soon : nullptr;
-  if (!vm->soon) vm->soon_last = task;
-  if (in_front || !vm->soon) {
-    vm->soon = task;
+  task->next = in_front ? of.soon : nullptr;
+  if (!of.soon) of.soon_last = task;
+  if (in_front || !of.soon) {
+    of.soon = task;
     return;
   }
-  vm->soon_last->next = task;
-  vm->soon_last = task;
+  of.soon_last->next = task;
+  of.soon_last = task;
 }
 
-static Task *pop_soon(Vm *vm) {
-  Task *task = vm->soon;
-  if (!task) return nullptr;
-  vm->soon = task->next;
+static Task *pop_soon(VmShared &of) {
+  Task *task = of.soon;
+  of.soon = task->next;
   task->is_queued = false;
   if (task->run == on_ready) thread_of(task)->in_soon = false;
   return task;
 }
 
-static void remove_soon(Vm *vm, Task *task) {
+static void remove_soon(VmShared &of, Task *task) {
   Task *before = nullptr;
-  for (Task *at = vm->soon; at != task; at = at->next) before = at;
+  for (Task *at = of.soon; at != task; at = at->next) before = at;
   if (before)
     before->next = task->next;
   else
-    vm->soon = task->next;
-  if (vm->soon_last == task) vm->soon_last = before;
+    of.soon = task->next;
+  if (of.soon_last == task) of.soon_last = before;
   task->is_queued = false;
 }
 
 void sched_run_soon(Task *task) {
   Vm *vm = vm_current;
-  if (!vm->current && !vm->is_draining) return vm->core->loop->post(task);  // nobody is about to yield
-  push_soon(vm, task);
+  if (!vm->current && !vm->shared->is_draining) return vm->core->loop->post(task);  // nobody is about to yield
+  push_soon(*vm->shared, task);
 }
 
 void sched_cancel_soon(Task *task) {
-  Vm *vm = vm_current;
   if (!task->is_queued) return;
-  for (Task *at = vm->soon; at; at = at->next)
-    if (at == task) return remove_soon(vm, task);
+  VmShared &of = *vm_current->shared;
+  for (Task *at = of.soon; at; at = at->next)
+    if (at == task) return remove_soon(of, task);
 }
 
 void sched_lose(Vm *vm) {
-  while (Task *task = pop_soon(vm)) vm->core->loop->post(task);
+  for (Task *task = vm->shared->soon, *next; task; task = next) {
+    next = task->next;
+    if (task->run != on_ready || thread_of(task)->vm != vm) continue;
+    remove_soon(*vm->shared, task);
+    thread_of(task)->in_soon = false;
+    vm->core->loop->post(task);
+  }
 }
 
-/// Works off Vm::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
-static void drain_soon(Vm *vm) {
+/// Works off VmShared::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
+static void drain_soon(VmShared &of, Loop *loop) {
   constexpr int kMax = 256;
-  vm->is_draining = true;
-  for (int n = 0; vm->soon; ++n) {
-    Task *task = pop_soon(vm);
+  of.is_draining = true;
+  for (int n = 0; of.soon; ++n) {
+    Task *task = pop_soon(of);
     if (n < kMax)
       task->run(task);
     else
-      vm->core->loop->post(task);
+      loop->post(task);
   }
-  vm->is_draining = false;
+  of.is_draining = false;
 }
 
 // --- parking and waking ----------------------------------------------------------------------------------------------
@@ -254,7 +259,7 @@ static void make_ready(LightThread *t, int nargs, Where where) {
   t->state = LightThread::ready;
   t->in_soon = where == Where::soon || where == Where::soon_first;
   if (t->in_soon)
-    push_soon(t->vm, &t->task, where == Where::soon_first);
+    push_soon(*t->vm->shared, &t->task, where == Where::soon_first);
   else if (where == Where::next_turn)
     t->vm->core->loop->post_next(&t->task);
   else
@@ -264,7 +269,7 @@ static void make_ready(LightThread *t, int nargs, Where where) {
 static void unqueue(LightThread *t) {
   if (!t->task.is_queued) return;
   if (t->in_soon)
-    remove_soon(t->vm, &t->task);
+    remove_soon(*t->vm->shared, &t->task);
   else
     t->vm->core->loop->unpost(&t->task);
   t->in_soon = false;
@@ -338,7 +343,7 @@ void sched_wake(Waiter *w, int32_t result) {
   w->thread = nullptr;
   if (!t) return;
   t->abi.result = result;
-  bool by_lua = t->vm->current || t->vm->is_draining;
+  bool by_lua = t->vm->current || t->vm->shared->is_draining;
   make_ready(t, 0, by_lua ? Where::soon : Where::loop);
 }
 
@@ -519,7 +524,8 @@ void sched_resume(LightThread *t, int nargs) {
   else
     on_end(t, status);
   if (vm->interrupt.has_raised) vm->interrupt = {};
-  if (vm->soon && !vm->is_draining) drain_soon(vm);
+  VmShared &shared = *vm->shared;
+  if (shared.soon && !shared.is_draining) drain_soon(shared, vm->core->loop);
   if (--run->depth > 0) return;
   if (run->is_dropped) {
     if (run->done) run->done(run);

@@ -143,6 +143,7 @@ Vm *vm_create(const VmHost &host, std::string &error) {
     const char *text = lua_tostring(vm->L, -1);
     error = std::string("cannot boot the Lua VM: ") + (text ? text : "unknown error");
     vm_current = before;
+    vm->abi->phase = phase;
     vm_destroy(vm);
     return nullptr;
   }

@@ -46,7 +46,7 @@ struct LightThread {
   uint64_t wait_epoch = 0;         ///< the ngx.thread.wait it is in; 0 = none
   Waiter *waiter = nullptr;        ///< what it is parked on
   Task task;                       ///< queued to be resumed
-  bool in_soon = false;            ///< `task` is in Vm::soon, else in the loop's queue
+  bool in_soon = false;            ///< `task` is in VmShared::soon, else in the loop's queue
   bool has_yielded = false;        ///< it waits because of its own coroutine.yield()
   int nargs = 0;                   ///< values on its stack for the next resume
   mw_capture *capture = nullptr;   ///< its latest subrequests
@@ -102,12 +102,18 @@ struct Interrupt {
   std::string trace;  ///< where Lua was
 };
 
+constexpr uint64_t kFirstPauseMs = 1000;
+
 /// What the VMs of a thread share; goes with the last.
 struct VmShared {
   void *sock_worker = nullptr;  ///< of the cosockets: pools, resolvers; see abi/sock.h
   void (*sock_worker_free)(void *) = nullptr;
   Watch *watch = nullptr;
-  uint64_t lost = 0;  ///< how many faults have ended
+  uint64_t lost = 0;                         ///< how many faults have ended
+  uint64_t retire_after_ms = kFirstPauseMs;  ///< how old one must be to be replaced for its memory
+  Task *soon = nullptr;                      ///< tasks for right after the current resume, light threads among them
+  Task *soon_last = nullptr;
+  bool is_draining = false;  ///< `soon` is being worked off further down the stack
 };
 
 struct Vm {
@@ -130,9 +136,6 @@ struct Vm {
   Run *free_runs = nullptr;
   Run *runs = nullptr;  ///< requestless ones that are parked
   LightThread *current = nullptr;
-  Task *soon = nullptr;  ///< tasks for right after the current resume, light threads among them
-  Task *soon_last = nullptr;
-  bool is_draining = false;  ///< `soon` is being worked off further down the stack
   TimerEntry *timers = nullptr;
   std::shared_ptr<VmShared> shared;
   uint32_t timers_pending = 0, timers_running = 0;
@@ -171,7 +174,7 @@ Rc sched_run_start(Run *run, int nargs);
 void sched_complete(Run *run);
 /// A handler's failure: what its run answers.
 void sched_fail(Run *run);
-/// The VM is lost: what is queued in it goes to the loop's queue.
+/// The VM is lost: its light threads that are ready go to the loop's queue.
 void sched_lose(Vm *vm);
 /// Kills what is left of a run and frees it; nothing is reported.
 void sched_run_drop(Run *run);
