@@ -65,7 +65,8 @@ constinit thread_local uint32_t resumes_within = 0;  ///< of other coroutines, b
 constinit thread_local void *alt_stack = nullptr;
 constinit thread_local Fault latest;
 constinit thread_local bool is_judging = false;
-constinit thread_local void (*dying)() = nullptr;
+using Dying = void (*)();
+constinit thread_local Dying dying = nullptr;
 
 struct Range {
   uintptr_t low = 0, high = 0;

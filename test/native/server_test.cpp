@@ -79,7 +79,8 @@ struct Harness {
                   std::lock_guard<std::mutex> lock(mutex);
                   ++exited;
                   changed.notify_all();
-                }}) {
+                },
+                [](uint32_t, uint32_t) {}}) {
     signal(SIGPIPE, SIG_IGN);
   }
   bool start(PlanRef plan) {
