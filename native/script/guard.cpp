@@ -33,6 +33,7 @@ static void tell_board() {
     int n = snprintf(slot->place + at, room, "%s%s:%d", at ? ", called at " : "", frame.short_src, frame.currentline);
     if (n < 0 || static_cast<size_t>(n) >= room) break;
     slot->place_length = at += static_cast<uint32_t>(n);
+    if (strcmp(frame.what, "main") == 0) break;  // the handler; what called it is ours
   }
 }
 

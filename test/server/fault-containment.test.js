@@ -12,7 +12,8 @@ const interpreted = `require("jit").off(true, true)`;
 const faults = {
   "reads a null pointer": `${ffi} ngx.say(ffi.cast("int *", 0)[0])`,
   "reads a null pointer, interpreted": `${interpreted} ${ffi} ngx.say(ffi.cast("int *", 0)[0])`,
-  "writes a wild pointer in a compiled loop": `${ffi} local p = ffi.new("int[16]") for i = 0, 1e9 do p[i] = 1 end`,
+  "writes a wild pointer in a compiled loop": `${ffi} local a, p = ffi.new("int[1]") local wild = ffi.cast("int *", 64)
+    for i = 1, 1000 do p = i < 900 and ffi.cast("int *", a) or wild p[0] = i end`,
   "ffi.string of a wild pointer": `${ffi} ngx.say(ffi.string(ffi.cast("char *", 64)))`,
   "strlen(NULL)": `${ffi} ffi.cdef("size_t strlen(const char *);") ngx.say(tostring(ffi.C.strlen(nil)))`,
   "memcpy to NULL in a compiled loop": `${ffi} local a = ffi.new("char[64]")
@@ -26,7 +27,7 @@ const faults = {
 };
 
 const config = (locations, http = "") => ({
-  conf: `worker_processes 1; events {} http { access_log off; error_log logs/error.log info; ${http}
+  conf: `worker_processes 1; error_log logs/error.log info; events {} http { access_log off; ${http}
     server { listen 127.0.0.1:__PORT__; ${locations}
       location /after { content_by_lua_block { ngx.say("ok") } } } }`,
 });
@@ -92,6 +93,60 @@ test("a fault in a log handler and in a timer", async (t) => {
   t.is((await s.get("/after")).body, "ok\n");
 });
 
+test("timers that the culprit made are gone with their VM, those due at once too", async (t) => {
+  const s = await startProcess(
+    t,
+    config(`location /wild { content_by_lua_block {
+        ngx.timer.at(0, function() ngx.log(ngx.ERR, "ran in the lost VM") end)
+        require("ffi").cast("int *", 0)[0] = 1 } }`),
+  );
+  t.is((await s.get("/wild")).status, 500);
+  t.is((await s.get("/after")).body, "ok\n");
+  t.notRegex(s.log(), /ran in the lost VM/);
+  t.is(s.log().match(/lua VM lost/g).length, 1);
+});
+
+test("the ngx.ctx that a capture is given stays with the lost VM", async (t) => {
+  const s = await startProcess(
+    t,
+    config(
+      `location /capture { content_by_lua_block { ngx.location.capture("/waits", { ctx = { of = "the lost VM" } }) } }
+       location /waits { proxy_pass http://127.0.0.1:__PORT__/sleeps; log_subrequest on;
+         log_by_lua_block { ngx.log(ngx.ERR, "ctx of ", tostring(ngx.ctx.of)) } }
+       location /sleeps { content_by_lua_block { ngx.shared.d:set("sleeps", 1) ngx.sleep(30) } }
+       location /sleeping { content_by_lua_block { ngx.say(ngx.shared.d:get("sleeps")) } }
+       location /ctx { content_by_lua_block { ngx.ctx.of = "another" ngx.sleep(0.3) ngx.say(ngx.ctx.of) } }
+       location /wild { content_by_lua_block { require("ffi").cast("int *", 0)[0] = 1 } }`,
+      "lua_shared_dict d 1m;",
+    ),
+  );
+  const capture = s.get("/capture");
+  await waitFor(async () => (await s.get("/sleeping")).body === "1\n", "the upstream's handler");
+  t.is((await s.get("/wild")).status, 500);
+  const others = await Promise.all([1, 2, 3].map(() => s.get("/ctx")));
+  t.is((await capture).status, 503);
+  t.deepEqual(
+    others.map((r) => r.body),
+    ["another\n", "another\n", "another\n"],
+  );
+  t.notRegex(s.log(), /ctx of (the lost VM|another)/);
+});
+
+test("a premature timer that faults does not keep a server from ending", async (t) => {
+  const s = await startProcess(
+    t,
+    config(
+      "",
+      `init_worker_by_lua_block { ngx.timer.every(30, function(premature)
+         if premature then require("ffi").cast("int *", 0)[0] = 1 end end) }`,
+    ),
+  );
+  t.is((await s.get("/after")).body, "ok\n");
+  s.kill("SIGQUIT");
+  t.is((await s.exit).code, 0);
+  t.regex(s.log(), /lua VM lost/);
+});
+
 test("a process of --processes is replaced after a fault, and finishes what it has", async (t) => {
   const s = await startProcess(t, {
     ...config(`
@@ -113,7 +168,7 @@ test("a process of --processes is replaced after a fault, and finishes what it h
   t.is((await slow).status, 200);
   await waitFor(() => !existsSync(`/proc/${first}`), "the first process's end");
   t.is(await pid(), second);
-  t.regex(s.stderr(), new RegExp(`worker process ${first} is replaced`));
+  t.regex(s.log(), new RegExp(`worker process ${first} is replaced`));
 });
 
 test("a fault in the allocator, or with containment off, ends the process", async (t) => {
