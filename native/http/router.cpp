@@ -8,15 +8,9 @@
 #include <vector>
 
 #include "http/capture.h"
+#include "http/name_map.h"
 
 namespace mw {
-
-struct StrHash {
-  using is_transparent = void;
-  size_t operator()(Str s) const { return std::hash<Str>{}(s); }
-};
-template <class V>
-using NameMap = std::unordered_map<std::string, V, StrHash, std::equal_to<>>;
 
 struct Level;
 
@@ -31,9 +25,9 @@ struct RegexEntry {
 };
 
 struct Level {
-  NameMap<const Location *> exact;
-  NameMap<const Location *> slashless;  ///< "/dir" for "/dir/" that is proxied: to be redirected there
-  std::vector<PrefixEntry> prefixes;    ///< sorted by name
+  NameMap<const Location> exact;
+  NameMap<const Location> slashless;  ///< "/dir" for "/dir/" that is proxied: to be redirected there
+  std::vector<PrefixEntry> prefixes;  ///< sorted by name
   std::vector<RegexEntry> regexes;
   std::unordered_map<const Location *, std::unique_ptr<Level>> nested;
 };
@@ -45,7 +39,7 @@ struct NameRegex {
 
 struct ListenNames {
   const ServerConf *fallback = nullptr;
-  NameMap<const ServerConf *> exact, wildcard_start, wildcard_end;
+  NameMap<const ServerConf> exact, wildcard_start, wildcard_end;
   std::vector<NameRegex> regexes;
   bool has_names = false;
 };
@@ -55,14 +49,14 @@ struct Router {
   std::vector<ListenNames> listens;
   const ServerConf *servers = nullptr;  ///< the plan's first; `levels` is by index
   std::vector<Level> levels;
-  std::unordered_map<const ServerConf *, NameMap<const Location *>> named;
+  std::unordered_map<const ServerConf *, NameMap<const Location>> named;
 };
 
 // --- building --------------------------------------------------------------------------------------------------------
 
 static void add_slashless(Level &level, const Location &l) {
   if (l.conf.upstream >= 0 && l.name.size() > 1 && l.name.back() == '/')
-    level.slashless.emplace(Str(l.name).substr(0, l.name.size() - 1), &l);
+    level.slashless.add(Str(l.name).substr(0, l.name.size() - 1), &l);
 }
 
 static bool build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
@@ -70,7 +64,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
   for (const Location &l : locations) {
     switch (l.match) {
       case Location::exact:
-        level.exact.emplace(l.name, &l);
+        level.exact.add(l.name, &l);
         add_slashless(level, l);
         break;
       case Location::prefix:
@@ -86,7 +80,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
         level.regexes.push_back({&l, std::move(regex)});
         break;
       }
-      case Location::named: router.named[server].emplace(l.name, &l); break;
+      case Location::named: router.named[server].add(l.name, &l); break;
     }
     if (l.children.empty()) continue;
     auto nested = std::make_unique<Level>();
@@ -108,9 +102,9 @@ static bool build_names(const Plan &plan, ListenNames &names, const ServerConf *
   for (const ServerName &n : server->names) {
     names.has_names = true;
     switch (n.kind) {
-      case ServerName::exact: names.exact.emplace(n.name, server); break;
-      case ServerName::wildcard_start: names.wildcard_start.emplace(n.name, server); break;
-      case ServerName::wildcard_end: names.wildcard_end.emplace(n.name, server); break;
+      case ServerName::exact: names.exact.add(n.name, server); break;
+      case ServerName::wildcard_start: names.wildcard_start.add(n.name, server); break;
+      case ServerName::wildcard_end: names.wildcard_end.add(n.name, server); break;
       case ServerName::regex: {
         ConfRegex regex;
         if (!conf_regex_compile(plan, n.name, true, server->pos, regex, error)) return false;
@@ -147,13 +141,13 @@ std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error)
 const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r) {
   const ListenNames &names = router.listens[static_cast<size_t>(listen)];
   if (!names.has_names) return names.fallback;
-  if (auto it = names.exact.find(host); it != names.exact.end()) return it->second;
+  if (const ServerConf *server = names.exact.find(host)) return server;
   // "*.example.com" is kept as ".example.com": the longest suffix wins, so try from the first dot on.
   for (size_t dot = host.find('.'); dot != Str::npos; dot = host.find('.', dot + 1))
-    if (auto it = names.wildcard_start.find(host.substr(dot)); it != names.wildcard_start.end()) return it->second;
+    if (const ServerConf *server = names.wildcard_start.find(host.substr(dot))) return server;
   // "www.example.*" is kept as "www.example.": the longest prefix wins.
   for (size_t dot = host.rfind('.'); dot != Str::npos && dot > 0; dot = host.rfind('.', dot - 1))
-    if (auto it = names.wildcard_end.find(host.substr(0, dot + 1)); it != names.wildcard_end.end()) return it->second;
+    if (const ServerConf *server = names.wildcard_end.find(host.substr(0, dot + 1))) return server;
   for (const NameRegex &n : names.regexes) {
     if (conf_regex_match(r, n.regex, host)) return n.server;
   }
@@ -176,16 +170,15 @@ static const Location *longest_prefix(const Level &level, Str uri) {
 /// Matches within one level and, below its best prefix, the nested ones. `stop` becomes true when an exact or a regex
 /// location ended the search; a ^~ ends it for the regexes of its own level alone, as in nginx.
 static const Location *find_in(const Level &level, Request *r, bool &stop) {
-  if (!level.exact.empty())
-    if (auto it = level.exact.find(r->uri); it != level.exact.end()) {
-      stop = true;
-      return it->second;
-    }
+  if (const Location *exact = level.exact.find(r->uri)) {
+    stop = true;
+    return exact;
+  }
   const Location *best = longest_prefix(level, r->uri);
   if (!level.slashless.empty() && (!best || best->name.size() != r->uri.size()))
-    if (auto it = level.slashless.find(r->uri); it != level.slashless.end()) {
+    if (const Location *slashless = level.slashless.find(r->uri)) {
       stop = true;
-      return it->second;
+      return slashless;
     }
   bool no_regex = best && best->match == Location::prefix_no_regex;
   if (best && !level.nested.empty())
@@ -215,8 +208,7 @@ const Location *router_find_location(const Router &router, Request *r) {
 const Location *router_find_named(const Router &router, const ServerConf *server, Str name) {
   auto it = router.named.find(server);
   if (it == router.named.end()) return nullptr;
-  auto found = it->second.find(name);
-  return found == it->second.end() ? nullptr : found->second;
+  return it->second.find(name);
 }
 
 }  // namespace mw
