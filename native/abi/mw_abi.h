@@ -78,9 +78,9 @@ typedef struct {
   mw_thread_t *thread; /* the running light thread; null while boot code runs */
   uint32_t phase;      /* enum mw_phase */
   int32_t worker_id;   /* -1: the privileged agent */
-  int64_t now_ms;  /* cached wall clock, ms since the epoch */
-  int64_t mono_ms; /* cached monotonic clock, ms */
-  char *buf;       /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
+  int64_t now_ms;      /* cached wall clock, ms since the epoch */
+  int64_t mono_ms;     /* cached monotonic clock, ms */
+  char *buf;           /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
   size_t buf_size;
   int32_t worker_count;
   int32_t pid;

@@ -56,8 +56,8 @@ struct HttpCore {
   void (*ask_workers)(void *arg, const std::shared_ptr<StatusReplies> &replies) = nullptr;
   void *ask_workers_arg = nullptr;
   std::atomic<bool> *wants_privileged_agent = nullptr;  ///< the generation's; null in tests without one
-  uint64_t range_boundary = 0;  ///< the latest boundary of a multipart/byteranges body
-  bool is_draining = false;     ///< no keep-alive any more, but where another worker takes the connection over
+  uint64_t range_boundary = 0;                          ///< the latest boundary of a multipart/byteranges body
+  bool is_draining = false;  ///< no keep-alive any more, but where another worker takes the connection over
   bool is_quitting = false;
   // Text of the current second, refreshed by core_tick().
   int64_t second = -1;
