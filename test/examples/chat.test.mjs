@@ -137,7 +137,7 @@ test("the page in Chromium: two visitors talk, markup stays text", async (t) => 
   await say(ada, "<b>hello</b>");
   await grace.page.waitForSelector('.message:has-text("<b>hello</b>")');
   await say(grace, "héllo 🌒");
-  await ada.page.waitForSelector('.message:has-text("héllo 🌒")');
+  for (const { page } of [ada, grace]) await page.waitForSelector('.message:has-text("héllo 🌒")');
   for (const visitor of [ada, grace]) t.deepEqual(await texts(visitor), ["<b>hello</b>", "héllo 🌒"]);
   t.deepEqual(await ada.page.locator(".mine .text").allTextContents(), ["<b>hello</b>"]);
   await grace.page.close();
