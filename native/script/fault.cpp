@@ -275,7 +275,7 @@ void unguard_thread() {
   }
 }
 
-[[maybe_unused]] void on_fault(int signo, siginfo_t *info, void *context) {
+void on_fault(int signo, siginfo_t *info, void *context) {
   if (!is_guarded()) return pass_on(signo, info, context);
   FaultPoint *point = point_here;
   if (!point || resumes_within || is_judging) return give_up(signo, info, context);
@@ -287,7 +287,7 @@ void unguard_thread() {
 }
 
 void set_handlers() {
-#if MW_CONTAINS_FAULTS
+  if (!MW_CONTAINS_FAULTS) return;
   find_map();
   for (size_t i = 0; i < std::size(kSignals); ++i) {
     struct sigaction action {};
@@ -296,7 +296,6 @@ void set_handlers() {
     sigemptyset(&action.sa_mask);
     sigaction(kSignals[i], &action, &before[i]);
   }
-#endif
 }
 
 }  // namespace
