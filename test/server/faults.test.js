@@ -10,7 +10,8 @@ const kinds = {
   loop: `while true do end`,
   memory: `local t = {} while true do t[#t + 1] = ("x"):rep(1000) .. #t end`,
   recursion: `local function f(n) return 1 + f(n + 1) end f(1)`,
-  pointer: `return require("ffi").cast("int *", 0)[0]`,
+  // A sanitizer reports this one itself and ends the process.
+  ...(!process.env.MW_TEST_SANITIZER && { pointer: `return require("ffi").cast("int *", 0)[0]` }),
 };
 
 const conf = `worker_processes 2; error_log logs/error.log; events {} http { access_log off; lua_handler_timeout 1s; lua_vm_memory_limit 64m;
@@ -64,5 +65,5 @@ test("ten faults of each kind beside 20 connections in steady use", async (t) =>
   await Promise.all(clients);
   t.deepEqual(seen.failures, []);
   t.is(seen.ports.size, 20, "connections");
-  t.is((s.log().match(/lua VM lost/g) ?? []).length, 10);
+  t.is((s.log().match(/lua VM lost/g) ?? []).length, kinds.pointer ? 10 : 0);
 });
