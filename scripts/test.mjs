@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
-// npm test [-- [--sanitize=address|thread] [--half] [--native | --ava] [FILE|FOLDER...]]: set-up, Debian packages, native unit
+// npm test [-- [--sanitize=address|thread] [--part=N] [--native | --ava] [FILE|FOLDER...]]: set-up, Debian packages, native unit
 // tests, ava suites; ends with one line that sums them, and exits 1 when anything failed or nothing ran. Under a sanitizer
-// the folders whose tests are of TypeScript alone are left out, unless they are named; --half takes every other file of the rest,
-// which ones by the commit, so that in time each gate sees them all.
+// the folders whose tests are of TypeScript alone are left out, unless they are named; --part=N takes every Nth file of the
+// rest, which ones by the commit, so that in time the gate sees them all.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -14,7 +14,7 @@ const options = { sanitize: "", native: true, ava: true, files: [] };
 for (const arg of process.argv.slice(2)) {
   const sanitize = /^--sanitize=(address|thread)$/.exec(arg);
   if (sanitize) options.sanitize = sanitize[1];
-  else if (arg === "--half") options.half = true;
+  else if (/^--part=[1-9]\d*$/.test(arg)) options.part = Number(arg.slice("--part=".length));
   else if (arg === "--native") options.ava = false;
   else if (arg === "--ava") options.native = false;
   else if (arg.startsWith("-")) fail(`unknown option ${arg}`);
@@ -76,16 +76,15 @@ function suite(title, command, args, env, limit, count) {
 
 const ofTypeScript = ["build", "cli", "conf", "conformance", "examples", "pack", "types"];
 
-/// The test files that reach native code, or with `half` one of two.
-function nativeTestFiles(half) {
+/// The test files that reach native code, or one of `part` of them.
+function nativeTestFiles(part = 1) {
   const files = readdirSync(join(root, "test"), { recursive: true })
     .filter((f) => /\.test\.m?js$/.test(f) && !ofTypeScript.some((folder) => f.startsWith(`${folder}/`)))
     .sort();
-  if (!half) return files.map((f) => `test/${f}`);
   const commit = spawnSync("git", ["rev-parse", "HEAD"], { cwd: root, encoding: "utf8" }).stdout.trim();
-  const first = parseInt(commit.slice(-1) || "0", 16) % 2;
-  say(`every other test file, from the ${first === 0 ? "first" : "second"} on`);
-  return files.filter((_, i) => i % 2 === first).map((f) => `test/${f}`);
+  const first = parseInt(commit.slice(-7) || "0", 16) % part;
+  if (part > 1) say(`one test file of ${part}, from number ${first + 1} on`);
+  return files.filter((_, i) => i % part === first).map((f) => `test/${f}`);
 }
 
 function hasAvaTests(folder) {
@@ -113,7 +112,7 @@ if (options.ava && hasAvaTests(join(root, "test"))) {
   const globs = options.files.map((f) =>
     statSync(f, { throwIfNoEntry: false })?.isDirectory() ? `${f}/**/*.test.{js,mjs}` : f,
   );
-  if (options.sanitize && globs.length === 0) globs.push(...nativeTestFiles(options.half));
+  if (options.sanitize && globs.length === 0) globs.push(...nativeTestFiles(options.part));
   add(
     await suite(
       "ava suites",
