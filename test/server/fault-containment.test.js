@@ -166,8 +166,10 @@ contained("a process of --processes is replaced after a fault, and finishes what
   t.teardown(() => agent.destroy());
   t.is((await ask(agent, s, "/wild")).status, 500);
   const slow = ask(agent, s, "/slow"); // of whichever has the socket now: it is answered all the same
-  await waitFor(async () => (await pid()) !== first, "the next process");
-  const second = await pid();
+  const second = await waitFor(async () => {
+    const now = await pid(); // both serve for a moment
+    return now !== first && now;
+  }, "the next process");
   t.is((await slow).status, 200);
   await waitFor(() => !existsSync(`/proc/${first}`), "the first process's end");
   t.is(await pid(), second);
