@@ -25,7 +25,7 @@ const kept = {
   },
   cares: {
     licence: "LICENSE.md",
-    names: /^(LICENSE\.md|CMakeLists\.txt|.*cmake.*|docs|include|src)$/,
+    names: /^(LICENSE\.md|README\.md|CMakeLists\.txt|.*cmake.*|docs|include|src)$/, // its CPack wants the README
     not: /^docs\/.*\.[13]$/,
   },
   cjson: { licence: "LICENSE", names: /^(LICENSE|(lua_cjson|strbuf|fpconv)\.[ch])$/ },
