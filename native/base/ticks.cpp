@@ -6,12 +6,6 @@
 
 namespace mw {
 
-static uint64_t clock_ns() {
-  timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
-}
-
 #if defined(__aarch64__)
 static double measure() {
   uint64_t rate;
@@ -19,6 +13,12 @@ static double measure() {
   return static_cast<double>(rate);
 }
 #else
+static uint64_t clock_ns() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
 /// Against the clock, over a millisecond or more: whether the thread loses the processor meanwhile does not matter.
 static double measure() {
   uint64_t began = clock_ns(), from = ticks_now(), now;
