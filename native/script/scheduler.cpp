@@ -34,7 +34,7 @@ static LightThread *thread_of(Task *task) {
 static void on_ready(Task *task) {
   LightThread *t = thread_of(task);
   if (t->run->has_exited || t->run->is_dropped) return;  // its end waits for the stack to unwind
-  if (t->vm->is_lost) return;                            // and here for lost.cpp
+  if (t->vm->is_lost) return;                            // and here for the loop's turn, see guard_lost()
   sched_resume(t, t->nargs);
 }
 
