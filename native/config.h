@@ -209,6 +209,23 @@ struct VariableSetting {
 };
 /// Content handlers of modules that need nothing else.
 enum class PlainHandler : uint8_t { none, empty_gif, stub_status };
+/// The steps of a request, in order; http/phase.cpp holds the table.
+enum Step : uint8_t {
+  kStepServerRewrite,
+  kStepServerRewriteLua,
+  kStepFindConfig,
+  kStepRewrite,
+  kStepNeedBody,
+  kStepRewriteLua,
+  kStepPostRewrite,
+  kStepPreaccess,
+  kStepAccessLua,
+  kStepTryFiles,
+  kStepPrecontentLua,
+  kStepContent,
+  kStepCount
+};
+
 /// Output filters of modules, as bits of LocationConf::filters.
 enum FilterBit : uint32_t {
   kFilterHeadersMore = 1,
@@ -389,6 +406,7 @@ struct LocationConf {
   std::vector<MoreHeaders> more_headers;        ///< of the response
   std::vector<MoreHeaders> more_input_headers;  ///< of the request
   uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the members
+  uint32_t steps = ~0u;                         ///< 1 << Step: those that have something to do; follows, too
   std::vector<AddressRule> access_rules;        ///< allow, deny
   bool satisfy_any = false;
   std::vector<Referer> referers;  ///< valid_referers

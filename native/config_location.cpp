@@ -129,7 +129,23 @@ bool Decoder::read(const Value &v, ErrorLog &out) {
   return v.tag == Value::table;
 }
 
-/// What follows from a location's members: which checks and filters its requests go through at all.
+/// A directive whose step is left out here has no effect; what a request's state may ask for http_run_phases() adds.
+static void follow_steps(LocationConf &c) {
+  auto has = [&c](LuaPhase phase) { return c.scripts[static_cast<size_t>(phase)] >= 0; };
+  c.steps = 1u << kStepFindConfig | 1u << kStepContent;
+  auto add = [&c](bool is_due, Step step) { c.steps |= is_due ? 1u << step : 0; };
+  add(!c.rewrite.empty(), kStepServerRewrite);
+  add(has(LuaPhase::server_rewrite), kStepServerRewriteLua);
+  add(!c.rewrite.empty() || !c.more_input_headers.empty(), kStepRewrite);
+  add(c.lua_need_request_body, kStepNeedBody);
+  add(has(LuaPhase::rewrite), kStepRewriteLua);
+  add(!c.real_ip_from.empty() || !c.limit_reqs.empty() || !c.limit_conns.empty(), kStepPreaccess);
+  add(c.has_access_checks || has(LuaPhase::access), kStepAccessLua);
+  add(c.has_try_files || !c.mirrors.empty(), kStepTryFiles);
+  add(has(LuaPhase::precontent), kStepPrecontentLua);
+}
+
+/// What follows from a location's members: which steps, checks and filters its requests go through at all.
 static void follow(LocationConf &c) {
   const ComplexValue &realm = c.auth_basic;
   bool has_realm = !realm.is_constant() || (!realm.constant().empty() && realm.constant() != "off");
@@ -143,6 +159,7 @@ static void follow(LocationConf &c) {
   if (c.gunzip) c.filters |= kFilterGunzip;
   if (!c.sub_filters.empty()) c.filters |= kFilterSub;
   if (c.expires[0]) c.filters |= kFilterExpires;
+  follow_steps(c);
 }
 
 bool Decoder::read(const Value &v, LocationConf &out) {

@@ -202,8 +202,17 @@ static bool settle(Request *r, Rc rc) {
   return false;
 }
 
+/// The first step from r->step on that may have something to do.
+static uint8_t next_due(const Request *r) {
+  uint32_t due = r->conf->steps;
+  if (r->uri_changed) due |= 1u << kStepPostRewrite;
+  if (r->access_status) due |= 1u << kStepTryFiles;
+  return static_cast<uint8_t>(r->step + __builtin_ctz(due >> r->step));
+}
+
 void http_run_phases(Request *r) {
   for (;;) {
+    r->step = next_due(r);
     const StepRow &row = kSteps[r->step];
     Rc rc = row.run(r);
     // Most steps have nothing to do: what settle() would say of them, without the call.

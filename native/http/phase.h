@@ -10,23 +10,6 @@ namespace mw {
 
 struct Handover;
 
-/// The steps of a request, in order; phase.cpp holds the table.
-enum Step : uint8_t {
-  kStepServerRewrite,
-  kStepServerRewriteLua,
-  kStepFindConfig,
-  kStepRewrite,
-  kStepNeedBody,
-  kStepRewriteLua,
-  kStepPostRewrite,
-  kStepPreaccess,
-  kStepAccessLua,
-  kStepTryFiles,
-  kStepPrecontentLua,
-  kStepContent,
-  kStepCount
-};
-
 /// Starts a request whose head is complete, from the first phase.
 void http_start(Request *r);
 /// Runs steps from r->step until the request parks or ends. `r` may be gone afterwards.

@@ -311,9 +311,10 @@ Str response_header(Request *r, Str name) {
 
 /// The extension of the path, lower case, or empty.
 static Str extension(const Request *r, char *buf, size_t room) {
-  size_t dot = r->uri.find_last_of("./");
-  if (dot == Str::npos || r->uri[dot] == '/') return {};
-  Str ext = r->uri.substr(dot + 1);
+  size_t after = r->uri.size();
+  while (after > 0 && r->uri[after - 1] != '/' && r->uri[after - 1] != '.') --after;
+  if (after == 0 || r->uri[after - 1] == '/') return {};
+  Str ext = r->uri.substr(after);
   if (ext.size() > room) return {};
   for (size_t i = 0; i < ext.size(); ++i) buf[i] = static_cast<char>(str_lower(static_cast<unsigned char>(ext[i])));
   return {buf, ext.size()};

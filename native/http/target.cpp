@@ -102,7 +102,21 @@ static bool is_unsafe(Str path) {
   return path.find("/../") != Str::npos || path.ends_with("/..") || path == ".." || path.starts_with("../");
 }
 
+/// True for most: a path with nothing to unescape, split off or refuse. They are short: one scan by bytes.
+static bool is_plain_path(Str uri) {
+  for (size_t i = 0; i < uri.size(); ++i) {
+    char c = uri[i];
+    if (c == '?' || c == '%' || c == '\0' || (c == '.' && i + 1 < uri.size() && uri[i + 1] == '.')) return false;
+  }
+  return !uri.empty();
+}
+
 bool target_parse_unsafe(Str uri, char *room, TargetParts &parts) {
+  if (is_plain_path(uri)) {
+    parts.path = uri;
+    parts.args = {};
+    return true;
+  }
   size_t mark = uri.find('?');
   parts.path = uri.substr(0, mark);
   parts.args = mark == Str::npos ? Str{} : uri.substr(mark + 1);

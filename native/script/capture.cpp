@@ -3,13 +3,17 @@
 // than one by one through FFI.
 #include "script/capture.h"
 
-#include <algorithm>
+#include <utility>
 
 #include "http/output.h"
 #include "http/target.h"
+#include "script/fault.h"
 #include "script/vm_inner.h"
 
 namespace mw {
+
+/// How many captures of a handler run one after the other before the loop has its turn.
+static constexpr uint32_t kRunNow = 100;
 
 // --- waiting ---------------------------------------------------------------------------------------------------------
 
@@ -35,14 +39,44 @@ mw_capture *capture_new(Request *parent) {
   return c;
 }
 
-void capture_park(mw_capture *c) {
+/// True where the subrequests would run next if the running light thread yielded: then it need not.
+static bool may_run_now(LightThread *t) {
+  const Vm *vm = t->vm;
+  return t->run->live == 1 && vm->shared->soon.is_empty() && vm->shared->subrequests.is_empty() &&
+         !vm->interrupt.is_set && ++t->run->captured < kRunNow;
+}
+
+/// Runs the subrequests on the running light thread's stack, as far as they come without waiting.
+static void run_now(mw_capture *c, const LightThread *t) {
+  Vm *vm = t->vm;
+  fault_leave();
+  for (Request *sub : c->subs) subrequest_start(sub, on_done, c);
+  // Their time is not that of the handler, which has waited.
+  if (vm->watch) watch_begin(vm->watch, sched_limit(t->run));
+  fault_return(vm->is_lost);
+}
+
+bool capture_run(mw_capture *c) {
+  LightThread *t = vm_current->current;
   c->pending = c->subs.size;
   c->waiter.is_subrequest = true;
+  if (may_run_now(t)) {
+    run_now(c, t);
+    if (c->pending == 0) return true;
+    sched_park(&c->waiter, on_cancel);
+    return false;
+  }
   sched_park(&c->waiter, on_cancel);
+  bool is_next_turn = t->run->captured >= kRunNow;  // the worker's others have waited long enough
+  if (is_next_turn) t->run->captured = 0;
   for (Request *sub : c->subs) {
     sub->pump_task.run = run_start;
-    sched_run_soon(&sub->pump_task);
+    if (is_next_turn)
+      vm_current->core->loop->post_next(&sub->pump_task);
+    else
+      sched_run_subrequest(&sub->pump_task);
   }
+  return false;
 }
 
 // --- uris ------------------------------------------------------------------------------------------------------------
@@ -82,15 +116,42 @@ static int yield_await(lua_State *L) {
 
 static bool is_allowed(const Vm *vm) { return vm->abi->req && (vm->abi->phase & kAllowed); }
 
-/// start(uri) -> error: a GET for `uri` without options, waited for. Nothing is returned when it has ended; false where the
-/// phase has no subrequests.
-/// start() waits for what mw_capture_add() added to the running light thread's capture.
+static void push(lua_State *L, Str s) { lua_pushlstring(L, s.data(), s.size()); }
+
+/// How many header fields there are besides Content-Type.
+static uint32_t other_headers(const Response &resp) {
+  return resp.headers.size + (resp.content_length >= 0) + (resp.last_modified >= 0) + (resp.location.data() != nullptr);
+}
+
+static void free_sub(mw_capture *c, size_t i) { subrequest_free(std::exchange(c->subs.data[i], nullptr)); }
+
+/// Pushes what take() returns.
+static int push_response(lua_State *L, mw_capture *c, size_t i) {
+  Request *sub = c->subs.data[i];
+  const Response &resp = sub->resp;
+  bool has_more = other_headers(resp) > 0;
+  lua_pushinteger(L, sub->abi.status);
+  push(L, subrequest_output(sub));
+  lua_pushboolean(L, sub->is_truncated);
+  if (resp.content_type.empty())
+    lua_pushnil(L);
+  else
+    push(L, resp.content_type);
+  lua_pushboolean(L, has_more);
+  if (!has_more) free_sub(c, i);
+  return 5;
+}
+
+/// start(uri): a GET for `uri` without options, waited for. Returns what take(0) does, or nothing when that is to be called
+/// now; the words of an error; false where the phase has no subrequests.
+/// start() -> nothing: what mw_capture_add() added to the running light thread's capture, waited for.
 static int capture_start(lua_State *L) {
   const Vm *vm = vm_current;
   if (!is_allowed(vm)) return lua_pushboolean(L, 0), 1;
   LightThread *t = vm->current;
   if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
-  if (lua_gettop(L) > 0) {
+  bool is_one = lua_gettop(L) > 0;
+  if (is_one) {
     size_t size;
     const char *uri = luaL_checklstring(L, 1, &size);
     Request *sub;
@@ -101,11 +162,10 @@ static int capture_start(lua_State *L) {
     }
     subrequest_set_body(sub, SubBody::none);
   }
-  capture_park(t->capture);
-  return yield_await(L);
+  mw_capture *c = t->capture;
+  if (!capture_run(c)) return yield_await(L);
+  return is_one ? push_response(L, c, 0) : 0;
 }
-
-static void push(lua_State *L, Str s) { lua_pushlstring(L, s.data(), s.size()); }
 
 /// Adds a header to the table on top; one seen before becomes a list.
 static void add_header(lua_State *L, Str name, Str value) {
@@ -130,52 +190,31 @@ static void add_header(lua_State *L, Str name, Str value) {
   }
 }
 
-/// How many header fields there are besides Content-Type.
-static uint32_t other_headers(const Response &resp) {
-  return resp.headers.size + (resp.content_length >= 0) + (resp.last_modified >= 0) + (resp.location.data() != nullptr);
-}
-
-static Request *take_sub(lua_State *L) {
-  const mw_capture *c = vm_current->current->capture;
+/// The index of the subrequest that argument 1 names, in the running light thread's capture.
+static size_t check_index(lua_State *L, const mw_capture *c) {
   size_t i = static_cast<size_t>(luaL_checkinteger(L, 1));
-  Request *sub = i < c->subs.size ? c->subs.data[i] : nullptr;
-  if (!sub) luaL_error(L, "no such subrequest");
-  return sub;
-}
-
-static void free_sub(Request *sub) {
-  mw_capture *c = static_cast<mw_capture *>(sub->sub_done_arg);
-  *std::find(c->subs.begin(), c->subs.end(), sub) = nullptr;
-  subrequest_free(sub);
+  if (i >= c->subs.size || !c->subs.data[i]) luaL_error(L, "no such subrequest");
+  return i;
 }
 
 /// take(i) -> status, body, truncated, Content-Type or nil, more: of the capture's i-th subrequest, from 0, which has ended.
 /// `more`: it has other header fields, and stays until add_headers() has been called.
 static int capture_take(lua_State *L) {
-  Request *sub = take_sub(L);
-  const Response &resp = sub->resp;
-  bool has_more = other_headers(resp) > 0;
-  lua_pushinteger(L, sub->abi.status);
-  push(L, subrequest_output(sub));
-  lua_pushboolean(L, sub->is_truncated);
-  if (resp.content_type.empty())
-    lua_pushnil(L);
-  else
-    push(L, resp.content_type);
-  lua_pushboolean(L, has_more);
-  if (!has_more) free_sub(sub);
-  return 5;
+  mw_capture *c = vm_current->current->capture;
+  return push_response(L, c, check_index(L, c));
 }
 
 /// add_headers(i, table): all but Content-Type, of what take() said has more.
 static int capture_add_headers(lua_State *L) {
-  Request *sub = take_sub(L);
+  mw_capture *c = vm_current->current->capture;
+  size_t i = check_index(L, c);
+  Request *sub = c->subs.data[i];
   luaL_checktype(L, 2, LUA_TTABLE);
   Str value;
   for (const char *name : {"Content-Length", "Last-Modified", "Location"})
     if (response_header_at(sub, name, 0, value)) add_header(L, name, value);
   for (const RespHeader &h : sub->resp.headers) add_header(L, h.name, h.value);
-  free_sub(sub);
+  free_sub(c, i);
   return 0;
 }
 

@@ -54,6 +54,7 @@ constexpr int kMaxFrames = 256;
 struct FaultPoint {
   void *buf[5];
   bool is_probe;
+  bool is_left;  ///< between fault_leave() and fault_return()
 };
 
 /// The threads whose faults are looked at. A handler in any other must not touch thread_local data of a loaded module, whose
@@ -278,7 +279,7 @@ void unguard_thread() {
 void on_fault(int signo, siginfo_t *info, void *context) {
   if (!is_guarded()) return pass_on(signo, info, context);
   FaultPoint *point = point_here;
-  if (!point || resumes_within || is_judging) return give_up(signo, info, context);
+  if (!point || point->is_left || resumes_within || is_judging) return give_up(signo, info, context);
   is_judging = true;
   bool is_contained = point->is_probe ? info->si_code > 0 : is_trusted(signo, info, context);
   is_judging = false;
@@ -335,35 +336,49 @@ void fault_close() {
 const Fault &fault_latest() { return latest; }
 
 __attribute__((noinline)) int fault_resume(lua_State *co, int nargs) {
-  if (point_here) {
+  FaultPoint *outer = point_here;
+  if (outer && !outer->is_left) {
     ++resumes_within;
     int status = lua_resume(co, nargs);
     --resumes_within;
     return status;
   }
   FaultPoint point;
-  point.is_probe = false;
+  point.is_probe = point.is_left = false;
   if (__builtin_setjmp(point.buf) != 0) {
-    point_here = nullptr;
+    point_here = outer;
     return kLuaFault;
   }
   point_here = &point;
   int status = lua_resume(co, nargs);
-  point_here = nullptr;
+  point_here = outer;
   return status;
 }
 
+void fault_leave() {
+  if (point_here && !resumes_within) point_here->is_left = true;
+}
+
+void fault_return(bool is_lost) {
+  FaultPoint *point = point_here;
+  if (!point || !point->is_left) return;
+  point->is_left = false;
+  if (is_lost) __builtin_longjmp(point->buf, 1);
+}
+
 __attribute__((noinline)) bool fault_probe(void (*probe)(void *), void *arg) {
-  if (point_here) return false;
+  FaultPoint *outer = point_here;
+  if (outer && !outer->is_left) return false;
   FaultPoint point;
   point.is_probe = true;
+  point.is_left = false;
   if (__builtin_setjmp(point.buf) != 0) {
-    point_here = nullptr;
+    point_here = outer;
     return false;
   }
   point_here = &point;
   probe(arg);
-  point_here = nullptr;
+  point_here = outer;
   return true;
 }
 

@@ -23,8 +23,12 @@ struct Fault {
 /// called, in the signal handler, before a fault ends the process; it may meet another one.
 bool fault_open(void (*dying)());
 void fault_close();
-/// lua_resume(), or kLuaFault. Within another fault_resume() of the thread, faults are not contained.
+/// lua_resume(), or kLuaFault. Within another fault_resume() of the thread, faults are not contained, but between:
 int fault_resume(lua_State *co, int nargs);
+/// A C function called by Lua, with no frames but LuaJIT's below it, leaves Lua to run other coroutines.
+void fault_leave();
+/// It goes back, if not `is_lost`: then that fault_resume() answers kLuaFault, too, and this does not return.
+void fault_return(bool is_lost);
 /// The fault that the thread's latest kLuaFault was.
 const Fault &fault_latest();
 /// Calls `probe(arg)`, which reads what may be broken. False when it met a fault.

@@ -159,10 +159,15 @@ static void report(Run *run, const char *text) {
   run->report->traceback = "stack traceback:";
 }
 
-static void end_run(Run *run) {
+/// It has done nothing but wait in a VM that was lost.
+static void fail_waiting(Run *run) {
   sched_fail(run);
   if (run->rc == 500) run->rc = 503;
   report(run, "the Lua VM was lost");
+}
+
+static void end_run(Run *run) {
+  fail_waiting(run);
   sched_complete(run);
 }
 
@@ -180,8 +185,8 @@ static void on_lost(Task *task) {
   while (Run *run = parked_run(vm)) end_run(run);
 }
 
-void guard_lost(LightThread *t) {
-  Vm *vm = t->vm;
+/// Another VM takes the place of the one that a fault in `t` has ended.
+static void lose(Vm *vm, const LightThread *t) {
   Run *run = t->run;
   vm->is_lost = true;
   timer_cancel_all(vm);  // now: some may be due in this turn
@@ -202,14 +207,22 @@ void guard_lost(LightThread *t) {
       r->vm = nullptr;
       r->abi.ctx_ref = 0;
     }
-  if (vm->host.replace && vm == vm_current && !vm->host.replace(vm->host.replace_arg, vm)) abort();
+  if (vm->host.replace && vm == vm->shared->newest && !vm->host.replace(vm->host.replace_arg, vm)) abort();
+  vm_current = vm->shared->newest;
+  if (t->is_entry) report(run, text);
+  vm->end_task.run = on_lost;
+  vm->core->loop->post(&vm->end_task);
+}
+
+void guard_lost(LightThread *t) {
+  Run *run = t->run;
+  bool is_culprit = !t->vm->is_lost;  // else it ran what was, see fault_return()
+  if (is_culprit) lose(t->vm, t);
   t->state = LightThread::zombie;
   t->end = LightThread::failed;
   --run->live;
-  if (t->is_entry) report(run, text);
-  sched_fail(run);
-  vm->end_task.run = on_lost;
-  vm->core->loop->post(&vm->end_task);
+  if (is_culprit) return sched_fail(run);
+  fail_waiting(run);
 }
 
 }  // namespace mw

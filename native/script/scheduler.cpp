@@ -179,67 +179,37 @@ static void free_run(Run *run) {
 
 // --- queues ----------------------------------------------------------------------------------------------------------
 
-static void push_soon(VmShared &of, Task *task, bool in_front = false) {
-  if (task->is_queued) return;
-  task->is_queued = true;
-  task->next = in_front ? of.soon : nullptr;
-  if (!of.soon) of.soon_last = task;
-  if (in_front || !of.soon) {
-    of.soon = task;
-    return;
-  }
-  of.soon_last->next = task;
-  of.soon_last = task;
-}
-
-static Task *pop_soon(VmShared &of) {
-  Task *task = of.soon;
-  of.soon = task->next;
-  task->is_queued = false;
-  if (task->run == on_ready) thread_of(task)->in_soon = false;
-  return task;
-}
-
-static void remove_soon(VmShared &of, Task *task) {
-  Task *before = nullptr;
-  for (Task *at = of.soon; at != task; at = at->next) before = at;
-  if (before)
-    before->next = task->next;
-  else
-    of.soon = task->next;
-  if (of.soon_last == task) of.soon_last = before;
-  task->is_queued = false;
-}
-
 void sched_run_soon(Task *task) {
   Vm *vm = vm_current;
   if (!vm->current && !vm->shared->is_draining) return vm->core->loop->post(task);  // nobody is about to yield
-  push_soon(*vm->shared, task);
+  vm->shared->soon.push_back(task);
 }
+
+void sched_run_subrequest(Task *task) { vm_current->shared->subrequests.push_back(task); }
 
 void sched_cancel_soon(Task *task) {
   if (!task->is_queued) return;
   VmShared &of = *vm_current->shared;
-  for (Task *at = of.soon; at; at = at->next)
-    if (at == task) return remove_soon(of, task);
+  if (!of.soon.remove(task)) of.subrequests.remove(task);
 }
 
 void sched_lose(Vm *vm) {
-  for (Task *task = vm->shared->soon, *next; task; task = next) {
+  for (Task *task = vm->shared->soon.first, *next; task; task = next) {
     next = task->next;
     if (task->run != on_ready || thread_of(task)->vm != vm) continue;
-    remove_soon(*vm->shared, task);
+    vm->shared->soon.remove(task);
     thread_of(task)->in_soon = false;
     vm->core->loop->post(task);
   }
 }
 
-/// Works off VmShared::soon. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
+/// Works off both queues. What keeps making itself ready must not keep the loop waiting: the rest goes to its queue.
 static void drain_soon(VmShared &of, Loop *loop) {
   constexpr int kMax = 256;
   of.is_draining = true;
-  for (int n = 0; of.soon; ++n) {
-    Task *task = pop_soon(of);
+  for (int n = 0; !of.soon.is_empty() || !of.subrequests.is_empty(); ++n) {
+    Task *task = (of.soon.is_empty() ? of.subrequests : of.soon).pop();
+    if (task->run == on_ready) thread_of(task)->in_soon = false;
     if (n < kMax)
       task->run(task);
     else
@@ -258,8 +228,11 @@ static void make_ready(LightThread *t, int nargs, Where where) {
   t->wait_epoch = 0;
   t->state = LightThread::ready;
   t->in_soon = where == Where::soon || where == Where::soon_first;
-  if (t->in_soon)
-    push_soon(*t->vm->shared, &t->task, where == Where::soon_first);
+  TaskQueue &soon = t->vm->shared->soon;
+  if (where == Where::soon)
+    soon.push_back(&t->task);
+  else if (where == Where::soon_first)
+    soon.push_front(&t->task);
   else if (where == Where::next_turn)
     t->vm->core->loop->post_next(&t->task);
   else
@@ -269,7 +242,7 @@ static void make_ready(LightThread *t, int nargs, Where where) {
 static void unqueue(LightThread *t) {
   if (!t->task.is_queued) return;
   if (t->in_soon)
-    remove_soon(*t->vm->shared, &t->task);
+    t->vm->shared->soon.remove(&t->task);
   else
     t->vm->core->loop->unpost(&t->task);
   t->in_soon = false;
@@ -497,7 +470,7 @@ static void unshow(Vm *vm, const Shown &before) {
   vm->abi->thread = before.thread;
   vm->abi->phase = before.phase;
   vm->current = before.current;
-  vm_current = before.vm;
+  vm_current = before.vm && before.vm->is_lost ? before.vm->shared->newest : before.vm;
 }
 
 void sched_resume(LightThread *t, int nargs) {
@@ -525,7 +498,8 @@ void sched_resume(LightThread *t, int nargs) {
     on_end(t, status);
   if (vm->interrupt.has_raised) vm->interrupt = {};
   VmShared &shared = *vm->shared;
-  if (shared.soon && !shared.is_draining) drain_soon(shared, vm->core->loop);
+  bool has_soon = !shared.soon.is_empty() || !shared.subrequests.is_empty();
+  if (has_soon && !shared.is_draining) drain_soon(shared, vm->core->loop);
   if (--run->depth > 0) return;
   if (run->is_dropped) {
     if (run->done) run->done(run);

@@ -37,7 +37,9 @@ bool sched_has_subrequests();
 /// Runs `task` as soon as the running light thread has yielded (or at once after it ends), before the loop's turn goes on.
 /// For what must run Lua and is asked for from an FFI call, under which no Lua can run.
 void sched_run_soon(Task *task);
-/// Takes a task back that sched_run_soon() holds; harmless when it holds it not (the loop may: Loop::unpost).
+/// The same for the start of a subrequest that the running light thread waits for: when no light thread is ready any more.
+void sched_run_subrequest(Task *task);
+/// Takes a task back that these hold; harmless when it holds it not (the loop may: Loop::unpost).
 void sched_cancel_soon(Task *task);
 /// The running light thread goes behind everything that is ready (the Lua side then calls abi.await()).
 void sched_yield_self();

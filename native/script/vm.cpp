@@ -148,6 +148,7 @@ Vm *vm_create(const VmHost &host, std::string &error) {
     return nullptr;
   }
   if (before) vm->abi->phase = phase;
+  vm->shared->newest = vm;
   guard_open(vm);
   return vm;
 }

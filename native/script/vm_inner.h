@@ -10,6 +10,7 @@
 #include "http/lua_hook.h"
 #include "http/request.h"
 #include "script/memory.h"
+#include "script/task_queue.h"
 #include "script/vm.h"
 #include "script/watchdog.h"
 
@@ -78,6 +79,7 @@ struct Run {
   bool is_dropped = false;  ///< released while on the stack
   bool has_failed = false;  ///< the entry thread raised an error
   uint32_t depth = 0;       ///< resumes of its threads on the stack
+  uint32_t captured = 0;    ///< captures since the loop had its turn, see script/capture.cpp
   Rc rc = kOk;
   int32_t ctx_ref = 0;            ///< ngx.ctx of a run without request
   void (*done)(Run *) = nullptr;  ///< requestless runs, entry thread still there; request runs go to http_lua_done
@@ -106,14 +108,15 @@ constexpr uint64_t kFirstPauseMs = 1000;
 
 /// What the VMs of a thread share; goes with the last.
 struct VmShared {
+  Vm *newest = nullptr;         ///< that requests which have none yet run in
   void *sock_worker = nullptr;  ///< of the cosockets: pools, resolvers; see abi/sock.h
   void (*sock_worker_free)(void *) = nullptr;
   Watch *watch = nullptr;
   uint64_t lost = 0;                         ///< how many faults have ended
   uint64_t retire_after_ms = kFirstPauseMs;  ///< how old one must be to be replaced for its memory
-  Task *soon = nullptr;                      ///< tasks for right after the current resume, light threads among them
-  Task *soon_last = nullptr;
-  bool is_draining = false;  ///< `soon` is being worked off further down the stack
+  TaskQueue soon;                            ///< for right after the current resume, light threads among them
+  TaskQueue subrequests;                     ///< that start when `soon` is empty: nginx's posted requests
+  bool is_draining = false;                  ///< both are being worked off further down the stack
 };
 
 struct Vm {
@@ -248,7 +251,8 @@ void guard_close(Vm *vm, bool is_last);
 int guard_resume(LightThread *t, int nargs);
 /// lua_pcall() of code that is the user's, outside of a resume.
 int guard_call(Vm *vm, const Run *run, int nargs, int nresults);
-/// A fault has ended the VM in a resume of `t`: logs it, fails the run; what is parked there ends in the loop's turn.
+/// A fault has ended the VM in a resume of `t`, or in one on top of that: logs it, fails the run; what is parked there ends in
+/// the loop's turn.
 void guard_lost(LightThread *t);
 
 // errors

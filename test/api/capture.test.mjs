@@ -166,6 +166,46 @@ test("nested captures go 50 deep, and one that calls itself ends with an error",
   t.true(s.log().includes("failed to issue subrequest: -1"));
 });
 
+test("a handler that captures without end leaves the worker to others", async (t) => {
+  const s = await startMoonwire(t, {
+    http: "lua_shared_dict d 1m;",
+    server: `
+      location = /sub { content_by_lua_block { ngx.print("x") } }
+      location = /begun { content_by_lua_block { ngx.print(ngx.shared.d:get("begun")) } }
+      location = /stop { content_by_lua_block { ngx.shared.d:set("stop", true) } }
+      location = /t { content_by_lua_block { local d, n = ngx.shared.d, 0
+        d:set("begun", true)
+        while not d:get("stop") do n = n + #ngx.location.capture("/sub").body end
+        ngx.print(n > 1000) } }`,
+  });
+  const answer = s.get("/t");
+  await waitFor(async () => (await s.get("/begun")).body === "true", "the handler to begin");
+  await new Promise((done) => setTimeout(done, 50));
+  await s.get("/stop");
+  t.is((await answer).body, "true");
+});
+
+test("subrequests run before and after other light threads as if the one that captures yielded", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `
+      location = /sub { content_by_lua_block { table.insert(package.loaded.trail, ngx.var.arg_n) ngx.print(ngx.var.arg_n) } }
+      location = /waits { content_by_lua_block { table.insert(package.loaded.trail, "waits") ngx.sleep(0.01) ngx.print("waited") } }
+      location = /t { content_by_lua_block {
+        local trail = {} package.loaded.trail = trail
+        local function add(x) trail[#trail + 1] = x end
+        add(ngx.location.capture("/sub?n=1").body .. "'")
+        local th = ngx.thread.spawn(function() add("a") ngx.location.capture("/sub?n=2") add("b") end)
+        add("c")
+        ngx.location.capture("/sub?n=3") add("d")
+        ngx.thread.wait(th)
+        add(ngx.location.capture("/waits").body)
+        local one, two, three = ngx.location.capture_multi({ { "/sub?n=4" }, { "/waits" }, { "/sub?n=5" } })
+        add(one.body .. two.body .. three.body)
+        ngx.print(table.concat(trail, " ")) } }`,
+  });
+  t.is((await s.get("/t")).body, "1 1' a c 2 b 3 d waits waited 4 waits 5 4waited5");
+});
+
 test("mistakes in arguments are errors of the caller", async (t) => {
   const s = await startMoonwire(t, {
     server: `

@@ -83,6 +83,36 @@ contained("what waits in the lost VM gets a 503 on connections that stay; timers
   t.is((await s.get("/after")).body, "ok\n");
 });
 
+contained("a fault in a captured subrequest, and in one of that one's", async (t) => {
+  const wild = `require("ffi").cast("int *", 0)[0] = 1`;
+  const s = await startProcess(
+    t,
+    config(`error_page 500 502 /page;
+      location /page { content_by_lua_block { ngx.say("page of ", ngx.status) } }
+      location /wild { content_by_lua_block { ${wild} } }
+      location /header { content_by_lua_block { ngx.say("x") } header_filter_by_lua_block { ${wild} } }
+      location /rewrite { rewrite_by_lua_block { ${wild} } content_by_lua_block { ngx.say("x") } }
+      location /late { content_by_lua_block { ngx.sleep(0.01) ${wild} } }
+      location /inner { content_by_lua_block { ngx.print(ngx.location.capture("/wild").status) } }
+      location /capture { content_by_lua_block {
+        ngx.location.capture("/after")
+        local ok, res = pcall(ngx.location.capture, "/" .. ngx.var.arg_u)
+        ngx.log(ngx.ERR, "went on") ngx.say(ok and res.status) }
+        log_by_lua_block { ngx.log(ngx.WARN, "logged ", ngx.status) } }
+      location /multi { content_by_lua_block { ngx.location.capture_multi({ { "/after" }, { "/wild" }, { "/after" } }) } }`),
+  );
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  t.teardown(() => agent.destroy());
+  let lost = 0;
+  for (const path of ["wild", "header", "rewrite", "late", "inner"].map((u) => `/capture?u=${u}`).concat("/multi")) {
+    t.is((await ask(agent, s, path)).status, 503, path);
+    t.is((await ask(agent, s, "/after")).body, "ok\n", path);
+    t.is(s.log().match(/lua VM lost/g).length, ++lost, path);
+  }
+  t.notRegex(s.log(), /went on/);
+  t.is(s.log().match(/logged 503/g).length, 5);
+});
+
 contained("a fault in a log handler and in a timer", async (t) => {
   const wild = `require("ffi").cast("int *", 0)[0] = 1`;
   const s = await startProcess(

@@ -40,6 +40,25 @@ for (const [name, code] of Object.entries(loops)) {
   });
 }
 
+test("a captured subrequest's time is its own, and its handler's begins anew", async (t) => {
+  const spin = (ms) => `ngx.update_time() local till = ngx.now() + ${ms / 1000} repeat ngx.update_time() until ngx.now() >= till`;
+  const s = await startMoonwire(t, {
+    http: limit,
+    server: `${after}
+      location /some { content_by_lua_block { ${spin(60)} ngx.print("some") } }
+      location /endless { content_by_lua_block { while true do end } }
+      location /sum { content_by_lua_block { local n = 0
+        for _ = 1, 8 do ${spin(60)} n = n + #ngx.location.capture("/some").body end ngx.say(n) } }
+      location /capture { content_by_lua_block { ngx.say(ngx.location.capture("/endless").status) ngx.say("went on") } }
+      location /catch { content_by_lua_block {
+        while true do pcall(function() while true do end end) ngx.location.capture("/after") end } }`,
+  });
+  t.is((await s.get("/sum")).body, "32\n");
+  t.is((await s.get("/capture")).body, "500\nwent on\n");
+  t.is((await s.get("/catch")).status, 500);
+  t.is((await s.get("/after")).body, "ok\n");
+});
+
 test("the log says where Lua was, though pcall() caught the error there", async (t) => {
   const s = await startMoonwire(t, {
     http: limit,

@@ -147,9 +147,8 @@ return function(ngx, host)
   local lib = host.capture
   local start, take, add_headers, is_allowed = lib.start, lib.take, lib.add_headers, lib.is_allowed
 
-  -- The response table of the i-th subrequest, from 0, which has ended.
-  local function response(i)
-    local status, body, truncated, content_type, has_more = take(i)
+  -- The response table of the i-th subrequest, from 0, which has ended, of what take(i) returns.
+  local function response(i, status, body, truncated, content_type, has_more)
     local header = { ["Content-Type"] = content_type }
     if has_more then
       add_headers(i, header)
@@ -160,27 +159,28 @@ return function(ngx, host)
   ngx.location = {}
 
   --- Issues a subrequest to `uri` and waits for its response: a table with status, header, body, truncated.
-  function ngx.location.capture(...)
-    local n = select("#", ...)
-    if n ~= 1 and n ~= 2 then
+  --- Not a vararg function: no trace that begins behind the wait could return from one.
+  function ngx.location.capture(uri, opts, surplus)
+    if uri == nil or surplus ~= nil then
       error("expecting one or two arguments", 2)
     end
-    local uri, opts = ...
-    local err
+    local status, body, truncated, content_type, has_more
     if opts == nil and type(uri) == "string" then
-      err = start(uri)
+      status, body, truncated, content_type, has_more = start(uri)
     elseif is_allowed() then
       add(C.mw_capture_new(W.req), uri, opts, 1, 2)
-      err = start()
+      start()
     else
-      err = false
+      status = false
     end
-    if err then
-      error(err, 2)
-    elseif err == false then
+    if status == nil then
+      return response(0, take(0))
+    elseif not status then
       refuse()
+    elseif body == nil then
+      error(status, 2)
     end
-    return response(0)
+    return response(0, status, body, truncated, content_type, has_more)
   end
 
   --- Issues several at once, `{ {uri, options}, ... }`, and returns their responses in order.
@@ -210,7 +210,7 @@ return function(ngx, host)
     start()
     local responses = {}
     for i = 1, n do
-      responses[i] = response(i - 1)
+      responses[i] = response(i - 1, take(i - 1))
     end
     return unpack(responses, 1, n)
   end
