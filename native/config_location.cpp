@@ -236,7 +236,6 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(dav_access);
   MEMBER(create_full_put_path);
   MEMBER(min_delete_depth);
-  follow(out);
   MEMBER(error_pages);
   MEMBER(internal);
   MEMBER(upstream);
@@ -285,6 +284,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(lua_check_client_abort);
   MEMBER(lua_handler_timeout);
   MEMBER(lua_transform_underscores);
+  follow(out);
   return v.tag == Value::table;
 }
 
