@@ -207,6 +207,7 @@ static uint8_t next_due(const Request *r) {
   uint32_t due = r->conf->steps;
   if (r->uri_changed) due |= 1u << kStepPostRewrite;
   if (r->access_status) due |= 1u << kStepTryFiles;
+  if (r->rewrite_at) due |= 1u << r->step;  // a set_by_lua has waited, perhaps in an `if`
   return static_cast<uint8_t>(r->step + __builtin_ctz(due >> r->step));
 }
 

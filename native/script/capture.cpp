@@ -7,7 +7,6 @@
 
 #include "http/output.h"
 #include "http/target.h"
-#include "script/fault.h"
 #include "script/vm_inner.h"
 
 namespace mw {
@@ -39,21 +38,20 @@ mw_capture *capture_new(Request *parent) {
   return c;
 }
 
-/// True where the subrequests would run next if the running light thread yielded: then it need not.
+/// True where the subrequests would run next if the running light thread yielded: then it need not. The main request must
+/// be on the stack, too: a client that is found gone would end it otherwise, and free what stands here.
 static bool may_run_now(LightThread *t) {
   const Vm *vm = t->vm;
-  return t->run->live == 1 && vm->shared->soon.is_empty() && vm->shared->subrequests.is_empty() &&
-         !vm->interrupt.is_set && ++t->run->captured < kRunNow;
+  bool is_alone = t->run->live == 1 && vm->shared->soon.is_empty() && vm->shared->subrequests.is_empty();
+  return is_alone && t->run->r->main->running && !sched_is_left_over(t) && !vm->interrupt.is_set &&
+         ++t->run->captured < kRunNow;
 }
 
 /// Runs the subrequests on the running light thread's stack, as far as they come without waiting.
 static void run_now(mw_capture *c, const LightThread *t) {
-  Vm *vm = t->vm;
-  fault_leave();
+  bool enforced = guard_leave(t->vm);
   for (Request *sub : c->subs) subrequest_start(sub, on_done, c);
-  // Their time is not that of the handler, which has waited.
-  if (vm->watch) watch_begin(vm->watch, sched_limit(t->run));
-  fault_return(vm->is_lost);
+  guard_return(t->vm, t->run, enforced);
 }
 
 bool capture_run(mw_capture *c) {

@@ -106,6 +106,19 @@ int guard_resume(LightThread *t, int nargs) {
   return status;
 }
 
+bool guard_leave(Vm *vm) {
+  if (vm->watch) watch_begin(vm->watch, 0);
+  fault_leave();
+  return std::exchange(vm->memory.is_enforced, false);
+}
+
+void guard_return(Vm *vm, const Run *run, bool enforced) {
+  fault_return(vm->is_lost);
+  if (vm->memory.is_tight) relax(vm);
+  vm->memory.is_enforced = enforced;
+  if (vm->watch) watch_begin(vm->watch, sched_limit(run));
+}
+
 int guard_call(Vm *vm, const Run *run, int nargs, int nresults) {
   Vm *current = std::exchange(vm_current, vm);  // whom the watchdog interrupts
   uint64_t watched = vm->watch ? watch_begin(vm->watch, sched_limit(run)) : 0;

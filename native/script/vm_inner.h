@@ -195,6 +195,10 @@ void sched_start_later(LightThread *t, int nargs);
 LightThread *sched_new_on_abort(lua_State *parent);
 /// The client has gone: queues the callback.
 void sched_start_on_abort(Run *run);
+/// True where a wait was begun and never awaited, which the next wait will end.
+inline bool sched_is_left_over(const LightThread *t) {
+  return t->waiter || t->wait_epoch || t->task.is_queued || t->spawned;
+}
 /// Ends a thread that is not running: cancels its wait. It becomes a zombie without results, or is freed.
 void sched_kill(LightThread *t);
 /// Pushes `status, values...` of a zombie onto `to`; returns how many, and frees the zombie.
@@ -249,6 +253,10 @@ void guard_open(Vm *vm);
 void guard_close(Vm *vm, bool is_last);
 /// lua_resume() of a VM that is_guarded. kLuaFault (fault.h): the VM is lost.
 int guard_resume(LightThread *t, int nargs);
+/// A C function leaves Lua to run other light threads, as if the running one yielded; returns what guard_return() takes when
+/// it goes back. That does not return where the VM was lost.
+bool guard_leave(Vm *vm);
+void guard_return(Vm *vm, const Run *run, bool enforced);
 /// lua_pcall() of code that is the user's, outside of a resume.
 int guard_call(Vm *vm, const Run *run, int nargs, int nresults);
 /// A fault has ended the VM in a resume of `t`, or in one on top of that: logs it, fails the run; what is parked there ends in

@@ -256,6 +256,12 @@ test("pending subrequests can be neither killed nor left behind; a failing handl
         ngx.sleep(0.001) error("boom") } }
       location = /cut { content_by_lua_block { ngx.location.capture("/444") } }
       location = /444 { content_by_lua_block { ngx.sleep(0.001) ngx.exit(444) } }
+      location = /444-now { return 444; }
+      location = /cut-now { content_by_lua_block { ngx.location.capture("/444-now") ngx.say("x") } }
+      location = /cut-sub { content_by_lua_block { ngx.sleep(0.001) ngx.location.capture("/444-now") ngx.say("x") } }
+      location = /cut-echo { echo_location_async /cut-now; echo_read_request_body; echo_request_body; }
+      location = /cut-deep { content_by_lua_block {
+        ngx.thread.spawn(function() pcall(ngx.req.read_body) ngx.exit(499) end) ngx.location.capture("/cut-sub") } }
       location = /ok { return 200 ok; }`,
   });
   const lines = (await s.get("/kill")).body.trimEnd().split("\n");
@@ -265,6 +271,17 @@ test("pending subrequests can be neither killed nor left behind; a failing handl
   t.is(lines[3], "trueslow");
   t.is((await s.get("/fail")).status, 500);
   await t.throwsAsync(s.get("/cut"));
+  await t.throwsAsync(s.get("/cut-now"));
+  for (const path of ["/cut-echo", "/cut-deep"]) {
+    for (let i = 0; i < 3; i++) {
+      await new Promise((closed) => {
+        const c = connect(s.port, "127.0.0.1", () => c.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`));
+        c.on("error", () => {}).on("close", closed);
+        c.resume();
+      });
+      t.is((await s.get("/ok")).body, "ok");
+    }
+  }
   await Promise.all(Array.from({ length: 20 }, () => s.get("/fail")));
   t.is((await s.get("/ok")).body, "ok");
   await new Promise((done) => setTimeout(done, 100));

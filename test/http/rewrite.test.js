@@ -102,6 +102,9 @@ test("set_by_lua may wait, for many requests at once, and its errors are the req
   const s = await startMoonwire(t, {
     server: `
       set_by_lua_block $server { ngx.sleep(0.001) return "s" }
+      location /rest { if ($arg_n) { set_by_lua_block $a { ngx.sleep(0.001) return ngx.var.arg_n } } set $b 1; return 200 "$a$b"; }
+      location /else { if ($arg_n) { rewrite ^ /elsewhere; set_by_lua_block $a { ngx.sleep(0.001) return 1 } } }
+      location /elsewhere { set $a p; set $b q; return 200 "$a$b"; }
       location /w { set_by_lua_block $a { ngx.sleep(0.01) return ngx.var.arg_n } set $b "$a$server";
         if ($arg_n) { set_by_lua_block $c { ngx.sleep(0.001) return ngx.var.b .. "c" } } echo "$a $b $c"; }
       location /say { set_by_lua $a 'ngx.say("x")'; echo $a; }
@@ -113,6 +116,8 @@ test("set_by_lua may wait, for many requests at once, and its errors are the req
     bodies,
     Array.from({ length: 30 }, (_, i) => (i ? `${i} ${i}s ${i}sc\n` : "0 0s \n")),
   );
+  t.is((await s.get("/rest?n=x")).body, "x1");
+  t.is((await s.get("/else?n=x")).body, "pq");
   t.is((await s.get("/say")).status, 500);
   t.true(s.log().includes("API disabled in the context of set_by_lua*"));
   t.is((await s.get("/file?n=5")).body, "15\n");

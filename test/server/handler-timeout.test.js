@@ -47,6 +47,8 @@ test("a captured subrequest's time is its own, and its handler's begins anew", a
     server: `${after}
       location /some { content_by_lua_block { ${spin(60)} ngx.print("some") } }
       location /endless { content_by_lua_block { while true do end } }
+      location /blocking { echo_blocking_sleep 0.5; echo -n blocking; }
+      location /block { content_by_lua_block { ngx.say(ngx.location.capture("/blocking").body) } }
       location /sum { content_by_lua_block { local n = 0
         for _ = 1, 8 do ${spin(60)} n = n + #ngx.location.capture("/some").body end ngx.say(n) } }
       location /capture { content_by_lua_block { ngx.say(ngx.location.capture("/endless").status) ngx.say("went on") } }
@@ -54,6 +56,7 @@ test("a captured subrequest's time is its own, and its handler's begins anew", a
         while true do pcall(function() while true do end end) ngx.location.capture("/after") end } }`,
   });
   t.is((await s.get("/sum")).body, "32\n");
+  t.is((await s.get("/block")).body, "blocking\n");
   t.is((await s.get("/capture")).body, "500\nwent on\n");
   t.is((await s.get("/catch")).status, 500);
   t.is((await s.get("/after")).body, "ok\n");

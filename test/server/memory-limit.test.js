@@ -47,6 +47,18 @@ for (const [name, code] of Object.entries(greedy)) {
   });
 }
 
+test("what a captured subrequest has left behind is garbage to its handler", async (t) => {
+  const s = await startMoonwire(t, {
+    http,
+    server: `${after}
+      location /sub { content_by_lua_block { local t = {} for i = 1, 148 do t[i] = ("x"):rep(100000) .. i end ngx.print(#t) } }
+      location / { content_by_lua_block {
+        for _ = 1, 20 do local n = ngx.location.capture("/sub").body assert(n == "148" and #("x"):rep(5000000) > 0) end
+        ngx.say("ok") } }`,
+  });
+  t.is((await s.get("/")).body, "ok\n");
+});
+
 test("garbage alone does not meet the limit", async (t) => {
   const s = await startMoonwire(t, {
     http,
