@@ -63,14 +63,16 @@ if (pinned) options.core = 0;
 else console.log("one core only: server and load share it, latencies mean little");
 const loadCore = pinned ? 1 : undefined;
 /// One round of one contender: wrk's figures and the CPU time the server's processes took meanwhile.
-async function round(contender, scenario, secs) {
+async function round(contender, scenario, secs, backend) {
   const before = cpu(contender.pid);
+  const backendBefore = backend ? cpu(backend) : undefined;
   const busyBefore = pinned ? coreBusy(0) : 0;
   const started = process.hrtime.bigint();
   const load = await generate({ dir: contender.dir, port: contender.port, scenario, seconds: secs, core: loadCore });
   const wall = Number(process.hrtime.bigint() - started) / 1000;
   const used = cpuBetween(before, cpu(contender.pid));
-  const foreign = pinned ? Math.max(0, (coreBusy(0) - busyBefore - used.total) / wall) : 0;
+  const known = used.total + (backend ? cpuBetween(backendBefore, cpu(backend)).total : 0);
+  const foreign = pinned ? Math.max(0, (coreBusy(0) - busyBefore - known) / wall) : 0;
   return { ...load, ...used, foreign };
 }
 
@@ -96,13 +98,13 @@ async function measure(given) {
     return undefined;
   }
   const stage = new Stage(options);
-  const { scenario, close } = await withBackend(given, loadCore);
+  const { scenario, backend, close } = await withBackend(given, options.core);
   try {
     const ready = await startAll(stage, scenario);
     const results = Object.fromEntries(ready.map((c) => [c.name, []]));
-    for (const c of ready) await round(c, scenario, 1); // compiles traces, fills caches
+    for (const c of ready) await round(c, scenario, 1, backend); // compiles traces, fills caches
     for (let i = 0; i < rounds; i++) {
-      for (const c of ready) results[c.name].push(await round(c, scenario, seconds));
+      for (const c of ready) results[c.name].push(await round(c, scenario, seconds, backend));
     }
     const figures = Object.fromEntries(ready.map((c) => [c.name, summarize(results[c.name])]));
     console.log(scenarioText(scenario.title, figures));

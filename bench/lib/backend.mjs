@@ -32,7 +32,7 @@ async function say(port, text) {
   throw new Error(`nothing answers on port ${port}`);
 }
 
-/// Starts what the scenario needs. Resolves to the scenario with the port in its texts, and `close`.
+/// Starts what the scenario needs, on `core`. Resolves to the scenario with the port in its texts, the process id, and `close`.
 export async function withBackend(scenario, core) {
   if (!scenario.backend) return { scenario, close: () => {} };
   const port = await freePort();
@@ -44,5 +44,5 @@ export async function withBackend(scenario, core) {
   );
   await Promise.race([say(port, scenario.prepare ?? "PING\r\n"), failed]);
   const location = scenario.location.replaceAll("__BACKEND__", port);
-  return { scenario: { ...scenario, location }, close: () => child.kill() };
+  return { scenario: { ...scenario, location }, backend: child.pid, close: () => child.kill() };
 }
