@@ -49,7 +49,11 @@ export const recipes = {
         '#include "lj_mcode.c"\n#undef mmap\n#undef munmap\n';
       const text = readFileSync(amalg, "utf8");
       if (!text.includes('#include "lj_mcode.c"')) throw new Error("ljamalg.c does not include lj_mcode.c");
-      writeFileSync(amalg, "#define _GNU_SOURCE\n" + text.replace('#include "lj_mcode.c"', wrapped));
+      // An allocation that fails under compiled code: its error looks for a frame at L->base, which such code does not keep.
+      const settle =
+        "\nvoid mw_luajit_settle(lua_State *L) {\n  TValue *base = tvref(G(L)->jit_base);\n" +
+        "  if (base) gco2th(gcref(G(L)->cur_L))->base = base;\n}\n";
+      writeFileSync(amalg, "#define _GNU_SOURCE\n" + text.replace('#include "lj_mcode.c"', wrapped) + settle);
       const cross = chain.cross ? ["HOST_CC=gcc", `CROSS=${chain.cross}`, "TARGET_SYS=Linux"] : [];
       run("make", [
         "-C",

@@ -2,13 +2,19 @@
 // See memory.h. LuaJIT tells its allocator the old size of every block, so the count costs an addition.
 #include "script/memory.h"
 
+/// Our addition to LuaJIT (deps/recipes.mjs): readies the running coroutine for the error of an allocation that fails.
+extern "C" void mw_luajit_settle(lua_State *L);
+
 namespace mw {
 
 /// The rare case: above `bound`.
 static bool allows(Memory *m, size_t used) {
   if (!m->is_enforced) return true;
   m->is_tight = true;
-  if (used > m->limit) return false;
+  if (used > m->limit) {
+    mw_luajit_settle(m->L);
+    return false;
+  }
   m->bound = m->limit;
   m->tight(m->arg);
   return true;
@@ -24,6 +30,7 @@ static void *allocate(void *ud, void *block, size_t old_size, size_t size) {
 }
 
 void memory_open(Memory *m, lua_State *L, size_t limit, void (*tight)(void *), void *arg) {
+  m->L = L;
   m->limit = limit;
   m->soft = m->bound = limit - limit / 8;
   m->tight = tight;

@@ -19,6 +19,7 @@ struct Memory {
   bool is_tight = false;            ///< `bound` was passed: to be looked at before Lua is entered again
   void (*tight)(void *) = nullptr;  ///< called from within an allocation as `bound` is passed
   void *arg = nullptr;
+  lua_State *L = nullptr;
   lua_Alloc alloc = nullptr;  ///< LuaJIT's
   void *state = nullptr;
 };
