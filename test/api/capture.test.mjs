@@ -275,7 +275,9 @@ test("pending subrequests can be neither killed nor left behind; a failing handl
   for (const path of ["/cut-echo", "/cut-deep"]) {
     for (let i = 0; i < 3; i++) {
       await new Promise((closed) => {
-        const c = connect(s.port, "127.0.0.1", () => c.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`));
+        const c = connect(s.port, "127.0.0.1", () =>
+          c.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n`),
+        );
         c.on("error", () => {}).on("close", closed);
         c.resume();
       });

@@ -41,7 +41,8 @@ for (const [name, code] of Object.entries(loops)) {
 }
 
 test("a captured subrequest's time is its own, and its handler's begins anew", async (t) => {
-  const spin = (ms) => `ngx.update_time() local till = ngx.now() + ${ms / 1000} repeat ngx.update_time() until ngx.now() >= till`;
+  const spin = (ms) =>
+    `ngx.update_time() local till = ngx.now() + ${ms / 1000} repeat ngx.update_time() until ngx.now() >= till`;
   const s = await startMoonwire(t, {
     http: limit,
     server: `${after}
