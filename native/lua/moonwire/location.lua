@@ -1,6 +1,6 @@
 -- SPDX-License-Identifier: MIT
--- ngx.location.capture and capture_multi: subrequests whose responses come back as tables. The light thread parks until all
--- have ended.
+-- ngx.location.capture and capture_multi: subrequests whose responses come back as tables. The light thread waits until all
+-- have ended, parked if one of them waits.
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local args_module = require "moonwire.args"
