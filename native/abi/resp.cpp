@@ -92,10 +92,9 @@ int32_t mw_resp_print(mw_req_t *req, const char *data, size_t len, int32_t newli
     return r->conn->is_closed ? MW_CLOSED : MW_OK;
   }
   if (newline) {
-    char *copy = static_cast<char *>(r->arena.alloc(len + 1));
+    char *copy = output_queue_reserve(r, len + 1);
     memcpy(copy, data, len);
     copy[len] = '\n';
-    output_queue_owned(r, {copy, len + 1}, false, false);
   } else {
     output_queue(r, {data, len}, false, false);
   }
@@ -279,8 +278,7 @@ int32_t mw_resp_chunk_eof(mw_req_t *req) { return of(req)->out.filter_last; }
 
 extern "C" MW_EXPORT
 void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
-  Request *r = of(req);
-  r->out.filter_data = r->arena.dup({data, len});
+  output_replace_chunk(of(req), {data, len});
 }
 
 extern "C" MW_EXPORT

@@ -71,7 +71,7 @@ static void header_refused(Request *r, Rc rc) {
   if (rc < 200) return http_filter_failed(r);
   Output &o = r->out;
   o.body.clear(r->core->net.blocks);
-  o.first = o.last = nullptr;
+  output_queue_clear(r);
   if (r->parent || !http_has_error_page(r, rc)) return http_replace_response(r, rc);
   o.refused = rc;
   o.is_last_queued = true;
@@ -82,7 +82,7 @@ static void serve_refused(Request *r) {
   Output &o = r->out;
   int32_t status = o.refused;
   o.body.clear(r->core->net.blocks);
-  o.first = o.last = nullptr;
+  output_queue_clear(r);
   o.header_state = kHeaderUntouched;
   o.is_last_queued = o.is_finished = false;
   o.refused = 0;
@@ -302,39 +302,20 @@ void output_end(Request *r) {
   if (!r->out.is_last_framed) frame(r, true);
 }
 
-void output_queue(Request *r, Str data, bool flush, bool last) {
-  output_queue_owned(r, r->arena.dup(data), flush, last);
-}
-
-void output_queue_owned(Request *r, Str data, bool flush, bool last) {
-  OutChunk *c = r->arena.make<OutChunk>();
-  c->data = data;
-  c->is_flush = flush;
-  c->is_last = last;
-  if (r->out.last)
-    r->out.last->next = c;
-  else
-    r->out.first = c;
-  r->out.last = c;
-  if (last) r->out.is_last_queued = true;
-}
-
 // --- the pump --------------------------------------------------------------------------------------------------------
 
 static void chunk_through(Request *r) {
   Output &o = r->out;
-  OutChunk *c = o.first;
-  o.first = c->next;
-  if (!o.first) o.last = nullptr;
+  bool flush = o.first->is_flush, was_last = o.first->is_last, last = o.filter_last;
   o.body.append(r->core->net.blocks, o.filter_data);
-  bool flush = c->is_flush, last = o.filter_last;
-  if (c->is_last && !last) {  // a filter took the end mark away: nothing will come that could end the body
+  o.filter_data = {};
+  output_queue_pop(r);
+  if (was_last && !last) {  // a filter took the end mark away: nothing will come that could end the body
     r->is_truncated = true;
     last = true;
   }
-  o.filter_data = {};
   if (last) {  // a filter may end the body early (ngx.arg[2] = true): what is queued behind is dropped
-    o.first = o.last = nullptr;
+    output_queue_clear(r);
     o.is_last_queued = true;
     frame(r, true);
   } else if (o.is_finished) {
@@ -370,7 +351,7 @@ Rc output_pump(Request *r) {
   Output &o = r->out;
   if (o.is_filtering || header_start(r) == kAgain) return kAgain;
   int32_t script = filter_script(r, LuaPhase::body_filter);
-  if (o.refused) o.first = o.last = nullptr;
+  if (o.refused) output_queue_clear(r);
   while (o.first) {
     o.filter_data = o.first->data;
     o.filter_last = o.first->is_last;

@@ -3,6 +3,7 @@
 // chain waits and output_pump() goes on when it is done. Nothing here may be called while Lua code of the same VM is on the
 // stack unless output_is_direct() says that no Lua filter would have to run.
 #pragma once
+#include "http/output_queue.h"
 #include "http/request.h"
 
 namespace mw {
@@ -18,11 +19,6 @@ bool output_is_direct(const Request *r);
 /// unless the handler has said that already.
 bool output_is_buffering(const Request *r);
 
-/// Adds body bytes (copied). `flush` asks for what is there to be sent. Only commits them to the filters' queue; the caller
-/// then runs or schedules output_pump().
-void output_queue(Request *r, Str data, bool flush, bool last);
-/// The same for bytes that live in the request's arena already.
-void output_queue_owned(Request *r, Str data, bool flush, bool last);
 /// The direct way: header out if it is not, bytes into the body. Needs output_is_direct().
 void output_append(Request *r, Str data);
 /// A file range as the next body part (never through Lua body filters: the caller reads it in then). Takes the descriptor; or

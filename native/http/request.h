@@ -63,9 +63,10 @@ struct Response {
 /// A piece of output on its way through the body filters.
 struct OutChunk {
   OutChunk *next = nullptr;
-  Str data;  ///< in the arena
+  Str data;  ///< behind this
   bool is_last = false;
   bool is_flush = false;
+  bool is_owned = false;  ///< in memory of its own, not the arena's
 };
 
 /// Where the output of a request goes.
@@ -96,7 +97,11 @@ struct Output {
   Chain ready;  ///< of a root that inline subrequests write for: what goes before `body`
   OutChunk *first = nullptr, *last = nullptr;
   OutWaiter *waiters = nullptr;
-  Str filter_data;             ///< ngx.arg[1] of the running body filter
+  Str filter_data;              ///< ngx.arg[1] of the running body filter
+  char *replacement = nullptr;  ///< what the filter has put there, past the response's beginning
+  size_t replacement_size = 0;
+  uint32_t queued_in_arena = 0;  ///< see output_queue.cpp
+  bool has_own_memory = false;
   bool filter_last = false;    ///< ngx.arg[2]
   uint8_t header_state = 0;    ///< see output.cpp: 0 untouched, 1 in the Lua header filter, 2 through all filters
   bool is_filtering = false;   ///< the Lua body filter is running or parked

@@ -56,6 +56,8 @@ static void intercept(Upstream *u) {
 
 // --- answers from the cache ------------------------------------------------------------------------------------------
 
+static void on_cached_sent(Request *r) { upstream_finish(r->upstream, kOk); }
+
 bool upstream_send_cached(Upstream *u, const CacheMeta *said) {
   Request *r = u->r;
   Cache *c = u->cache;
@@ -82,10 +84,11 @@ bool upstream_send_cached(Upstream *u, const CacheMeta *said) {
   ++r->running;
   rc = output_send_header(r);
   if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
-  if (!r->out.is_last_queued && (rc == kAgain || !r->out.is_bodiless))
-    file_body_send(r, cache_take_file(c), c->meta.body_start, c->meta.body_bytes);
+  bool is_wanted = !r->out.is_last_queued && (rc == kAgain || !r->out.is_bodiless);
+  rc = kOk;
+  if (is_wanted) rc = file_body_send(r, cache_take_file(c), c->meta.body_start, c->meta.body_bytes, on_cached_sent);
   --r->running;
-  upstream_finish(u, kOk);
+  if (rc != kAgain) upstream_finish(u, kOk);
   return true;
 }
 

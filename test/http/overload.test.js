@@ -2,7 +2,8 @@
 // Too much of everything: no descriptors left, no connections left, clients that do not read, logs that take no more. The worker goes
 // on, says what is wrong in nginx's words, and recovers.
 import { execFileSync } from "node:child_process";
-import { closeSync, constants, openSync, readFileSync, readSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, openSync, readFileSync, readSync, truncateSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import test from "ava";
@@ -152,41 +153,101 @@ test("a full disk: requests go on; the error log is told once, and writing is tr
   t.is(s.log().match(/\[alert\] .*write\(\) to "\/dev\/full" failed \(28: No space left on device\)/g).length, 1);
 });
 
-test("clients that do not read hold neither the upstream's bytes nor their connections for long", async (t) => {
-  const size = 30_000_000;
+/** A server that answers `size` bytes. */
+function longAnswer(t, size) {
   const upstream = createServer((socket) => {
     socket.on("error", () => {});
     socket.once("data", () => {
       socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${size}\r\n\r\n`);
-      const chunk = Buffer.alloc(1 << 16);
+      let left = size;
       const more = () => {
-        while (!socket.destroyed && socket.write(chunk));
+        while (left > 0 && !socket.destroyed) {
+          const chunk = Buffer.alloc(Math.min(1 << 16, left));
+          left -= chunk.length;
+          if (!socket.write(chunk)) return;
+        }
       };
       socket.on("drain", more);
       more();
     });
   });
-  const port = await listening(t, upstream);
+  return listening(t, upstream);
+}
+
+/** MiB of the process: VmRSS, or VmHWM, the most it has had. */
+const memory = (p, what = "VmRSS") =>
+  Number(new RegExp(`${what}:\\s+(\\d+)`).exec(readFileSync(`/proc/${p.child.pid}/status`, "utf8"))[1]) / 1024;
+
+test("clients that do not read hold neither the upstream's bytes nor their connections for long", async (t) => {
+  const port = await longAnswer(t, 30_000_000);
+  const files = makePrefix({ "html/file": randomBytes(22_500_000).toString("base64") });
+  t.teardown(() => removePrefix(files));
   const p = await startProcess(t, {
     http: "send_timeout 2s;",
     server: `location / { proxy_pass http://127.0.0.1:${port}; }
       location = /lua { content_by_lua_block {
         local piece = ("x"):rep(65536)
         for _ = 1, 400 do ngx.print(piece) if not ngx.flush(true) then return end end } }
+      location /file/ { alias ${files}/html/;
+        location = /file/lua { alias ${files}/html/file; body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1]:upper() } }
+        location = /file/gzip { alias ${files}/html/file; gzip on; gzip_types *; gzip_comp_level 1; }
+        location = /file/sub { alias ${files}/html/file; sub_filter needle thread; sub_filter_types *; } }
       location = /status { moonwire_status; }`,
   });
-  const memory = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${p.child.pid}/status`, "utf8"))[1]) / 1024;
   const active = async () => JSON.parse((await p.get("/status")).body).connections.active;
   await active();
-  const before = memory();
+  for (const path of ["/file/lua", "/file/sub"]) t.is((await p.get(path)).body.length, 30_000_000);
+  const before = memory(p);
+  const paths = ["/", "/lua", "/file/lua", "/file/gzip", "/file/sub"];
   for (let i = 0; i < 20; i++) {
     const client = open(t, p.port);
     client.socket.removeAllListeners("data").pause();
-    client.socket.on("connect", () => client.socket.write(head(i % 2 ? "/lua" : "/")));
+    client.socket.on("connect", () => client.socket.write(head(paths[i % 5], "Accept-Encoding: gzip\r\n")));
   }
   await waitFor(async () => (await active()) >= 20, "the clients");
   await new Promise((next) => setTimeout(next, 800));
-  const grown = memory() - before; // of 560 MB that they asked for
+  const grown = memory(p) - before; // of 600 MB that they asked for
   t.true(grown < 60, `${grown} MiB`);
   await waitFor(async () => (await active()) <= 2, "their end by send_timeout");
+});
+
+test("a long answer goes through filters without being in memory: from an upstream, a handler, a file", async (t) => {
+  const size = 100_000_000;
+  const port = await longAnswer(t, size);
+  const files = makePrefix({ "html/file.txt": "" });
+  t.teardown(() => removePrefix(files));
+  truncateSync(join(files, "html/file.txt"), size);
+  const filter = `header_filter_by_lua_block { ngx.header.content_length = nil }
+    body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1] .. "." }`;
+  const p = await startProcess(t, {
+    http: "send_timeout 20s;",
+    server: `location = /file.txt { root ${files}/html; ${filter} }
+      location = /gzip { gzip on; gzip_types *; gzip_comp_level 1; alias ${files}/html/file.txt; }
+      location = /sub { sub_filter needle thread; sub_filter_types *; alias ${files}/html/file.txt; }
+      location = /proxy { ${filter} proxy_pass http://127.0.0.1:${port}; }
+      location = /lua { ${filter} content_by_lua_block {
+        local piece = ("x"):rep(100000)
+        for _ = 1, ${size / 100000} do ngx.print(piece) ngx.flush(true) end } }`,
+  });
+  await p.get("/none");
+  for (const path of ["/proxy", "/lua", "/file.txt", "/gzip", "/sub"]) {
+    const before = memory(p);
+    writeFileSync(`/proc/${p.child.pid}/clear_refs`, "5");
+    const client = open(t, p.port);
+    let bytes = 0;
+    let start = "";
+    client.socket.removeAllListeners("data");
+    client.socket.on("data", (part) => {
+      bytes += part.length;
+      if (start.length < 1000) start += part.toString("latin1");
+    });
+    client.socket.on("connect", () =>
+      client.socket.write(head(path, "Connection: close\r\nAccept-Encoding: gzip\r\n")),
+    );
+    await waitFor(() => client.closed, `the end of ${path}`);
+    t.regex(start, /^HTTP\/1\.1 200 OK\r\n/);
+    if (path !== "/gzip") t.true(bytes > size, `${path}: ${bytes}`);
+    const grown = memory(p, "VmHWM") - before;
+    t.true(grown < 30, `${path}: ${grown} MiB`);
+  }
 });

@@ -101,17 +101,13 @@ static Rc flush(Request *r, EchoState *s) {
 
 static void echo(Request *r, const EchoCommand &c) {
   if (!output_is_direct(r)) {  // filters see the output of a command as one chunk
-    size_t size = c.args.size() + 1, used = 0;
-    for (size_t i = 0; i < c.args.size(); ++i) size += arg(r, c, i).size();
-    char *to = static_cast<char *>(r->arena.alloc(size));
+    std::string text;
     for (size_t i = 0; i < c.args.size(); ++i) {
-      Str text = arg(r, c, i);
-      if (i) to[used++] = ' ';
-      if (!text.empty()) memcpy(to + used, text.data(), text.size());
-      used += text.size();
+      if (i) text += ' ';
+      text += arg(r, c, i);
     }
-    if (c.has_newline) to[used++] = '\n';
-    return output_queue_owned(r, {to, used}, false, false);
+    if (c.has_newline) text += '\n';
+    return output_queue(r, text, false, false);
   }
   for (size_t i = 0; i < c.args.size(); ++i) {
     if (i) write(r, " ");

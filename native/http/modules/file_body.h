@@ -6,7 +6,9 @@
 
 namespace mw {
 
-/// Hands out `size` bytes from `at` on, or r->out.ranges of them. Takes the descriptor.
-void file_body_send(Request *r, int fd, uint64_t at, uint64_t size);
+/// Hands out `size` bytes from `at` on, or r->out.ranges of them. Takes the descriptor. kOk: all is handed over. kAgain: filters
+/// look at the bytes, which are read no faster than these and the client take them; `done` is called at the end, unless the
+/// request is freed before.
+Rc file_body_send(Request *r, int fd, uint64_t at, uint64_t size, void (*done)(Request *r));
 
 }  // namespace mw

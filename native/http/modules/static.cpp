@@ -122,8 +122,8 @@ static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ran
   if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
   if (r->out.is_last_queued || (rc != kAgain && r->out.is_bodiless))
     close(fd);  // a filter answered in its place, or nobody wants the content
-  else
-    file_body_send(r, fd, 0, static_cast<uint64_t>(st.st_size));
+  else if (file_body_send(r, fd, 0, static_cast<uint64_t>(st.st_size), output_finish) == kAgain)
+    return kAgain;
   output_finish(r);
   return kDone;
 }
