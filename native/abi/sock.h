@@ -81,6 +81,8 @@ struct SockPool {
   Outgoing *newest = nullptr, *oldest = nullptr;
   Sock *first_waiting = nullptr, *last_waiting = nullptr;
   int32_t waiting = 0;
+  uint32_t free_turns = 0;  ///< of connections that ended: for so many that wait
+  bool is_releasing = false;
 };
 
 struct SockWorker {

@@ -81,11 +81,17 @@ void sock_pool_put(SockPool *p, Outgoing *o, uint64_t timeout_ms) {
 
 void sock_pool_release(SockPool *p) {
   --p->connections;
-  if (Sock *s = p->first_waiting) {
+  ++p->free_turns;
+  if (p->is_releasing) return;  // a connect below failed at once: the loop on the stack goes on with the next
+  p->is_releasing = true;
+  while (p->free_turns && p->first_waiting) {
+    --p->free_turns;
+    Sock *s = p->first_waiting;
     sock_pool_dequeue(s);
     sock_connect_done(s, sock_start_connect(s));
-    return;
   }
+  p->is_releasing = false;
+  p->free_turns = 0;
   if (p->connections > 0) return;
   SockWorker &w = sock_worker();
   if (is_debug())

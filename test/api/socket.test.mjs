@@ -185,6 +185,27 @@ test("a pool with a backlog: connects wait their turn, time out, or are too many
   t.regex(s.log(), /lua tcp socket queued connect timed out, when trying to connect to 127\.0\.0\.1:\d+/);
 });
 
+test("connects that wait for a pool and all fail at once, each in its turn", async (t) => {
+  const port = await echoing(t);
+  const { body } = await run(
+    t,
+    `local options = { pool = "p", pool_size = 1, backlog = 100000 }
+    local first, failed, threads = open(options), 0, {}
+    for i = 1, 20000 do
+      threads[i] = ngx.thread.spawn(function()
+        local ok, err = ngx.socket.tcp():connect("unix:/nowhere/to/be/found", options)
+        if err == "no such file or directory" then failed = failed + 1 end
+      end)
+    end
+    first:close()
+    for i = 1, #threads do ngx.thread.wait(threads[i]) end
+    ngx.say(failed)
+    ngx.say(open(options):send("x"))`,
+    { port },
+  );
+  t.is(body, "20000\n1\n");
+});
+
 test("a reading and a writing light thread on one socket; two readers", async (t) => {
   const port = await echoing(t);
   const { body } = await run(
