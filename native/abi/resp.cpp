@@ -17,20 +17,33 @@ struct OutputWait {
   OutWaiter out;
   Waiter waiter;
   Request *r = nullptr;
+  OutputWait *next_free = nullptr;
 };
+
+/// A handler that writes through a filter waits for each piece: the next wait takes the memory of the last.
+static void give_back(OutputWait *wait) {
+  wait->next_free = static_cast<OutputWait *>(wait->r->out.free_wait);
+  wait->r->out.free_wait = wait;
+}
 
 static void on_output(OutWaiter *w, Rc rc) {
   OutputWait *wait = reinterpret_cast<OutputWait *>(w);
   sched_wake(&wait->waiter, rc == kOk ? MW_OK : MW_CLOSED);
+  give_back(wait);
 }
 
 static void cancel_output(Waiter *w) {
   OutputWait *wait = reinterpret_cast<OutputWait *>(reinterpret_cast<char *>(w) - offsetof(OutputWait, waiter));
   output_unwait(wait->r, &wait->out);
+  give_back(wait);
 }
 
 static int32_t park(Request *r, bool until_sent) {
-  OutputWait *wait = r->arena.make<OutputWait>();
+  OutputWait *wait = static_cast<OutputWait *>(r->out.free_wait);
+  if (wait)
+    r->out.free_wait = wait->next_free;
+  else
+    wait = r->arena.make<OutputWait>();
   wait->r = r;
   wait->out.done = on_output;
   output_wait(r, &wait->out, until_sent);
@@ -277,9 +290,7 @@ extern "C" MW_EXPORT
 int32_t mw_resp_chunk_eof(mw_req_t *req) { return of(req)->out.filter_last; }
 
 extern "C" MW_EXPORT
-void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) {
-  output_replace_chunk(of(req), {data, len});
-}
+void mw_resp_set_chunk(mw_req_t *req, const char *data, size_t len) { output_replace_chunk(of(req), {data, len}); }
 
 extern "C" MW_EXPORT
 void mw_resp_set_chunk_eof(mw_req_t *req, int32_t eof) { of(req)->out.filter_last = eof != 0; }

@@ -265,8 +265,9 @@ static bool is_too_slow(const Request *r) {
 
 void body_readable(Request *r) {
   BodyState &b = r->body;
-  if (b.state == BodyState::discarding && r->out.is_finished && !r->is_logging) {
-    if (body_discard(r) || !r->keepalive) request_finish(r);  // thrown away, or broken: nothing more to wait for
+  if (b.state == BodyState::discarding && !r->is_logging) {
+    bool is_over = body_discard(r) || !r->keepalive;  // thrown away, or broken: nothing more to wait for
+    if (is_over && r->out.is_finished) request_finish(r);
     return;
   }
   if (b.state != BodyState::reading) return;

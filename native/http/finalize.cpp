@@ -242,8 +242,8 @@ void http_finalize(Request *r, Rc rc) {
 
 void http_filter_failed(Request *r) {
   // What was promised to the client cannot be delivered: it must see a broken message, not a wrong one.
-  r->keepalive = false;
   r->is_aborted = true;
+  output_cut(r);
 }
 
 // --- the end ---------------------------------------------------------------------------------------------------------

@@ -208,6 +208,7 @@ static void frame(Request *r, bool last) {
   if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
   if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
+  if (r->is_aborted) r->out.body.clear(r->core->net.blocks);  // a filter failed: what it did not see is not shown
   if (r->out.is_diverted)
     subrequest_pass(r, last);
   else
@@ -318,6 +319,7 @@ static void chunk_through(Request *r) {
     output_queue_clear(r);
     o.is_last_queued = true;
     frame(r, true);
+    if (!o.is_finished && !o.is_diverted) connection_flush(r);  // whoever writes may not come to the end for long
   } else if (o.is_finished) {
     frame(r, false);  // sent with the end: a failure to send here would free the request under the pump
   } else if (flush || o.body.bytes() > kFrameAbove) {
@@ -364,7 +366,7 @@ Rc output_pump(Request *r) {
     }
     chunk_through(r);
   }
-  wake(r, r->conn->is_closed ? kError : kOk, output_is_sent(r));
+  wake(r, r->conn->is_closed ? kError : kOk, r->conn->is_closed || output_is_sent(r));
   if (o.refused && o.is_finished)
     serve_refused(r);
   else if (o.is_last_framed && o.is_finished)
@@ -373,6 +375,8 @@ Rc output_pump(Request *r) {
 }
 
 void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
+  bool was_closed = r->conn->is_closed;
+  ++r->running;  // nothing frees the request under us
   if (phase == LuaPhase::header_filter) {
     if (!is_pass(rc)) header_refused(r, rc);
     header_through(r);
@@ -381,7 +385,12 @@ void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
     r->out.is_filtering = false;
     chunk_through(r);
   }
-  output_pump(r);
+  if (!r->out.is_finished) output_pump(r);
+  --r->running;
+  if (r->out.is_finished)
+    output_pump(r);
+  else if (r->conn->is_closed && !was_closed && !r->running)
+    http_connection_failed(r->conn);
 }
 
 void output_wait(Request *r, OutWaiter *w, bool until_sent) {

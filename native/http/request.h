@@ -100,6 +100,7 @@ struct Output {
   Str filter_data;              ///< ngx.arg[1] of the running body filter
   char *replacement = nullptr;  ///< what the filter has put there, past the response's beginning
   size_t replacement_size = 0;
+  void *free_wait = nullptr;     ///< of abi/resp.cpp: one that Lua code has waited with before
   uint32_t queued_in_arena = 0;  ///< see output_queue.cpp
   bool has_own_memory = false;
   bool filter_last = false;    ///< ngx.arg[2]

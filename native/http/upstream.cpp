@@ -27,12 +27,14 @@ static void settle(Upstream *u, bool is_whole) {
   if (u->cache) cache_free(u->cache);
 }
 
-void upstream_finish(Upstream *u, Rc rc) {
-  if (u->is_ended) return;
-  Request *r = u->r;
+void upstream_settle(Upstream *u, Rc rc) {
   upstream_cache_end(u, rc);
   settle(u, rc == kOk);
   upstream_set_action(u, u->out || u->attempts.size ? "sending to client" : nullptr);
+}
+
+static void answer(Upstream *u, Rc rc) {
+  Request *r = u->r;
   if (u->is_background) return http_finalize(r, kOk);
   if (rc == kDone) {
     Str uri = u->redirect_uri;
@@ -47,6 +49,14 @@ void upstream_finish(Upstream *u, Rc rc) {
   if (rc == kOk && !r->parent && r->resp.content_length < 0 && !r->out.is_serialized && output_is_direct(r))
     output_flush(r, false);  // the upstream named no length, nor do we
   http_finalize(r, kOk);
+}
+
+void upstream_settled(Request *r) { answer(r->upstream, kOk); }
+
+void upstream_finish(Upstream *u, Rc rc) {
+  if (u->is_ended) return;
+  upstream_settle(u, rc);
+  answer(u, rc);
 }
 
 static void on_free(void *arg) { settle(static_cast<Upstream *>(arg), false); }

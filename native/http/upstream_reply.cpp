@@ -56,8 +56,6 @@ static void intercept(Upstream *u) {
 
 // --- answers from the cache ------------------------------------------------------------------------------------------
 
-static void on_cached_sent(Request *r) { upstream_finish(r->upstream, kOk); }
-
 bool upstream_send_cached(Upstream *u, const CacheMeta *said) {
   Request *r = u->r;
   Cache *c = u->cache;
@@ -85,10 +83,12 @@ bool upstream_send_cached(Upstream *u, const CacheMeta *said) {
   rc = output_send_header(r);
   if (rc == kAgain) r->resp.allow_ranges = false;  // a Lua filter waits, and the content is queued for it now
   bool is_wanted = !r->out.is_last_queued && (rc == kAgain || !r->out.is_bodiless);
-  rc = kOk;
-  if (is_wanted) rc = file_body_send(r, cache_take_file(c), c->meta.body_start, c->meta.body_bytes, on_cached_sent);
+  int fd = is_wanted ? cache_take_file(c) : -1;
+  uint64_t start = c->meta.body_start, size = c->meta.body_bytes;
+  upstream_settle(u, kOk);  // the file may take long, and neither the cache nor a server has to do with it
+  rc = is_wanted ? file_body_send(r, fd, start, size, upstream_settled) : static_cast<Rc>(kOk);
   --r->running;
-  if (rc != kAgain) upstream_finish(u, kOk);
+  if (rc != kAgain) upstream_settled(r);
   return true;
 }
 
@@ -109,7 +109,7 @@ static void send_confirmed(Upstream *u) {
 /// Nobody needs what follows: not the client, not the cache.
 static bool is_body_unwanted(const Upstream *u) {
   if (u->is_cacheable) return false;
-  return u->is_background || u->r->out.is_last_queued || (u->cache && u->r->out.is_bodiless);
+  return u->r->is_aborted || u->is_background || u->r->out.is_last_queued || (u->cache && u->r->out.is_bodiless);
 }
 
 /// The head goes to the client, and into the cache.
@@ -243,7 +243,7 @@ static void on_output(OutWaiter *w, Rc) {
 static void wait_for_client(Upstream *u) {
   u->is_waiting = true;
   u->waiter.done = on_output;
-  output_wait(u->r, &u->waiter, true);
+  output_wait(u->r, &u->waiter, !u->r->out.first);
 }
 
 /// The body's next bytes. True to go on reading; else the upstream may be over.

@@ -38,6 +38,10 @@ void upstream_send_stale(Upstream *u);
 
 // upstream.cpp
 
+/// The answer is under way and needs nothing more of the engine, which lets go of all but what variables and logs tell of it.
+void upstream_settle(Upstream *u, Rc rc);
+/// And its end.
+void upstream_settled(Request *r);
 /// The last act: `rc` is kOk (the body is complete), kDone (to redirect_uri), or a status. The request may be gone afterwards.
 void upstream_finish(Upstream *u, Rc rc);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "http/body.h"
 #include "http/modules/range.h"
 
 namespace mw {
@@ -36,6 +37,7 @@ static bool read_fully(const FileBody *b, char *to, size_t n) {
     if (got <= 0) {
       log_write(b->r->log(), kLogAlert, got < 0 ? errno : 0, &b->r->log_ctx, "read() failed or the file was truncated");
       b->r->is_truncated = true;
+      output_cut(b->r);
       return false;
     }
     have += static_cast<size_t>(got);
@@ -83,7 +85,7 @@ static bool is_backed_up(const Request *r) {
 }
 
 static bool is_unwanted(const Request *r) {
-  return r->out.is_last_queued || r->out.is_bodiless || (!r->parent && r->conn->is_closed);
+  return r->out.is_last_queued || r->out.is_bodiless || r->is_aborted || (!r->parent && r->conn->is_closed);
 }
 
 /// The next part is in hand. False after the last.
@@ -118,7 +120,7 @@ static void on_output(OutWaiter *w, Rc) {
 static Rc wait(FileBody *b) {
   b->is_waiting = true;
   b->waiter.done = on_output;
-  output_wait(b->r, &b->waiter, !b->r->out.is_diverted);
+  output_wait(b->r, &b->waiter, !b->r->out.first);
   return kAgain;
 }
 
@@ -143,16 +145,12 @@ static Rc stream(FileBody *b) {
   return kOk;
 }
 
-static Rc go_on(FileBody *b) {
+static void on_task(Task *t) {
+  FileBody *b = reinterpret_cast<FileBody *>(reinterpret_cast<char *>(t) - offsetof(FileBody, task));
   ++b->r->running;  // nothing frees the request under us
   Rc rc = stream(b);
   --b->r->running;
-  return rc;
-}
-
-static void on_task(Task *t) {
-  FileBody *b = reinterpret_cast<FileBody *>(reinterpret_cast<char *>(t) - offsetof(FileBody, task));
-  if (go_on(b) == kOk) b->done(b->r);
+  if (rc == kOk) b->done(b->r);
 }
 
 static void forget(void *arg) {
@@ -174,9 +172,17 @@ Rc file_body_send(Request *r, int fd, uint64_t at, uint64_t size, void (*done)(R
     b->next = r->out.ranges->parts.data[0].start;
     b->end = r->out.ranges->parts.data[0].end;
   }
-  if (output_is_direct(r) && !r->out.filters) return append_all(b), kOk;
-  request_on_free(r, forget, b);
-  return go_on(b);
+  Rc rc = kOk;
+  ++r->running;  // nothing frees the request under us
+  if (output_is_direct(r) && !r->out.filters) {
+    append_all(b);
+  } else {
+    request_on_free(r, forget, b);
+    if (!r->parent && r->keepalive) body_discard(r);  // while the header can still say that the connection stays
+    rc = stream(b);
+  }
+  --r->running;
+  return rc;
 }
 
 }  // namespace mw
