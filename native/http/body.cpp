@@ -267,7 +267,7 @@ void body_readable(Request *r) {
   BodyState &b = r->body;
   if (b.state == BodyState::discarding && !r->is_logging) {
     bool is_over = body_discard(r) || !r->keepalive;  // thrown away, or broken: nothing more to wait for
-    if (is_over && r->out.is_finished) request_finish(r);
+    if (is_over && r->out.is_finished && r->out.is_last_framed) request_finish(r);  // else a filter still has its end
     return;
   }
   if (b.state != BodyState::reading) return;

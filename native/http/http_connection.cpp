@@ -341,7 +341,7 @@ static void on_drained(Connection *c) {
     if (downstream_writable(r)) return;
     if (r->body.state == BodyState::reading)
       connection_set_timeout(c, r->conf->client_body_timeout);
-    else if (r->out.is_finished && r->body.state == BodyState::discarding)
+    else if (r->out.is_finished && r->out.is_last_framed && r->body.state == BodyState::discarding)
       connection_set_timeout(c, r->conf->lingering_timeout);
     else
       connection_clear_timeout(c);
@@ -374,7 +374,8 @@ static void on_timeout(Connection *c) {
   Request *r = request_of(c);
   if (c->state == kRequest && r->body.state == BodyState::reading) return body_timeout(r);
   if (c->state == kHead) abandon_head(c, 408, ETIMEDOUT, "client timed out");
-  if (c->state == kRequest && !c->is_blocked && r->out.is_finished) {  // the body was thrown away for long enough
+  if (c->state == kRequest && !c->is_blocked && r->out.is_finished &&
+      r->out.is_last_framed) {  // the body was thrown away for long enough
     r->keepalive = false;
     return request_finish(r);
   }

@@ -349,7 +349,8 @@ static void wake(Request *r, Rc rc, bool sent) {
   }
 }
 
-Rc output_pump(Request *r) {
+/// Runs the filters over what is queued. kAgain while one is parked.
+static Rc run_filters(Request *r) {
   Output &o = r->out;
   if (o.is_filtering || header_start(r) == kAgain) return kAgain;
   int32_t script = filter_script(r, LuaPhase::body_filter);
@@ -367,11 +368,22 @@ Rc output_pump(Request *r) {
     chunk_through(r);
   }
   wake(r, r->conn->is_closed ? kError : kOk, r->conn->is_closed || output_is_sent(r));
-  if (o.refused && o.is_finished)
-    serve_refused(r);
-  else if (o.is_last_framed && o.is_finished)
-    request_finish(r);
   return kOk;
+}
+
+/// All is through: the request may end here, and be gone afterwards.
+static void filters_through(Request *r) {
+  if (!r->out.is_finished) return;
+  if (r->out.refused)
+    serve_refused(r);
+  else if (r->out.is_last_framed)
+    request_finish(r);
+}
+
+Rc output_pump(Request *r) {
+  Rc rc = run_filters(r);
+  if (rc == kOk) filters_through(r);
+  return rc;
 }
 
 void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
@@ -385,12 +397,12 @@ void output_filter_done(Request *r, LuaPhase phase, Rc rc) {
     r->out.is_filtering = false;
     chunk_through(r);
   }
-  if (!r->out.is_finished) output_pump(r);
+  rc = run_filters(r);
   --r->running;
-  if (r->out.is_finished)
-    output_pump(r);
-  else if (r->conn->is_closed && !was_closed && !r->running)
+  if (!r->out.is_finished && r->conn->is_closed && !was_closed && !r->running)
     http_connection_failed(r->conn);
+  else if (rc == kOk)
+    filters_through(r);
 }
 
 void output_wait(Request *r, OutWaiter *w, bool until_sent) {

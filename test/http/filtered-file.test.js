@@ -89,22 +89,49 @@ test("the body of a GET for a filtered file is thrown away while the file goes o
     server: `location = /f { alias html/f; sub_filter needle thread; sub_filter_types *; client_max_body_size 10m; }`,
   });
   const size = 6_000_000;
-  const socket = connect(s.port, "127.0.0.1");
-  t.teardown(() => socket.destroy());
-  let got = 0;
-  let tail = "";
-  await new Promise((resolve) => {
-    socket.write(`GET /f HTTP/1.1\r\nHost: x\r\nContent-Length: ${size}\r\n\r\n`);
-    socket.write(Buffer.alloc(size), resolve); // nothing is read before all is written
+  for (const answers of [2, 1]) {
+    const socket = connect(s.port, "127.0.0.1");
+    t.teardown(() => socket.destroy());
+    let got = 0;
+    let tail = "";
+    await new Promise((resolve) => {
+      const close = answers === 1 ? "Connection: close\r\n" : "";
+      socket.write(`GET /f HTTP/1.1\r\nHost: x\r\n${close}Content-Length: ${size}\r\n\r\n`);
+      socket.write(Buffer.alloc(size), resolve); // nothing is read before all is written
+    });
+    if (answers === 2) socket.write(head("/f"));
+    socket.on("data", (part) => {
+      got += part.length;
+      tail = (tail + part.toString("latin1")).slice(-20);
+    });
+    await new Promise((resolve) => socket.on("close", resolve));
+    t.true(got > answers * 8 * text.length, `${got} bytes of ${answers} answers`);
+    t.regex(tail, /cdef\r\n0\r\n\r\n$/);
+  }
+});
+
+test("a request body that comes late ends no response whose filter still waits", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "html/f": text.slice(0, 1000) },
+    server: `location = /f { alias html/f; body_filter_by_lua_block { ngx.sleep(0.1) } }
+      location = /lua { body_filter_by_lua_block { ngx.sleep(0.1) } content_by_lua_block { ngx.print(("x"):rep(1000)) } }`,
   });
-  socket.write("GET /f HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-  socket.on("data", (part) => {
-    got += part.length;
-    tail = (tail + part.toString("latin1")).slice(-20);
-  });
-  await new Promise((resolve) => socket.on("close", resolve));
-  t.true(got > 2 * 8 * text.length, `${got} bytes of two answers`);
-  t.regex(tail, /cdef\r\n0\r\n\r\n$/);
+  for (const path of ["/f", "/lua"]) {
+    const socket = connect(s.port, "127.0.0.1");
+    t.teardown(() => socket.destroy());
+    let got = "";
+    socket.on("data", (part) => (got += part.toString("latin1")));
+    socket.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n`);
+    for (const byte of "body") {
+      await new Promise((next) => setTimeout(next, 20));
+      socket.write(byte);
+    }
+    socket.write(head(path));
+    await new Promise((resolve) => socket.on("close", resolve));
+    t.is(got.split("HTTP/1.1 200 OK").length, 3, path);
+    t.true(got.length > 2000, path);
+    t.is(got.match(path === "/f" ? /0123456789abcdef/g : /x{16}/g).length, 2 * Math.floor(1000 / 16), path);
+  }
 });
 
 test("a client that half-closes gets all of a filtered file, from the disk and from the cache", async (t) => {

@@ -178,7 +178,7 @@ Rc file_body_send(Request *r, int fd, uint64_t at, uint64_t size, void (*done)(R
     append_all(b);
   } else {
     request_on_free(r, forget, b);
-    if (!r->parent && r->keepalive) body_discard(r);  // while the header can still say that the connection stays
+    if (!r->parent && !r->conn->is_closed) body_discard(r);  // while the header can still say that the connection stays
     rc = stream(b);
   }
   --r->running;
