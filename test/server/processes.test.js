@@ -108,7 +108,8 @@ test.serial(
     const clients = steadyClients(t, s.port, 6, { path: "/incr", pause: 1 });
     wire.send("GET /null?secret HTTP/1.1\r\nHost: a\r\n\r\n");
     await t.throwsAsync(wire.response({ timeout: 20_000 }));
-    await waitFor(() => /worker process \d+ exited on signal 11/.test(s.log()), "the log's line");
+    await waitFor(() => s.log().includes(`worker process ${victim}: worker 0 was running`), "the request's line");
+    t.regex(s.log(), /worker process \d+ exited on signal 11/);
     t.regex(s.log(), new RegExp(`worker process ${victim}: worker 0 was running "GET /null\\?secret HTTP/1\\.1"`));
     // A sanitizer's own handler is the first to see the fault.
     if (!process.env.MW_TEST_SANITIZER)
