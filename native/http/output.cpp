@@ -204,11 +204,15 @@ static void connection_flush(Request *r) {
   }
 }
 
+void output_filter(Request *r, bool last) {
+  if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
+  if (r->is_aborted) r->out.body.clear(r->core->net.blocks);  // a filter failed: what it did not see is not shown
+}
+
 static void frame(Request *r, bool last) {
   if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
-  if (r->out.filters && !r->out.is_bodiless && !r->out.is_last_framed) filter_body(r, last);
-  if (r->is_aborted) r->out.body.clear(r->core->net.blocks);  // a filter failed: what it did not see is not shown
+  output_filter(r, last);
   if (r->out.is_diverted)
     subrequest_pass(r, last);
   else

@@ -32,6 +32,9 @@ void output_flush(Request *r, bool send);
 
 /// False while the socket has not taken all output. A subrequest has no socket to wait for.
 bool output_is_sent(const Request *r);
+/// Runs the native body filters over what has been written and was not framed yet. Where a filter of this response has failed,
+/// it is dropped instead. `last`: the body ends with it.
+void output_filter(Request *r, bool last);
 /// From subrequest.h: bytes of a response whose turn has come; the end of one that waited for its subrequests; what a main
 /// one has, to the socket.
 void output_take(Request *root, Chain &from);

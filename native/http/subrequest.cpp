@@ -5,7 +5,6 @@
 #include "http/subrequest.h"
 
 #include "http/body.h"
-#include "http/filter.h"
 #include "http/modules/access_log.h"
 #include "http/modules/malloc_trim.h"
 #include "http/output.h"
@@ -60,7 +59,7 @@ static void hold(Request *r) {
 static void give_turn(Request *parent, Request *sub) {
   Request *root = parent->out_root;
   parent->out.is_diverted = true;
-  if (parent->out.filters) filter_body(parent, false);
+  output_filter(parent, false);
   if (active_of(root) == parent && !parent->postponed) {
     output_take(root, parent->out.body);
     root->active = sub;

@@ -172,3 +172,13 @@ test("clients that go while a filter waits cost nothing but their requests", asy
   );
   t.is((await s.get("/ok")).body, "ok\n");
 });
+
+test("what a failed filter did not see is not shown by a subrequest that is written behind it", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "html/f": text },
+    server: `location = /sub { echo sub; echo_flush; echo_sleep 0.01; echo end; }
+      location = /main { echo secret; echo_location /sub; echo end; body_filter_by_lua_block { error("no") } }`,
+  });
+  const { got } = await exchange(t, s.port, head("/main"));
+  t.notRegex(got, /secret|end/);
+});
