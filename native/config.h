@@ -12,30 +12,11 @@
 #include <string>
 #include <vector>
 
+#include "config_modules.h"
+#include "config_upstream.h"
+#include "config_value.h"
+
 namespace mw {
-
-struct LocationConf;
-
-/// Where a directive stood, for messages.
-struct SourcePos {
-  std::string file;
-  uint32_t line = 0;
-};
-
-/// A value with variables: literal pieces and variable indexes in order. One literal part = a constant.
-struct ComplexValue {
-  struct Part {
-    std::string literal;   ///< used when var < 0
-    int32_t var = -1;      ///< index into Plan::variables, or -1
-    int32_t capture = -1;  ///< n of $n, or -1
-  };
-  std::vector<Part> parts;
-  bool is_constant() const { return parts.empty() || (parts.size() == 1 && parts[0].var < 0 && parts[0].capture < 0); }
-  const std::string &constant() const {
-    static const std::string none;
-    return parts.empty() ? none : parts[0].literal;
-  }
-};
 
 /// One Lua chunk: from a string or block (source), or from a file (path; relative paths are already joined to the prefix).
 struct Script {
@@ -85,130 +66,7 @@ struct RewriteOp {
   int32_t call = -1;                 ///< set_misc: index of its function
   std::vector<ComplexValue> inputs;  ///< lua: ngx.arg; set_misc: the function's texts
 };
-/// A line of a map. Keys are lower case.
-struct MapEntry {
-  enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact;
-  std::string key;  ///< of wildcards, without "*."
-  int32_t regex_index = -1;
-  ComplexValue value;
-};
-/// map TEXT $VARIABLE { }.
-struct MapConf {
-  int32_t var = -1;  ///< index into Plan::variables
-  ComplexValue source;
-  bool hostnames = false;    ///< keys may be wildcards; a dot at the end of the text does not count
-  bool is_volatile = false;  ///< looked up each time it is asked for
-  ComplexValue fallback;     ///< default
-  std::vector<MapEntry> entries;
-};
-/// A regex of rewrite, if or map.
-struct RegexSource {
-  std::string pattern;
-  bool is_icase = false;
-  SourcePos pos;
-};
 
-struct AddHeader {
-  std::string name;
-  ComplexValue value;
-  bool always = false;
-};
-/// A command of the echo module's content handler, or of its body filter, in order.
-struct EchoCommand {
-  enum Op : uint8_t {
-    echo,
-    duplicate,
-    flush,
-    sleep,
-    blocking_sleep,
-    reset_timer,
-    read_request_body,
-    request_body,
-    location,
-    location_async,
-    subrequest,
-    subrequest_async,
-    foreach_split,
-    end,
-    exec,
-    abort_parent
-  } op = echo;
-  bool has_newline = true;  ///< echo without -n
-  std::vector<ComplexValue> args;
-};
-/// more_set_headers and relatives: one directive.
-struct MoreHeaders {
-  struct Field {
-    std::string name;
-    ComplexValue value;
-    bool is_clear = false;
-    bool is_prefix = false;  ///< "X-*": all names that begin so
-  };
-  std::vector<Field> fields;
-  std::vector<std::string> types;  ///< -t: only for these content types
-  std::vector<int32_t> statuses;   ///< -s
-  bool is_append = false;          ///< -a
-  bool is_replace = false;         ///< -r: only where the request has the header
-};
-/// A network of allow, deny or set_real_ip_from.
-struct AddressRule {
-  enum Kind : uint8_t { all, unix_, ip4, ip6 } kind = all;
-  std::vector<uint8_t> address;  ///< 4 or 16 bytes, host bits zero
-  uint8_t bits = 0;
-  bool is_deny = false;
-};
-/// A line of a geo block: first and last address, 4 or 16 bytes each. Lines are in order and do not overlap.
-struct GeoRange {
-  std::vector<uint8_t> first, last;
-  int32_t value = 0;  ///< index into GeoConf::values
-};
-/// geo [$ADDRESS] $VARIABLE { }.
-struct GeoConf {
-  int32_t var = -1;     ///< index into Plan::variables
-  int32_t source = -1;  ///< the same, of the address; -1 = the client's
-  std::vector<std::string> values;
-  int32_t fallback = 0;              ///< default: index into values
-  std::vector<GeoRange> ip4, ip6;    ///< by first address
-  std::vector<AddressRule> proxies;  ///< whose X-Forwarded-For is believed
-  bool proxy_recursive = false;
-};
-/// split_clients TEXT $VARIABLE { }.
-struct SplitConf {
-  struct Part {
-    uint32_t end = 0;  ///< the hashes below it; 0 = all
-    ComplexValue value;
-  };
-  int32_t var = -1;  ///< index into Plan::variables
-  ComplexValue source;
-  std::vector<Part> parts;
-};
-/// sub_filter: a text (lower case) and what takes its place.
-struct SubFilter {
-  ComplexValue from, to;
-};
-/// limit_req: requests in thousandths. What is in the bucket up to `delay` is let in at once.
-struct LimitReq {
-  int32_t zone = 0;  ///< index into Plan::limit_zones
-  uint64_t burst = 0, delay = 0;
-};
-struct LimitConn {
-  int32_t zone = 0;
-  uint32_t most = 1;
-};
-/// A word of valid_referers. The first four kinds are ServerName's.
-struct Referer {
-  enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex_, none, blocked, server_names } kind = exact;
-  std::string name;
-  std::string uri;     ///< what the path must begin with
-  int32_t regex = -1;  ///< index into Plan::regexes
-};
-/// auth_request_set: a variable and what it gets once the subrequest has answered.
-struct VariableSetting {
-  int32_t var = -1;  ///< index into Plan::variables
-  ComplexValue value;
-};
-/// Content handlers of modules that need nothing else.
-enum class PlainHandler : uint8_t { none, empty_gif, stub_status };
 /// The steps of a request, in order; http/phase.cpp holds the table.
 enum Step : uint8_t {
   kStepServerRewrite,
@@ -244,18 +102,6 @@ struct ResolverConf {
   bool ipv4 = true, ipv6 = true;     ///< which addresses are asked for
 };
 
-/// error_page CODES... [=[RESPONSE]] URI. `response` is -1 when no "=" was given, 0 for a bare "=".
-struct ErrorPage {
-  std::vector<int32_t> codes;
-  int32_t response = -1;
-  ComplexValue uri;
-  bool is_named = false;
-};
-struct TryFiles {
-  std::vector<ComplexValue> paths;
-  ComplexValue fallback;
-  int32_t fallback_status = 0; /* "=404" */
-};
 struct AccessLog {
   ComplexValue path;
   int32_t format = 0; /* index into Plan::log_formats */
@@ -269,121 +115,6 @@ enum class LogLevel : uint8_t { stderr_ = 0, emerg, alert, crit, error, warn, no
 struct ErrorLog {
   std::string path;
   LogLevel level = LogLevel::error;
-};
-
-/// One server of an upstream group, as written.
-struct UpstreamServer {
-  std::string address;  ///< "host[:port]", "[ip6]:port" or "unix:/path"
-  uint32_t weight = 1;
-  uint32_t max_fails = 1;
-  uint64_t fail_timeout = 10000;
-  bool backup = false;
-  bool down = false;
-};
-
-/// An `upstream NAME { }` block, or the group that a constant proxy_pass stands for.
-struct UpstreamGroup {
-  std::string name;
-  std::vector<UpstreamServer> servers;
-  bool is_implicit = false;
-  uint32_t keepalive = 0;  ///< idle connections kept per worker; 0 = none
-  uint32_t keepalive_requests = 1000;
-  uint64_t keepalive_timeout = 60000;
-  uint64_t keepalive_time = 3600000;
-  int32_t balancer_script = -1;  ///< index into Plan::scripts
-  SourcePos pos;
-};
-
-struct NamedValue {
-  std::string name;
-  ComplexValue value;
-};
-
-/// proxy_redirect, proxy_cookie_domain, proxy_cookie_path: what to look for and what to put in its place.
-struct Replacement {
-  enum Kind : uint8_t { text, regex, regex_icase } kind = text;
-  ComplexValue from;
-  ComplexValue to;
-};
-
-/// proxy_cookie_flags: a cookie's name (text or regex) and flags to set or clear.
-struct CookieFlags {
-  Replacement::Kind kind = Replacement::text;
-  ComplexValue name;
-  uint32_t set = 0, clear = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
-};
-
-/// proxy_cache_path. Times in ms but for `inactive`, which is in seconds.
-struct CachePath {
-  std::string path;  ///< without a '/' at its end
-  std::string name;  ///< of keys_zone
-  uint64_t size = 0;
-  std::array<uint8_t, 3> levels{0, 0, 0};  ///< digits of the names of folders; 0: no more levels
-  uint64_t inactive = 600;
-  uint64_t max_size = 0, min_free = 0;  ///< bytes; 0: no limit
-  uint64_t manager_files = 100, manager_threshold = 200, manager_sleep = 50;
-  uint64_t loader_files = 100, loader_threshold = 200, loader_sleep = 50;
-  SourcePos pos;
-};
-
-/// A line of proxy_cache_valid; status 0 is any.
-struct CacheValid {
-  int32_t status = 0;
-  uint64_t seconds = 0;
-};
-
-/// What sends a location's requests to another server: proxy_pass, memc_pass, and all their settings.
-struct UpstreamConf {
-  enum Kind : uint8_t { proxy, memc } kind = proxy;
-  ComplexValue pass;   ///< as written: "http://host/uri", or a group's name or address for memc_pass
-  int32_t group = -1;  ///< index into Plan::upstreams where `pass` is constant
-  uint64_t connect_timeout = 60000, send_timeout = 60000, read_timeout = 60000;
-  bool buffering = true;
-  bool request_buffering = true;
-  uint64_t buffer_size = 4096;
-  uint32_t buffers_n = 8;
-  uint64_t buffers_size = 4096;
-  uint64_t busy_buffers_size = 0;  ///< 0 = twice buffer_size
-  bool ignore_client_abort = false;
-  bool intercept_errors = false;
-  uint32_t next_upstream = 0;  ///< bits of UpstreamFailure
-  uint32_t next_upstream_tries = 0;
-  uint64_t next_upstream_timeout = 0;
-  ComplexValue bind;  ///< local address; empty = none
-  // proxy
-  uint32_t http_minor = 0;  ///< proxy_http_version 1.N
-  ComplexValue method;      ///< empty = the request's
-  bool has_body = false;    ///< proxy_set_body
-  ComplexValue body;
-  bool pass_request_body = true;
-  bool pass_request_headers = true;
-  std::vector<NamedValue> set_headers;
-  std::vector<std::string> hide_headers;  ///< lower case, after proxy_pass_header
-  std::vector<std::string> pass_headers;
-  uint32_t ignore_headers = 0;  ///< bits of IgnoreHeader
-  bool default_redirect = true;
-  std::vector<Replacement> redirects;
-  std::vector<Replacement> cookie_domains;
-  std::vector<Replacement> cookie_paths;
-  std::vector<CookieFlags> cookie_flags;
-  // the response cache
-  bool has_cache = false;   ///< proxy_cache
-  ComplexValue cache;       ///< the zone's name
-  int32_t cache_path = -1;  ///< index into Plan::cache_paths where `cache` is constant
-  bool has_cache_key = false;
-  ComplexValue cache_key;
-  std::vector<CacheValid> cache_valid;
-  uint32_t cache_methods = 0;  ///< bits of MethodId
-  uint32_t cache_min_uses = 1;
-  std::vector<ComplexValue> cache_bypass, no_cache;
-  uint32_t cache_use_stale = 0;  ///< bits of UpstreamFailure
-  bool cache_lock = false, cache_revalidate = false, cache_background_update = false, cache_convert_head = true;
-  uint64_t cache_lock_timeout = 5000, cache_lock_age = 5000;
-  int64_t cache_max_range_offset = -1;  ///< -1: no limit
-  // memc
-  std::vector<std::string> commands;                     ///< memc_cmds_allowed; empty = all
-  std::array<int32_t, 5> memc_vars{-1, -1, -1, -1, -1};  ///< $memc_cmd key value exptime flags
-  SourcePos pos;
 };
 
 /// Everything a location (or a server before a location is found) decides about a request. Sizes in bytes, times in ms.
@@ -546,14 +277,6 @@ struct Listen {
   bool reuseport = true;
   bool tcp_nodelay = true;
   SourcePos pos;
-};
-
-/// limit_req_zone, limit_conn_zone. `rate`: thousandths of a request per second; 0 counts connections.
-struct LimitZone {
-  std::string name;
-  uint64_t size = 0;
-  ComplexValue key;
-  uint64_t rate = 0;
 };
 
 struct SharedDict {

@@ -11,6 +11,9 @@ const data = new Set(["abi/abi.h"]);
 const rooms = { base: 0, config: 1, shm: 1, loop: 2, net: 3, http: 4, script: 5, abi: 5, worker: 6, addon: 7 };
 const files = {
   "config.h": "config",
+  "config_value.h": "config",
+  "config_upstream.h": "config",
+  "config_modules.h": "config",
   "config.cpp": "config",
   "config_decoder.h": "config",
   "config_location.cpp": "config",

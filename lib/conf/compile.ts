@@ -5,7 +5,7 @@ import type { DrizzleUpstream } from "./directives/drizzle.js";
 import { checkLimitZones } from "./directives/limit.js";
 import { checkCaches } from "./directives/proxy-cache.js";
 import { tmpdir } from "node:os";
-import { upstreamDefaults } from "./directives/proxy.js";
+import { upstreamDefaults } from "./upstream-pass.js";
 import { directives, scriptOf, specOf } from "./directives/index.js";
 import { plainAccessLog } from "./directives/log.js";
 import { workerCount } from "./directives/main.js";

@@ -4,7 +4,7 @@
 import type { Compiler } from "./compile.js";
 import type { LuaFile, LuaSource } from "./define.js";
 import * as drizzle from "./directives/drizzle.js";
-import { emptyGroup } from "./directives/proxy.js";
+import { emptyGroup } from "./upstream-pass.js";
 import { readScript } from "./script.js";
 import type { Directive, Word } from "./tree.js";
 import { parseTime } from "./words.js";

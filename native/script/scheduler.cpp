@@ -4,8 +4,6 @@
 // that ran), which is worked off right after the resume in which it came up, in the order of lua-nginx-module.
 #include "script/scheduler.h"
 
-#include <stdlib.h>
-
 #include "http/phase.h"
 #include "script/fault.h"
 #include "script/vm_inner.h"
@@ -15,166 +13,16 @@ namespace mw {
 
 constinit thread_local Vm *vm_current = nullptr;
 char kAwaitMark;
-char kDeadMark;
-
-LightThread *sched_of(lua_State *co, bool *was_one) {
-  void *data = lua_getexdata(co);  // inherited from its maker where `co` is a user's coroutine
-  if (was_one) *was_one = data == &kDeadMark;
-  if (!data || data == &kDeadMark) return nullptr;
-  LightThread *t = static_cast<LightThread *>(data);
-  return t->co == co ? t : nullptr;
-}
-
-// --- objects ---------------------------------------------------------------------------------------------------------
 
 static LightThread *thread_of(Task *task) {
   return reinterpret_cast<LightThread *>(reinterpret_cast<char *>(task) - offsetof(LightThread, task));
 }
 
-static void on_ready(Task *task) {
+void sched_on_ready(Task *task) {
   LightThread *t = thread_of(task);
   if (t->run->has_exited || t->run->is_dropped) return;  // its end waits for the stack to unwind
   if (t->vm->is_lost) return;                            // and here for the loop's turn, see guard_lost()
   sched_resume(t, t->nargs);
-}
-
-static void give_coroutine(LightThread *t) {
-  lua_State *L = t->vm->L;
-  t->co = lua_newthread(L);
-  lua_setexdata(t->co, t);
-  lua_rawgeti(L, LUA_REGISTRYINDEX, t->vm->refused_table);
-  lua_pushvalue(L, -2);
-  lua_pushboolean(L, 1);
-  lua_rawset(L, -3);
-  lua_pop(L, 1);
-  t->ref = luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-static void take_coroutine(LightThread *t) {
-  lua_setexdata(t->co, &kDeadMark);
-  luaL_unref(t->vm->L, LUA_REGISTRYINDEX, t->ref);
-  t->co = nullptr;
-  t->ref = LUA_NOREF;
-}
-
-/// An idle struct: an entry thread's comes with a coroutine where one is free.
-static LightThread *take_idle(Vm *vm, bool is_entry) {
-  if (is_entry && vm->free_threads) {
-    LightThread *t = vm->free_threads;
-    vm->free_threads = t->next;
-    --vm->free_count;
-    return t;
-  }
-  LightThread *t = vm->bare_threads;
-  if (t) {
-    vm->bare_threads = t->next;
-  } else {
-    t = new LightThread();
-    t->vm = vm;
-    t->task.run = on_ready;
-  }
-  give_coroutine(t);
-  return t;
-}
-
-LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry) {
-  bool is_reused = is_entry && vm->free_threads;
-  bool enforced = vm->memory.is_enforced;
-  vm->memory.is_enforced = false;  // an error would leave it half made
-  LightThread *t = take_idle(vm, is_entry);
-  vm->memory.is_enforced = enforced;
-  t->abi.ticket = vm->next_ticket++;
-  t->abi.phase = run->phase;
-  t->abi.ctx_slot = run->r ? &run->r->abi.ctx_ref : &run->ctx_ref;
-  t->run = run;
-  t->state = LightThread::idle;
-  t->end = LightThread::none;
-  t->is_entry = is_entry;
-  t->is_exiting = false;
-  t->parent = nullptr;
-  t->waited_by = nullptr;
-  t->wait_epoch = 0;
-  t->waiter = nullptr;
-  t->nargs = 0;
-  t->spawned = nullptr;
-  t->has_yielded = false;
-  t->prev = nullptr;
-  t->next = run->threads;
-  if (run->threads) run->threads->prev = t;
-  run->threads = t;
-  ++run->live;
-  if (is_reused && vm_is_debug(vm)) run_debug(run, "lua reusing cached lua thread");
-  return t;
-}
-
-LightThread *sched_entry_new(Run *run) { return run->entry = sched_thread_new(run->vm, run, true); }
-
-void sched_thread_free(LightThread *t) {
-  Vm *vm = t->vm;
-  if (t->prev)
-    t->prev->next = t->next;
-  else
-    t->run->threads = t->next;
-  if (t->next) t->next->prev = t->prev;
-  if (vm->is_lost) return;  // it stays, as all that the VM refers to
-  bool is_kept = t->is_entry && vm->free_count < vm->core->p->lua_thread_cache_max_entries;
-  if (is_kept && vm_is_debug(vm)) run_debug(t->run, "lua caching unused lua thread");
-  t->run = nullptr;
-  t->state = LightThread::idle;
-  if (t->end == LightThread::finished && lua_status(t->co) == 0)
-    lua_settop(t->co, 0);
-  else
-    lua_resetthread(vm->L, t->co);
-  lua_setexdata(t->co, t);  // lua_resetthread clears it
-  if (is_kept) {
-    t->next = vm->free_threads;
-    vm->free_threads = t;
-    ++vm->free_count;
-    return;
-  }
-  take_coroutine(t);
-  t->next = vm->bare_threads;
-  vm->bare_threads = t;
-}
-
-Run *sched_run_new(Vm *vm, Request *r, uint32_t phase) {
-  Run *run = vm->free_runs;
-  if (run)
-    vm->free_runs = run->next;
-  else
-    run = static_cast<Run *>(malloc(sizeof(Run)));
-  if (!run) abort();
-  new (run) Run();
-  run->vm = vm;
-  run->r = r;
-  run->phase = phase;
-  if (!r) run->conf = &vm->core->p->http_conf;
-  Run **list = r ? reinterpret_cast<Run **>(&r->lua) : &vm->runs;
-  run->next = *list;
-  if (*list) (*list)->prev = run;
-  *list = run;
-  return run;
-}
-
-static void free_run(Run *run) {
-  Vm *vm = run->vm;
-  if (run->on_end) run->on_end(run);
-  if (run->prev)
-    run->prev->next = run->next;
-  else if (run->r)
-    run->r->lua = run->next;
-  else
-    vm->runs = run->next;
-  if (run->next) run->next->prev = run->prev;
-  if (run->ctx_ref && !vm->is_lost) {
-    if (vm_is_debug(vm)) run_debug(run, "lua release ngx.ctx at ref %d", run->ctx_ref);
-    lua_rawgeti(vm->L, LUA_REGISTRYINDEX, vm->ctx_table);
-    luaL_unref(vm->L, -1, run->ctx_ref);
-    lua_pop(vm->L, 1);
-  }
-  run->origin.reset();
-  run->next = vm->free_runs;
-  vm->free_runs = run;
 }
 
 // --- queues ----------------------------------------------------------------------------------------------------------
@@ -196,7 +44,7 @@ void sched_cancel_soon(Task *task) {
 void sched_lose(Vm *vm) {
   for (Task *task = vm->shared->soon.first, *next; task; task = next) {
     next = task->next;
-    if (task->run != on_ready || thread_of(task)->vm != vm) continue;
+    if (task->run != sched_on_ready || thread_of(task)->vm != vm) continue;
     vm->shared->soon.remove(task);
     thread_of(task)->in_soon = false;
     vm->core->loop->post(task);
@@ -209,7 +57,7 @@ static void drain_soon(VmShared &of, Loop *loop) {
   of.is_draining = true;
   for (int n = 0; !of.soon.is_empty() || !of.subrequests.is_empty(); ++n) {
     Task *task = (of.soon.is_empty() ? of.subrequests : of.soon).pop();
-    if (task->run == on_ready) thread_of(task)->in_soon = false;
+    if (task->run == sched_on_ready) thread_of(task)->in_soon = false;
     if (n < kMax)
       task->run(task);
     else
@@ -377,7 +225,7 @@ void sched_run_drop(Run *run) {
     run->done(run);
   }
   kill_all(run);
-  free_run(run);
+  sched_run_free(run);
 }
 
 static bool is_over(const Run *run) { return run->has_exited || run->live == 0; }
@@ -386,13 +234,13 @@ void sched_complete(Run *run) {
   if (!run->r) {
     run->done(run);
     kill_all(run);
-    return free_run(run);
+    return sched_run_free(run);
   }
   Request *r = run->r;
   LuaPhase phase = run->lua_phase;
   Rc rc = run->rc;
   kill_all(run);
-  free_run(run);
+  sched_run_free(run);
   http_lua_done(r, phase, rc);
 }
 
@@ -504,7 +352,7 @@ void sched_resume(LightThread *t, int nargs) {
   if (run->is_dropped) {
     if (run->done) run->done(run);
     kill_all(run);
-    free_run(run);
+    sched_run_free(run);
   } else if (is_over(run)) {
     sched_complete(run);
   }
@@ -518,7 +366,7 @@ Rc sched_run_start(Run *run, int nargs) {
   Rc rc = run->is_dropped ? static_cast<Rc>(kDone) : run->rc;
   if (run->done) run->done(run);
   kill_all(run);
-  free_run(run);
+  sched_run_free(run);
   return rc;
 }
 

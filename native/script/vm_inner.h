@@ -164,13 +164,21 @@ extern char kAwaitMark;
 /// exdata of a coroutine that was a light thread.
 extern char kDeadMark;
 
-// scheduler.cpp
+// light_thread.cpp
 /// A light thread of `run`, with an empty stack; `is_entry` decides which pool it comes from and goes to.
 LightThread *sched_thread_new(Vm *vm, Run *run, bool is_entry);
 void sched_thread_free(LightThread *t);
 Run *sched_run_new(Vm *vm, Request *r, uint32_t phase);
 /// The entry thread of a new run.
 LightThread *sched_entry_new(Run *run);
+/// Unlinks a run that is over, and tells its `on_end`.
+void sched_run_free(Run *run);
+/// The light thread whose coroutine `co` is, or null; `was_one` tells whether it used to be one.
+LightThread *sched_of(lua_State *co, bool *was_one = nullptr);
+
+// scheduler.cpp
+/// LightThread::task's: resumes the light thread that was made ready.
+void sched_on_ready(Task *task);
 /// Starts a run whose entry thread has a function and `nargs` arguments on its stack. kAgain when it parked.
 Rc sched_run_start(Run *run, int nargs);
 /// The run, which is not on the stack, is over: frees it and tells whoever waits for its end.
@@ -183,8 +191,6 @@ void sched_lose(Vm *vm);
 void sched_run_drop(Run *run);
 /// Resumes `t` now, from C code that no FFI call is under.
 void sched_resume(LightThread *t, int nargs);
-/// The light thread whose coroutine `co` is, or null; `was_one` tells whether it used to be one.
-LightThread *sched_of(lua_State *co, bool *was_one = nullptr);
 /// Parks the running light thread until one of the threads that carry the returned epoch ends.
 uint64_t sched_park_for_threads();
 /// The running light thread yields now, `child` runs, then this one goes on with the child's coroutine as its result.

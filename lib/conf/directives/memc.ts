@@ -4,7 +4,7 @@
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { addPass, groupOf, readFailures } from "./proxy.js";
+import { addPass, groupOf, readFailures } from "../upstream-pass.js";
 
 const module = "memc";
 const store = "upstream";

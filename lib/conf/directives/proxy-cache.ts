@@ -4,7 +4,7 @@ import type { Compiler, Level } from "../compile.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive, Place, Word } from "../tree.js";
 import { parseSize, parseTime } from "../words.js";
-import { failures } from "./proxy.js";
+import { failures } from "../upstream-pass.js";
 
 const module = "proxy";
 const store = "upstream";

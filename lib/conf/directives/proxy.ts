@@ -3,7 +3,9 @@
 // apart from a location's own (Level.upstream) and become one UpstreamConf where a proxy_pass stands.
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
-import type { Directive, Word } from "../tree.js";
+import type { Directive } from "../tree.js";
+import { addPass, groupOf, pushSetting, readFailures } from "../upstream-pass.js";
+import { readCookie, readFlags, readRedirect } from "./proxy-headers.js";
 
 type Text = string | number;
 type Pairs = { readonly [name: string]: Text } | readonly (readonly [name: string, value: Text])[];
@@ -12,21 +14,6 @@ const module = "proxy";
 const store = "upstream";
 const own = { module, in: everywhere, kind: "own", store } as const;
 
-export const failures: Record<string, number> = {
-  error: 0x2,
-  timeout: 0x4,
-  invalid_header: 0x8,
-  http_500: 0x10,
-  http_502: 0x20,
-  http_503: 0x40,
-  http_504: 0x80,
-  http_403: 0x100,
-  http_404: 0x200,
-  http_429: 0x400,
-  updating: 0x1000,
-  non_idempotent: 0x4000,
-  off: 0,
-};
 const ignorable: Record<string, number> = {
   "X-Accel-Redirect": 0x2,
   "X-Accel-Expires": 0x4,
@@ -309,43 +296,6 @@ function ignored<K extends "flag" | "number" | "size" | "offset">(kind: K) {
   return { module, in: everywhere, kind, store: "none", about: "accepted, no effect" } as const;
 }
 
-/** Members of UpstreamConf that no default of the table sets. */
-export const upstreamDefaults: Record<string, unknown> = {
-  bind: "",
-  method: "",
-  has_body: false,
-  body: "",
-  set_headers: [],
-  hide_headers: [],
-  pass_headers: [],
-  ignore_headers: 0,
-  default_redirect: true,
-  redirects: [],
-  cookie_domains: [],
-  cookie_paths: [],
-  cookie_flags: [],
-  has_cache: false,
-  cache: "",
-  cache_path: -1,
-  has_cache_key: false,
-  cache_key: "",
-  cache_valid: [],
-  cache_methods: 6,
-  cache_bypass: [],
-  no_cache: [],
-  cache_use_stale: 0,
-  cache_max_range_offset: -1,
-  commands: [],
-  memc_vars: [-1, -1, -1, -1, -1],
-};
-
-// A list that replaces an inherited one.
-function push(level: Level, member: string, item: unknown): void {
-  const before = level.own.has(`upstream.${member}`) ? (level.upstream[member] as unknown[]) : [];
-  level.own.set(`upstream.${member}`, member);
-  level.upstream[member] = item === undefined ? before : [...before, item];
-}
-
 function readPass(c: Compiler, d: Directive, level: Level): void {
   const word = d.args[0]!;
   const pass = c.text(word.text, word);
@@ -367,55 +317,6 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
   addPass(c, d, level, { kind: 0, pass, group });
 }
 
-/** Makes the settings of this block, all of them, an UpstreamConf when the block has been read. */
-export function addPass(
-  c: Compiler,
-  d: Directive,
-  level: Level,
-  own: Record<string, unknown>,
-  more: () => Record<string, unknown> = () => ({}),
-): void {
-  if (level.own.has("upstream")) return c.problems.add(d, `"${d.name}" directive is duplicate`);
-  level.own.set("upstream", d.name);
-  const confs = c.plan.upstream_confs;
-  const index = confs.push({}) - 1;
-  level.conf["upstream"] = index;
-  level.atEnd.push(() => {
-    confs[index] = { ...level.upstream, ...more(), ...own, pos: { file: d.file, line: d.line } };
-  });
-}
-
-/** The group that a constant address means: an upstream block of that name, or one made for it. */
-export function groupOf(c: Compiler, word: Word, address: string, port = ""): number {
-  const groups = c.plan.upstreams;
-  const found = groups.findIndex((g) => g.name.toLowerCase() === address.toLowerCase());
-  if (found >= 0) return found;
-  const hasPort = address.startsWith("unix:") || /:\d+$/.test(address);
-  const server = { address: hasPort ? address : address + port, weight: 1, max_fails: 1, fail_timeout: 10_000 };
-  return (
-    groups.push({
-      ...emptyGroup(address, word),
-      servers: [{ ...server, backup: false, down: false }],
-      is_implicit: true,
-    }) - 1
-  );
-}
-
-/** An upstream group without servers. */
-export function emptyGroup(name: string, at: { file: string; line: number }) {
-  return {
-    name,
-    servers: [] as Record<string, unknown>[],
-    is_implicit: false,
-    keepalive: 0,
-    keepalive_requests: 1000,
-    keepalive_timeout: 60_000,
-    keepalive_time: 3_600_000,
-    balancer_script: -1,
-    pos: { file: at.file, line: at.line },
-  };
-}
-
 function readBuffers(c: Compiler, d: Directive, level: Level): void {
   const [count, size] = d.args;
   const bytes = c.size(size!);
@@ -427,17 +328,6 @@ function readBuffers(c: Compiler, d: Directive, level: Level): void {
 function readNext(c: Compiler, d: Directive, level: Level): void {
   const bits = readFailures(c, d);
   if (bits !== undefined) level.upstream["next_upstream"] = bits;
-}
-
-/** The bits of failures after which the next server is tried. */
-export function readFailures(c: Compiler, d: Directive): number | undefined {
-  let bits = 0;
-  for (const word of d.args) {
-    const bit = failures[word.text];
-    if (bit === undefined) return void c.problems.add(word, `invalid value "${word.text}"`);
-    bits |= bit;
-  }
-  return d.args.some((w) => w.text === "off") ? 0 : bits;
 }
 
 function readBind(c: Compiler, d: Directive, level: Level): void {
@@ -456,11 +346,11 @@ function readSetBody(c: Compiler, d: Directive, level: Level): void {
 
 function readSetHeader(c: Compiler, d: Directive, level: Level): void {
   const value = c.text(d.args[1]!.text, d.args[1]!);
-  if (value !== undefined) push(level, "set_headers", { name: d.args[0]!.text, value });
+  if (value !== undefined) pushSetting(level, "set_headers", { name: d.args[0]!.text, value });
 }
 
 function readNames(_c: Compiler, d: Directive, level: Level): void {
-  push(level, d.name === "proxy_hide_header" ? "hide_headers" : "pass_headers", d.args[0]!.text.toLowerCase());
+  pushSetting(level, d.name === "proxy_hide_header" ? "hide_headers" : "pass_headers", d.args[0]!.text.toLowerCase());
 }
 
 function readIgnore(c: Compiler, d: Directive, level: Level): void {
@@ -471,71 +361,4 @@ function readIgnore(c: Compiler, d: Directive, level: Level): void {
     bits |= bit;
   }
   level.upstream["ignore_headers"] = bits;
-}
-
-function readRedirect(c: Compiler, d: Directive, level: Level): void {
-  const [from, to] = d.args;
-  const isFirst = !level.own.has("upstream.redirects");
-  if (!to) {
-    if (from!.text !== "off" && from!.text !== "default" && from!.text !== "false")
-      return c.problems.add(from!, `invalid parameter "${from!.text}"`);
-    level.upstream["default_redirect"] = from!.text === "default";
-    return push(level, "redirects", undefined);
-  }
-  if (isFirst) level.upstream["default_redirect"] = false;
-  addReplacement(c, level, "redirects", from!, to);
-}
-
-function readCookie(c: Compiler, d: Directive, level: Level): void {
-  const member = d.name === "proxy_cookie_domain" ? "cookie_domains" : "cookie_paths";
-  const [from, to] = d.args;
-  if (!to) {
-    if (from!.text !== "off") return c.problems.add(from!, `invalid parameter "${from!.text}"`);
-    level.own.set(`upstream.${member}`, member);
-    level.upstream[member] = [];
-    return;
-  }
-  addReplacement(c, level, member, from!, to);
-}
-
-function addReplacement(c: Compiler, level: Level, member: string, from: Word, to: Word): void {
-  const { kind, text } = readPattern(c, from);
-  const replacement = c.text(to.text, to);
-  if (text !== undefined && replacement !== undefined) push(level, member, { kind, from: text, to: replacement });
-}
-
-// "~regex", "~*regex" or a text with variables, and its Replacement::Kind.
-function readPattern(c: Compiler, word: Word): { kind: number; text: ReturnType<Compiler["text"]> } {
-  if (word.text.startsWith("~*")) return { kind: 2, text: word.text.slice(2) };
-  if (word.text.startsWith("~")) return { kind: 1, text: word.text.slice(1) };
-  return { kind: 0, text: c.text(word.text, word) };
-}
-
-const setFlags: Record<string, number> = {
-  secure: 1,
-  httponly: 2,
-  "samesite=strict": 4 | 8,
-  "samesite=lax": 4 | 16,
-  "samesite=none": 4 | 32,
-};
-const clearFlags: Record<string, number> = { nosecure: 1, nohttponly: 2, nosamesite: 4 };
-
-function readFlags(c: Compiler, d: Directive, level: Level): void {
-  const [name, ...flags] = d.args;
-  if (flags.length === 0) {
-    if (name!.text !== "off") return c.problems.add(name!, `invalid parameter "${name!.text}"`);
-    level.own.set("upstream.cookie_flags", "cookie_flags");
-    level.upstream["cookie_flags"] = [];
-    return;
-  }
-  let [set, clear] = [0, 0];
-  for (const word of flags) {
-    const flag = word.text.toLowerCase();
-    if (setFlags[flag] === undefined && clearFlags[flag] === undefined)
-      return c.problems.add(word, `invalid parameter "${word.text}"`);
-    set |= setFlags[flag] ?? 0;
-    clear |= clearFlags[flag] ?? 0;
-  }
-  const { kind, text } = readPattern(c, name!);
-  if (text !== undefined) push(level, "cookie_flags", { kind, name: text, set, clear });
 }

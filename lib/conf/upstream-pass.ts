@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// What proxy_pass, memc_pass and the cache share: the settings of an upstream (Level.upstream), which become one UpstreamConf
+// where a directive passes requests on, and the groups of servers that these name.
+import type { Compiler, Level } from "./compile.js";
+import type { Directive, Word } from "./tree.js";
+
+/** Words of `proxy_next_upstream` and relatives, and their bits. */
+export const failures: Record<string, number> = {
+  error: 0x2,
+  timeout: 0x4,
+  invalid_header: 0x8,
+  http_500: 0x10,
+  http_502: 0x20,
+  http_503: 0x40,
+  http_504: 0x80,
+  http_403: 0x100,
+  http_404: 0x200,
+  http_429: 0x400,
+  updating: 0x1000,
+  non_idempotent: 0x4000,
+  off: 0,
+};
+
+/** Members of UpstreamConf that no default of the table sets. */
+export const upstreamDefaults: Record<string, unknown> = {
+  bind: "",
+  method: "",
+  has_body: false,
+  body: "",
+  set_headers: [],
+  hide_headers: [],
+  pass_headers: [],
+  ignore_headers: 0,
+  default_redirect: true,
+  redirects: [],
+  cookie_domains: [],
+  cookie_paths: [],
+  cookie_flags: [],
+  has_cache: false,
+  cache: "",
+  cache_path: -1,
+  has_cache_key: false,
+  cache_key: "",
+  cache_valid: [],
+  cache_methods: 6,
+  cache_bypass: [],
+  no_cache: [],
+  cache_use_stale: 0,
+  cache_max_range_offset: -1,
+  commands: [],
+  memc_vars: [-1, -1, -1, -1, -1],
+};
+
+/** Adds to a list, which replaces an inherited one. */
+export function pushSetting(level: Level, member: string, item: unknown): void {
+  const before = level.own.has(`upstream.${member}`) ? (level.upstream[member] as unknown[]) : [];
+  level.own.set(`upstream.${member}`, member);
+  level.upstream[member] = item === undefined ? before : [...before, item];
+}
+
+/** Makes the settings of this block, all of them, an UpstreamConf when the block has been read. */
+export function addPass(
+  c: Compiler,
+  d: Directive,
+  level: Level,
+  own: Record<string, unknown>,
+  more: () => Record<string, unknown> = () => ({}),
+): void {
+  if (level.own.has("upstream")) return c.problems.add(d, `"${d.name}" directive is duplicate`);
+  level.own.set("upstream", d.name);
+  const confs = c.plan.upstream_confs;
+  const index = confs.push({}) - 1;
+  level.conf["upstream"] = index;
+  level.atEnd.push(() => {
+    confs[index] = { ...level.upstream, ...more(), ...own, pos: { file: d.file, line: d.line } };
+  });
+}
+
+/** The group that a constant address means: an upstream block of that name, or one made for it. */
+export function groupOf(c: Compiler, word: Word, address: string, port = ""): number {
+  const groups = c.plan.upstreams;
+  const found = groups.findIndex((g) => g.name.toLowerCase() === address.toLowerCase());
+  if (found >= 0) return found;
+  const hasPort = address.startsWith("unix:") || /:\d+$/.test(address);
+  const server = { address: hasPort ? address : address + port, weight: 1, max_fails: 1, fail_timeout: 10_000 };
+  return (
+    groups.push({
+      ...emptyGroup(address, word),
+      servers: [{ ...server, backup: false, down: false }],
+      is_implicit: true,
+    }) - 1
+  );
+}
+
+/** An upstream group without servers. */
+export function emptyGroup(name: string, at: { file: string; line: number }) {
+  return {
+    name,
+    servers: [] as Record<string, unknown>[],
+    is_implicit: false,
+    keepalive: 0,
+    keepalive_requests: 1000,
+    keepalive_timeout: 60_000,
+    keepalive_time: 3_600_000,
+    balancer_script: -1,
+    pos: { file: at.file, line: at.line },
+  };
+}
+
+/** The bits of failures after which the next server is tried. */
+export function readFailures(c: Compiler, d: Directive): number | undefined {
+  let bits = 0;
+  for (const word of d.args) {
+    const bit = failures[word.text];
+    if (bit === undefined) return void c.problems.add(word, `invalid value "${word.text}"`);
+    bits |= bit;
+  }
+  return d.args.some((w) => w.text === "off") ? 0 : bits;
+}
