@@ -20,7 +20,7 @@ import { sourceTrees } from "../deps/build.mjs";
 import { writeAddonApi, writeVendored } from "../deps/vendor.mjs";
 import { sbom } from "./sbom.mjs";
 import { fail, run, say } from "./shell.mjs";
-import { cpuOf, nativeBuild, npmPackages, root, typescriptBuild, variantDir } from "./steps.mjs";
+import { cpuOf, entryModules, nativeBuild, npmPackages, root, typescriptBuild, variantDir } from "./steps.mjs";
 
 const options = { arches: ["x64", "arm64"], noLto: [], build: true, out: root };
 for (const arg of process.argv.slice(2)) {
@@ -56,7 +56,7 @@ function javascript() {
   const dist = join(root, "dist");
   for (const file of readdirSync(dist, { recursive: true })) {
     const entry =
-      /^(index\.js|cli\/(main|nginx)\.js|cli\/nginx\.sh|bundle\/.*\.js|cjs\/(index\.js|package\.json))$/.test(file);
+      entryModules.includes(file) || /^(cli\/nginx\.sh|bundle\/.*\.js|cjs\/(index\.js|package\.json))$/.test(file);
     if (!entry && !(file.endsWith(".d.ts") && !/^(cjs\/)?cli\//.test(file))) continue;
     const to = into(join("dist", file));
     if (!file.endsWith(".js")) cpSync(join(dist, file), to);

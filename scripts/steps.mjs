@@ -179,13 +179,16 @@ export function typescriptBuild({ force = false } = {}) {
   mark(stamp, key);
 }
 
+/// The modules of dist/ that are loaded by their own name: by users, as commands, as processes of ours.
+export const entryModules = ["index.js", "process-worker.js", "cli/main.js", "cli/nginx.js"];
+
 /// Puts the modules of the entry points into a few files in their place: reading forty small ones takes a third of the time
 /// in which the server starts. The rest of dist/ stays, for the declarations and for tests of inner modules.
 function bundle() {
   const dist = join(root, "dist");
   const { buildSync } = createRequire(import.meta.url)("esbuild"); // not there before `npm ci`
   buildSync({
-    entryPoints: ["index.js", "cli/main.js", "cli/nginx.js"].map((f) => join(dist, f)),
+    entryPoints: entryModules.map((f) => join(dist, f)),
     bundle: true,
     splitting: true,
     platform: "node",

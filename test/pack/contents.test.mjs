@@ -31,9 +31,8 @@ test("these files and no others", (t) => {
     "deps/vendor/sources.json",
     ...vendored.map((name) => `deps/vendor/${name}`),
     ...api.map((name) => `deps/vendor/node-addon-api/${name}`),
-    ...["index.js", "cli/main.js", "cli/nginx.js", "cli/nginx.sh", "cjs/index.js", "cjs/package.json"].map(
-      (f) => `dist/${f}`,
-    ),
+    ...["index.js", "process-worker.js", "cli/main.js", "cli/nginx.js", "cli/nginx.sh"].map((f) => `dist/${f}`),
+    ...["cjs/index.js", "cjs/package.json"].map((f) => `dist/${f}`),
   ]);
   const generated = [
     /^dist\/bundle\/[\w-]+\.js$/,

@@ -27,7 +27,7 @@ function onlyPath(t, names) {
 
 test("npm install, npx moonwire init, npx moonwire serve, npm test: with node, npm and a shell", async (t) => {
   t.timeout(180_000);
-  const env = cleanEnvironment(onlyPath(t, ["node", "npm", "npx", "sh", "env"]));
+  const env = cleanEnvironment(onlyPath(t, ["node", "npm", "npx", "sh", "env", "readlink"]));
   for (const missing of ["gcc", "cc", "c++", "g++", "make", "cmake", "python3"])
     t.false(existsSync(join(env.PATH, missing)), missing);
   const dir = join(folder(t), "project");
@@ -60,8 +60,37 @@ test("npm install, npx moonwire init, npx moonwire serve, npm test: with node, n
   const tap = await run("npm", ["test", "--", "--test-reporter=tap"], { cwd: app, env });
   t.regex(tap, /^# pass 2$/m);
   t.regex(tap, /^# fail 0$/m);
-  // Both module systems, and nginx's command line.
+  // Both module systems, and every other command.
   await run("node", ["-e", "require('moonwire').LuaVm.create().then((vm) => vm.close())"], { cwd: dir, env });
+  const moonwire = (...args) => run("npx", ["--no-install", ...args], { cwd: app, env });
+  t.regex(await moonwire("moonwire", "check"), /is ok/);
+  t.is(await moonwire("moonwire", "run", "-e", "print(6 * 7)"), "42\n");
+  await run("sh", ["-c", "npx --no-install moonwire-nginx -V 2>&1 | node -e 'process.stdin.pipe(process.stdout)'"], {
+    cwd: app,
+    env,
+  }).then((text) => t.regex(text, /version: /));
+  writeFileSync(
+    join(dir, "nginx.conf"),
+    `worker_processes 2; events {} http { server { listen 127.0.0.1:0; location = /status { moonwire_status; }
+      location / { content_by_lua_block { ngx.say(ngx.worker.pid()) } } } }`,
+  );
+  mkdirSync(join(dir, "spec"));
+  writeFileSync(join(dir, "spec/pid_spec.lua"), 'it("has workers", function() assert.truthy(ngx.worker.pid()) end)');
+  t.regex(await run("npx", ["--no-install", "moonwire", "test", "-r", "tap"], { cwd: dir, env }), /^ok 1 /m);
+  const processes = ["--no-install", "moonwire", "serve", "nginx.conf", "--processes", "2"];
+  const supervised = await startServer(t, "npx", processes, { cwd: dir, env });
+  const pid = () => fetch(`${supervised}/`, { headers: { connection: "close" } }).then((r) => r.text());
+  const victim = Number(await pid());
+  process.kill(victim, "SIGKILL");
+  const seen = new Set();
+  for (let i = 0; i < 200 && seen.size < 2; i++) seen.add(Number(await pid()));
+  t.is(seen.size, 2);
+  t.false(seen.has(victim));
+  const top = await run("npx", ["--no-install", "moonwire", "top", "--once", `${supervised}/status`], {
+    cwd: dir,
+    env,
+  });
+  t.regex(top, /requests/i);
 });
 
 /** Copies a program and the shared libraries it needs below `root`. */
