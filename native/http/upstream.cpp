@@ -21,6 +21,7 @@ static void settle(Upstream *u, bool is_whole) {
       u, is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
   upstream_end_attempt(u);
   u->request.clear(r->core->net.blocks);
+  upstream_tunnel_end(u);
   if (u->is_waiting) output_unwait(r, &u->waiter);
   upstream_loop(u)->unpost(&u->task);
   upstream_resolve_cancel(u);

@@ -13,6 +13,7 @@ namespace mw {
 
 struct Upstream;
 struct UpstreamLookup;
+struct UpstreamTunnel;
 struct Cache;
 
 /// Why an attempt failed; bits of proxy_next_upstream.
@@ -101,6 +102,7 @@ struct Upstream {
   Str resolve_host;  ///< a name to be looked up, or empty
   uint16_t resolve_port = 0;
   UpstreamLookup *lookup = nullptr;
+  UpstreamTunnel *tunnel = nullptr;  ///< once the protocol has been switched
   PeerAddress local;
   Str redirect_uri, redirect_args;
   bool has_local = false;
@@ -110,7 +112,8 @@ struct Upstream {
   bool is_buffered = true;
   bool is_ended = false;
   bool is_body_done = false;
-  bool may_keep = false;  ///< the connection may serve another request
+  bool is_upgraded = false;  ///< the reply is the 101 that the client asked for
+  bool may_keep = false;     ///< the connection may serve another request
   Cache *cache = nullptr;
   CacheStatus cache_status = CacheStatus::none;
   bool is_cacheable = false;          ///< the reply may be stored

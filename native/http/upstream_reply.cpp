@@ -144,6 +144,7 @@ static void head_done(Upstream *u) {
   if (rc != kOk) return upstream_finish(u, rc);
   u->is_head_done = true;
   outgoing_write_timeout(u->out, 0);
+  if (u->is_upgraded) return upstream_tunnel(u);
   upstream_set_action(u, "reading upstream");
   pass_head(u);
 }

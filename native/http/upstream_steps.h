@@ -36,6 +36,13 @@ bool upstream_send_cached(Upstream *u, const CacheMeta *said);
 /// The same for an expired file that stands for a failure.
 void upstream_send_stale(Upstream *u);
 
+// upstream_tunnel.cpp
+
+/// The reply switches protocols: its head goes to the client, and from then on all bytes, both ways.
+void upstream_tunnel(Upstream *u);
+/// Lets go of the client's connection and of what was not sent.
+void upstream_tunnel_end(Upstream *u);
+
 // upstream.cpp
 
 /// The answer is under way and needs nothing more of the engine, which lets go of all but what variables and logs tell of it.

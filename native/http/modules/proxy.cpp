@@ -196,8 +196,13 @@ static void put_conditions(Upstream *u, RequestWriter &w) {
 static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
   Request *r = u->r;
   const UpstreamConf &conf = *u->conf;
+  ProxyState *state = static_cast<ProxyState *>(u->module_state);
+  state->asks_upgrade = false;
   for (const NamedValue &h : conf.set_headers)
-    if (Str value = complex_value(r, h.value); !value.empty()) w.field(h.name, value);
+    if (Str value = complex_value(r, h.value); !value.empty()) {
+      w.field(h.name, value);
+      state->asks_upgrade |= str_iequal(h.name, "upgrade");
+    }
   for (Str name : kDefaultNames) {
     if (find_set(conf, name)) continue;
     if (Str value = default_value(u, name, body); !value.empty()) w.field(name, value);

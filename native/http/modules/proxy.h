@@ -15,6 +15,7 @@ struct ProxyState {
   bool is_chunked = false;
   bool is_head = false;  ///< HEAD was sent, whatever the client's method is: the reply has no body
   bool has_failed = false;
+  bool asks_upgrade = false;  ///< an Upgrade header was sent
   ChunkedDecoder decoder;
 };
 

@@ -66,9 +66,16 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
     s->left = 0;
     s->is_chunked = false;
   }
-  u->is_body_done = s->left == 0;
-  u->may_keep = is_kept && !is_last && (s->left >= 0 || s->is_chunked);
+  u->is_body_done = s->left == 0 && !u->is_upgraded;
+  u->may_keep = !u->is_upgraded && is_kept && !is_last && (s->left >= 0 || s->is_chunked);
   return kOk;
+}
+
+/// The client asked for another protocol, and so did we.
+static bool may_upgrade(const Upstream *u) {
+  const Request *r = u->r;
+  bool is_asked = static_cast<const ProxyState *>(u->module_state)->asks_upgrade && request_header(r, "upgrade").data();
+  return is_asked && !r->parent && !u->is_background && r->abi.http_minor >= 1 && r->abi.http_major == 1;
 }
 
 Rc proxy_parse_head(Upstream *u) {
@@ -79,9 +86,10 @@ Rc proxy_parse_head(Upstream *u) {
     if (result.kind == ReplyResult::incomplete) return kAgain;
     if (result.kind == ReplyResult::bad_status) return invalid(u, "upstream sent no valid HTTP/1.0 header");
     if (result.kind == ReplyResult::bad_header) return invalid(u, "upstream sent invalid header:", result.line);
-    if (head.status == 101) return invalid(u, "upstream switched protocols unasked");
+    u->is_upgraded = head.status == 101;
+    if (u->is_upgraded && !may_upgrade(u)) return invalid(u, "upstream switched protocols unasked");
     u->head_used = static_cast<uint32_t>(result.consumed);
-    if (head.status >= 200) break;
+    if (head.status >= 200 || u->is_upgraded) break;
     u->head_size -= u->head_used;  // 1xx: the reply proper is still to come
     memmove(u->head, u->head + u->head_used, u->head_size);
     u->head_used = 0;
@@ -245,7 +253,7 @@ Rc proxy_process_head(Upstream *u) {
   r->resp.has_content_type = true;  // none but the upstream's own
   r->resp.bypasses_conditions = !u->is_cacheable && !u->is_cached;
   for (const HttpHeader &h : u->headers)
-    if (!is_hidden(conf, h.name)) pass_header(u, h);
+    if (!is_hidden(conf, h.name) || (u->is_upgraded && str_iequal(h.name, "upgrade"))) pass_header(u, h);
   accel_charset(u);
   accel_limit_rate(u);
   return kOk;
