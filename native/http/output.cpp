@@ -32,6 +32,17 @@ bool output_is_buffering(const Request *r) {
   return is_old && !r->is_stream && r->conf->lua_http10_buffering && r->resp.content_length < 0 && !r->parent;
 }
 
+bool output_take_back(Request *r) {
+  Output &o = r->out;
+  if (!output_is_buffering(r) || o.is_serialized || o.is_last_queued || o.is_filtering) return false;
+  o.body.clear(r->core->net.blocks);
+  output_queue_clear(r);
+  o.header_state = kHeaderUntouched;
+  r->abi.header_sent = 0;
+  r->abi.status = 0;
+  return true;
+}
+
 bool output_header_is_direct(const Request *r) {
   return r->out.header_state == kHeaderThrough ||
          (r->out.header_state == kHeaderUntouched && filter_script(r, LuaPhase::header_filter) < 0);

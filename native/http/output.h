@@ -18,6 +18,9 @@ bool output_is_direct(const Request *r);
 /// lua_http10_buffering: a client of before HTTP/1.1 gets its response when all of it is there, with a Content-Length,
 /// unless the handler has said that already.
 bool output_is_buffering(const Request *r);
+/// Forgets what was written to a response of which nothing has left, because it is buffered (lua_http10_buffering): another one
+/// may be made. False where something has.
+bool output_take_back(Request *r);
 
 /// The direct way: header out if it is not, bytes into the body. Needs output_is_direct().
 void output_append(Request *r, Str data);

@@ -4,6 +4,7 @@
 // that ran), which is worked off right after the resume in which it came up, in the order of lua-nginx-module.
 #include "script/scheduler.h"
 
+#include "http/output.h"
 #include "http/phase.h"
 #include "script/fault.h"
 #include "script/vm_inner.h"
@@ -251,7 +252,11 @@ static Rc filter_result(const LightThread *t) {
 }
 
 void sched_fail(Run *run) {
-  run->rc = run->r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER)) ? 500 : kError;
+  Request *r = run->r;
+  bool is_answerable = r && !(run->phase & (MW_PHASE_HEADER_FILTER | MW_PHASE_BODY_FILTER));
+  // A response that has begun must not look complete: the connection ends instead.
+  if (is_answerable && r->abi.header_sent && !r->parent && !r->is_stream) is_answerable = output_take_back(r);
+  run->rc = is_answerable ? 500 : kError;
   run->has_exited = run->has_failed = true;
 }
 

@@ -217,3 +217,22 @@ apiCase("ngx.redirect and a jump are refused while another light thread waits fo
     location = /sleep { echo_sleep 0.05; }`,
   body: /^(.*attempt to abort with pending subrequests.?){2} 0\n$/s,
 });
+
+test("an error behind output ends the connection: nothing that is cut looks complete", async (t) => {
+  const s = await startServer(t, {
+    server: `location = /said { content_by_lua_block { ngx.say("{") error("cut") } }
+      location = /access { access_by_lua_block { ngx.say("{") error("cut") } content_by_lua_block { } }
+      location = /sent { content_by_lua_block { ngx.say("sent") ngx.flush(true) ngx.sleep(0.01) error("cut") } }
+      location = /filter { content_by_lua_block { ngx.say("{") error("cut") } body_filter_by_lua_block { } }
+      location = /proxy { proxy_http_version 1.1; proxy_pass http://127.0.0.1:$server_port/said; }`,
+  });
+  const close = "Host: x\r\nConnection: close\r\n\r\n";
+  const raw = async (text) => String(await s.raw(text));
+  for (const path of ["/said", "/access"]) t.is(await raw(`GET ${path} HTTP/1.1\r\n${close}`), "");
+  t.is(await raw(`GET /filter HTTP/1.1\r\n${close}`), "");
+  const sent = await raw(`GET /sent HTTP/1.1\r\n${close}`);
+  t.regex(sent, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n5\r\nsent\n\r\n$/);
+  t.is((await s.get("/proxy")).status, 502);
+  // What HTTP/1.0 would have been given at the end was never begun.
+  t.regex(await raw("GET /said HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 500 [^]*500 Internal Server Error/);
+});
