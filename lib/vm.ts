@@ -6,7 +6,10 @@ import { decodeValue, encodeValue } from "./conf/value.js";
 import { ConfigError, LuaError, MoonwireError } from "./errors.js";
 import { WorkerHost, type VmReply } from "./worker-host.js";
 
-/** What can be passed to Lua: undefined is nil, null is `ngx.null`, a Uint8Array a string of its bytes. */
+/**
+ * What can be passed to Lua: undefined is nil, null is `ngx.null`, a Uint8Array a string of its bytes, a bigint of 64 bits an
+ * `int64_t`, or a `uint64_t` where it only fits that.
+ */
 export type LuaArgument =
   | undefined
   | null
@@ -18,7 +21,10 @@ export type LuaArgument =
   | readonly LuaArgument[]
   | { readonly [key: string]: LuaArgument };
 
-/** What comes back from Lua: nil is undefined, `ngx.null` null, a string that is not UTF-8 a Buffer. */
+/**
+ * What comes back from Lua: nil is undefined, `ngx.null` null, a string that is not UTF-8 a Buffer, an `int64_t` or `uint64_t`
+ * a bigint.
+ */
 export type LuaValue =
   undefined | null | boolean | number | bigint | string | Buffer | LuaValue[] | { [key: string]: LuaValue };
 

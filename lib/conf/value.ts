@@ -4,7 +4,18 @@ import { isUtf8 } from "node:buffer";
 import { MoonwireError } from "../errors.js";
 import { encodeRaw } from "./bytes.js";
 
-const tag = { nil: 0, false: 1, true: 2, number: 3, string: 4, array: 5, table: 6, null: 7, integer: 8 } as const;
+const tag = {
+  nil: 0,
+  false: 1,
+  true: 2,
+  number: 3,
+  string: 4,
+  array: 5,
+  table: 6,
+  null: 7,
+  integer: 8,
+  unsigned: 9,
+} as const;
 const maxDepth = 64;
 
 /** How to decode. */
@@ -51,9 +62,12 @@ class Writer {
   }
 
   integer(n: bigint): void {
-    this.tag(tag.integer);
+    const isSigned = BigInt.asIntN(64, n) === n;
+    if (!isSigned && BigInt.asUintN(64, n) !== n)
+      throw new MoonwireError("VALUE_UNSUPPORTED", "a bigint of more than 64 bits");
+    this.tag(isSigned ? tag.integer : tag.unsigned);
     const at = this.#room(8);
-    this.#bytes.writeBigInt64LE(n, at);
+    this.#bytes.writeBigUInt64LE(BigInt.asUintN(64, n), at);
   }
 
   string(s: string | Uint8Array): void {
@@ -79,7 +93,6 @@ function write(out: Writer, v: unknown, depth: number): void {
     case "number":
       return out.number(v);
     case "bigint":
-      if (BigInt.asIntN(64, v) !== v) throw new MoonwireError("VALUE_UNSUPPORTED", "a bigint of more than 64 bits");
       return out.integer(v);
     case "string":
       return out.string(v);
@@ -150,6 +163,8 @@ class Reader {
         return this.#bytes.readDoubleLE(this.#skip(8));
       case tag.integer:
         return this.#bytes.readBigInt64LE(this.#skip(8));
+      case tag.unsigned:
+        return this.#bytes.readBigUInt64LE(this.#skip(8));
       case tag.string:
         return this.#string(this.#strings);
       case tag.array:

@@ -16,11 +16,12 @@ class Reader {
 
   bool value(Value &out, int depth) {
     uint8_t tag = 0;
-    if (depth > kMaxDepth || !scalar(tag) || tag > Value::integer) return false;
+    if (depth > kMaxDepth || !scalar(tag) || tag > Value::unsigned_) return false;
     out.tag = static_cast<Value::Tag>(tag);
     switch (out.tag) {
       case Value::number: return scalar(out.num);
-      case Value::integer: return scalar(out.inum);
+      case Value::integer:
+      case Value::unsigned_: return scalar(out.inum);
       case Value::string: return string(out.str);
       case Value::array: return array(out, depth);
       case Value::table: return table(out, depth);
@@ -92,7 +93,8 @@ void value_encode(std::string &out, const Value &v) {
   out.push_back(static_cast<char>(v.tag));
   switch (v.tag) {
     case Value::number: append(out, v.num); break;
-    case Value::integer: append(out, v.inum); break;
+    case Value::integer:
+    case Value::unsigned_: append(out, v.inum); break;
     case Value::string:
       append(out, static_cast<uint32_t>(v.str.size()));
       out += v.str;

@@ -2,7 +2,7 @@
 // A self-describing value tree in bytes: how plans and LuaVm values cross from TypeScript to C++ and back.
 // Pure data, any thread. Encoding (little endian): one tag byte, then
 //   0 nil | 1 false | 2 true | 3 double (8 bytes) | 4 string (u32 length, bytes) | 5 array (u32 count, values)
-//   6 table (u32 count, key value pairs; keys are strings or doubles) | 7 null (ngx.null / JSON null) | 8 int (i64)
+//   6 table (u32 count, key value pairs; keys are strings or doubles) | 7 null (ngx.null / JSON null) | 8 int (i64) | 9 (u64)
 // lib/conf/value.ts is the other side.
 #pragma once
 #include <cstdint>
@@ -16,9 +16,9 @@ namespace mw {
 struct ValuePair;
 
 struct Value {
-  enum Tag : uint8_t { nil, false_, true_, number, string, array, table, null, integer } tag = nil;
+  enum Tag : uint8_t { nil, false_, true_, number, string, array, table, null, integer, unsigned_ } tag = nil;
   double num = 0;
-  int64_t inum = 0;
+  int64_t inum = 0;  ///< integer; the bits of unsigned_
   std::string str;
   std::vector<Value> items;      ///< array
   std::vector<ValuePair> pairs;  ///< table, in order

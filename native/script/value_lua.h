@@ -7,9 +7,12 @@
 
 namespace mw {
 
+/// Lets this VM have 64-bit integers of values, as cdata. May raise a Lua error: call it protected.
+void value_allow_int64(lua_State *L);
 /// Pushes one value; null becomes ngx.null. May raise a Lua error (memory): call it protected.
 void value_push(lua_State *L, const Value &v);
-/// Reads the value at `index`. False with `why` for what cannot cross (functions, userdata, cycles).
-bool value_read(lua_State *L, int index, Value &out, const char **why);
+/// Reads the value at `index`. False with `why` for what cannot cross (functions, userdata, cycles; cdata but for 64-bit
+/// integers in a VM that has them, if asked for).
+bool value_read(lua_State *L, int index, Value &out, const char **why, bool with_int64 = false);
 
 }  // namespace mw

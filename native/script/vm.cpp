@@ -286,7 +286,7 @@ static void call_run_done(Run *run) {
     int n = run->entry->end == LightThread::finished ? lua_gettop(co) : 0;  // none after ngx.exit()
     values.items.resize(static_cast<size_t>(n));
     for (int i = 1; i <= n && result.ok; ++i)
-      result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why);
+      result.ok = value_read(co, i, values.items[static_cast<size_t>(i) - 1], &why, true);
     if (result.ok)
       value_encode(result.values, values);
     else
@@ -309,6 +309,7 @@ struct CallStart {
 static int push_call(lua_State *L) {
   const CallStart *s = static_cast<const CallStart *>(lua_touserdata(L, 1));
   lua_settop(L, 0);
+  value_allow_int64(L);
   if (s->is_code) {
     if (luaL_loadbuffer(L, s->text->data(), s->text->size(), s->chunkname->c_str()) != 0) return lua_error(L);
   } else {

@@ -14,13 +14,15 @@ static Value text(const char *s) {
 }
 
 static Value sample() {
-  Value n, i, list, t;
+  Value n, i, u, list, t;
   n.tag = Value::number;
   n.num = -0.5;
   i.tag = Value::integer;
   i.inum = INT64_MIN;
+  u.tag = Value::unsigned_;
+  u.inum = -1;
   list.tag = Value::array;
-  list.items = {text(""), n, i, Value()};
+  list.items = {text(""), n, i, Value(), u};
   t.tag = Value::table;
   t.pairs = {{text("list"), list}, {n, text("value")}};
   return t;
@@ -34,6 +36,7 @@ TEST(value_round_trip) {
   value_encode(again, v);
   CHECK(bytes == again);
   CHECK(v.get("list") != nullptr && v.get("list")->items[2].inum == INT64_MIN);
+  CHECK(v.get("list")->items[4].tag == Value::unsigned_ && v.get("list")->items[4].inum == -1);
   CHECK(v.get("value") == nullptr);
 }
 
@@ -47,7 +50,7 @@ TEST(value_truncated_or_followed_by_more_is_refused) {
 
 TEST(value_bad_tags_counts_keys_and_depth_are_refused) {
   Value v;
-  CHECK(!value_decode(v, Str("\x09", 1)));
+  CHECK(!value_decode(v, Str("\x0a", 1)));
   CHECK(!value_decode(v, Str("\x05\xff\xff\xff\xff", 5)));          // an array of 4 G items
   CHECK(!value_decode(v, Str("\x06\x01\x00\x00\x00\x01\x01", 7)));  // false as a key
   std::string deep;

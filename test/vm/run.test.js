@@ -20,6 +20,35 @@ test("values cross both ways", async (t) => {
   t.is(await vm.run("return ..., 2", "first"), "first");
 });
 
+test("64-bit integers are bigint here and cdata there, exact both ways", async (t) => {
+  const vm = await vmOf(t);
+  const most = (1n << 63n) - 1n;
+  const all = [0n, 5n, -5n, 9007199254740993n, most, -most - 1n, most + 1n, 2n * most + 1n];
+  for (const v of all) t.is(await vm.run("return ...", v), v);
+  t.deepEqual(await vm.run("return ...", { list: all, one: [{ n: 7n }] }), { list: all, one: [{ n: 7n }] });
+  const text = "local x = ... return type(x) .. ' ' .. tostring(x)";
+  t.is(await vm.run(text, most), "cdata 9223372036854775807LL");
+  t.is(await vm.run(text, most + 1n), "cdata 9223372036854775808ULL");
+  t.is(await vm.run(text, -1n), "cdata -1LL");
+  t.is(await vm.run("local x = ... return x + 1", 9007199254740993n), 9007199254740994n);
+  t.is(await vm.run("return 5LL"), 5n);
+  t.is(await vm.run("return 18446744073709551615ULL"), 18446744073709551615n);
+  t.is(await vm.run("return require('ffi').cast('int64_t', 5)"), 5n);
+  t.is(await vm.run("local ffi = require('ffi') return ffi.new('size_t', 3)"), 3n);
+  await vm.run("function twice(x) return { x * 2 } end");
+  t.deepEqual(await vm.call("twice", 1n << 62n), [-(1n << 63n)]);
+});
+
+test("other cdata cannot leave Lua, nor be a key", async (t) => {
+  const vm = await vmOf(t);
+  const cannot = { code: "LUA_ERROR", message: "a value of this type cannot leave Lua" };
+  const types = ["ffi.typeof('int64_t')", "ffi.typeof('uint64_t')", "ffi.new('int32_t', 5)", "ffi.new('int64_t[1]')"];
+  for (const x of [...types, "ffi.new('struct { int64_t x; }')", "ffi.cast('int64_t *', 0)", "1i"])
+    await t.throwsAsync(vm.run(`local ffi = require('ffi') return ${x}`), cannot, x);
+  await t.throwsAsync(vm.run("return { [5LL] = 1 }"), { message: "a table key is neither a string nor a number" });
+  t.is(await vm.run("package.loaded.ffi, tostring = nil, nil return 5LL"), 5n);
+});
+
 test("multiple: true resolves with all results; encoding: 'buffer' with bytes", async (t) => {
   const vm = await vmOf(t, { multiple: true, encoding: "buffer" });
   t.deepEqual(await vm.run("return nil, 'no such thing', 5"), [undefined, Buffer.from("no such thing"), 5]);

@@ -15,6 +15,8 @@ const same = [
   "grüße",
   7n,
   -(1n << 63n),
+  1n << 63n,
+  (1n << 64n) - 1n,
   [],
   [1, [2, ["x"]]],
   { a: { b: [null] } },
@@ -56,7 +58,8 @@ test("a key named __proto__ is a key", (t) => {
 test("what Lua has no value for is refused by name", (t) => {
   t.throws(() => encodeValue(() => 1), { code: "VALUE_UNSUPPORTED", message: "cannot pass a function to Lua" });
   t.throws(() => encodeValue([Symbol("x")]), { message: "cannot pass a symbol to Lua" });
-  t.throws(() => encodeValue(1n << 64n), { message: /more than 64 bits/ });
+  for (const v of [1n << 64n, -(1n << 63n) - 1n])
+    t.throws(() => encodeValue(v), { code: "VALUE_UNSUPPORTED", message: /more than 64 bits/ });
   const loop = [];
   loop.push(loop);
   t.throws(() => encodeValue(loop), { message: /nests deeper/ });
