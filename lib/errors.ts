@@ -104,6 +104,27 @@ export function formatProblem(p: ConfigProblem): string {
   return place === "" ? message : `${place}: ${message}`;
 }
 
+/** A problem as nginx says it, `MESSAGE in FILE:LINE`. */
+export function problemText({ file, line, message }: Pick<ConfigProblem, "file" | "line" | "message">): string {
+  if (file === "command line") return `${message} in ${file}`;
+  return file !== "" && line > 0 ? `${message} in ${file}:${line}` : message;
+}
+
+/** A configuration that could not be started with; `message` is nginx's, a line for each problem. */
+export class StartError extends MoonwireError {
+  override name = "StartError";
+  /** Every problem, file by file; those that a directive caused have its place. */
+  readonly problems: readonly ConfigProblem[];
+
+  constructor(problems: readonly ConfigProblem[]) {
+    const files = [...new Set(problems.map((p) => p.file))];
+    const rank = ({ file }: ConfigProblem) => files.indexOf(file);
+    const sorted = problems.toSorted((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+    super("SERVER_START", sorted.map(problemText).join("\n"));
+    this.problems = sorted;
+  }
+}
+
 /** A configuration with mistakes; `message` lists all of them, a line each. */
 export class ConfigError extends MoonwireError {
   override name = "ConfigError";

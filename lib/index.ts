@@ -11,7 +11,15 @@ export {
   type LoadOptions,
   type Overrides,
 } from "./conf/index.js";
-export { ConfigError, LuaError, MoonwireError, SocketError, type ConfigProblem, type ErrorCode } from "./errors.js";
+export {
+  ConfigError,
+  LuaError,
+  MoonwireError,
+  SocketError,
+  StartError,
+  type ConfigProblem,
+  type ErrorCode,
+} from "./errors.js";
 export {
   CData,
   ffi,

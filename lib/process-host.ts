@@ -3,8 +3,9 @@
 // dictionaries. One that dies is replaced by a spare that is already running; connections that wait in its sockets wait in the
 // supervisor's copies meanwhile. One in which a fault was contained is replaced too, and finishes what it has. A configuration
 // is taken by all processes or by none.
-import { MoonwireError } from "./errors.js";
+import { MoonwireError, StartError } from "./errors.js";
 import { processes, type Estate } from "./process-protocol.js";
+import { problemOfStart } from "./start-problem.js";
 import { SupervisedProcess } from "./supervised-process.js";
 import {
   drainForever,
@@ -83,7 +84,7 @@ export class ProcessHost implements Host {
     const problem = this.#estate.prepare(plan);
     if (problem !== null) {
       if (!this.#plan) void this.close(0);
-      throw new MoonwireError("SERVER_START", problem);
+      throw new StartError([problemOfStart(problem)]);
     }
     await Promise.all(this.#places.map((place) => place.filling));
     const all = this.#places.map((place, i) => {
@@ -93,18 +94,14 @@ export class ProcessHost implements Host {
     const results = await Promise.allSettled(all);
     const ready = results.flatMap((r) => (r.status === "fulfilled" ? [r.value] : []));
     const failed = results.find((r) => r.status === "rejected");
-    const reason = failed
-      ? (failed.reason as Error).message
-      : this.#closed
-        ? "the server is closed"
-        : this.#estate.commit();
-    if (reason !== null) {
+    const why = failed || (this.#closed ? "the server is closed" : this.#estate.commit());
+    if (why !== null) {
       await Promise.all(ready.map(({ process, generation }) => process.settle(generation, false)));
       this.#estate.abandon();
       // One that took an empty place serves nothing yet: its end fills the place with what serves.
       for (const { process } of this.#places) if (this.#plan && process?.generations.size === 0) process.kill();
       if (!this.#plan) await this.close(0);
-      throw new MoonwireError("SERVER_START", reason);
+      throw typeof why === "string" ? new StartError([problemOfStart(why)]) : why.reason;
     }
     this.#plan = plan;
     this.#generation++;

@@ -2,6 +2,7 @@
 // What the supervisor of `--processes` and its processes say to each other over Node's channel, and the native calls that
 // both use. Descriptors travel beside it, on a socket of their own: they are sent before the message that speaks of them.
 import { binding } from "./binding.js";
+import type { ConfigProblem } from "./errors.js";
 import type { VmLoss, WorkerExit, WorkerStats } from "./worker-host.js";
 
 /** A process's share of one configuration. The descriptors' numbers are those of whoever holds it. */
@@ -31,7 +32,7 @@ export type Order =
  */
 export type Report =
   | { type: "ready" }
-  | { type: "started"; generation: number; error: string }
+  | { type: "started"; generation: number; problems: readonly ConfigProblem[] }
   | { type: "settled" }
   | { type: "stats"; stats: WorkerStats[] }
   | ({ type: "exit" } & WorkerExit)

@@ -2,6 +2,8 @@
 // A process of `--processes`: runs its share of the workers by the orders of its supervisor (process-host.ts), and ends
 // with it. Started as a spare that has loaded everything but a configuration, so that it can take a dead one's place at once.
 import { channelFd, processes, type Order, type Report } from "./process-protocol.js";
+import { StartError } from "./errors.js";
+import { problemOfStart } from "./start-problem.js";
 import { WorkerHost } from "./worker-host.js";
 
 const statsEveryMs = 1000;
@@ -19,9 +21,11 @@ async function start({ plan, share }: Extract<Order, { type: "start" }>): Promis
   try {
     const fds = processes().receive(channelFd, share.kinds.length);
     const generation = await host.start(plan, { ...share, fds });
-    report({ type: "started", generation, error: "" });
+    report({ type: "started", generation, problems: [] });
   } catch (e) {
-    report({ type: "started", generation: 0, error: e instanceof Error ? e.message : String(e) });
+    const problems =
+      e instanceof StartError ? e.problems : [problemOfStart(e instanceof Error ? e.message : String(e))];
+    report({ type: "started", generation: 0, problems });
   }
 }
 

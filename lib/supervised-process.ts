@@ -4,9 +4,10 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { constants } from "node:os";
 import { join } from "node:path";
-import { MoonwireError } from "./errors.js";
+import { StartError } from "./errors.js";
 import { packageRoot } from "./package-root.js";
 import { processes, type Order, type Report, type Share } from "./process-protocol.js";
+import { problemOfStart } from "./start-problem.js";
 import type { VmLoss, WorkerExit, WorkerStats } from "./worker-host.js";
 
 /** What a process tells of itself. */
@@ -15,6 +16,9 @@ export interface ProcessListener {
   vmLost(from: SupervisedProcess, loss: VmLoss): void;
   ended(which: SupervisedProcess): void;
 }
+
+/** How a start went. */
+type Answer = Pick<Extract<Report, { type: "started" }>, "generation" | "problems">;
 
 export class SupervisedProcess {
   readonly #child: ChildProcess;
@@ -26,7 +30,7 @@ export class SupervisedProcess {
   /** It has loaded everything and listens to orders, or has ended. */
   readonly #ready = new Promise<void>((resolve) => (this.#isReady = resolve));
   #settling: () => void = () => {};
-  #starting: ((answer: { generation: number; error: string }) => void) | undefined;
+  #starting: ((answer: Answer) => void) | undefined;
   /** The supervisor's number of the generation by the process's own. */
   readonly generations = new Map<number, number>();
   /** How it ended, in nginx's words; empty while it runs. */
@@ -58,13 +62,13 @@ export class SupervisedProcess {
   /** Gives it a configuration; resolves with its own number of the generation when its workers are ready, but serve nothing yet. */
   async start(plan: Buffer, share: Share): Promise<number> {
     await this.#ready;
-    if (this.end !== "") throw new MoonwireError("SERVER_START", `worker process ${this.pid} ${this.end}`);
-    const answered = new Promise<{ generation: number; error: string }>((resolve) => (this.#starting = resolve));
+    if (this.end !== "") throw new StartError([problemOfStart(`worker process ${this.pid} ${this.end}`)]);
+    const answered = new Promise<Answer>((resolve) => (this.#starting = resolve));
     const { fds, ...told } = share;
     processes().send(this.#channel, fds);
     this.#order({ type: "start", plan, share: { ...told, fds: [] } });
-    const { generation, error } = await answered;
-    if (error !== "") throw new MoonwireError("SERVER_START", error);
+    const { generation, problems } = await answered;
+    if (problems.length > 0) throw new StartError(problems);
     this.#share = share;
     return generation;
   }
@@ -106,15 +110,15 @@ export class SupervisedProcess {
 
   #onReport(message: Report): void {
     if (message.type === "stats") this.#stats = message.stats;
-    else if (message.type === "started") this.#answer(message.generation, message.error);
+    else if (message.type === "started") this.#answer(message);
     else if (message.type === "ready") this.#isReady();
     else if (message.type === "settled") this.#settling();
     else if (message.type === "exit") this.#listener.workerExit(this, message);
     else if (message.type === "vmLost") this.#listener.vmLost(this, message);
   }
 
-  #answer(generation: number, error: string): void {
-    this.#starting?.({ generation, error });
+  #answer(answer: Answer): void {
+    this.#starting?.(answer);
     this.#starting = undefined;
   }
 
@@ -124,7 +128,7 @@ export class SupervisedProcess {
     processes().closeChannel(this.#channel);
     this.#isReady();
     this.#settling();
-    this.#answer(0, `worker process ${this.pid} ${how}`);
+    this.#answer({ generation: 0, problems: [problemOfStart(`worker process ${this.pid} ${how}`)] });
     this.#listener.ended(this);
   }
 }

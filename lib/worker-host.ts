@@ -2,8 +2,9 @@
 // The native server behind Server and LuaVm: generations of workers, counted from the addon's events. It keeps the process
 // alive while referenced; the native side is destroyed when the last generation has ended after close().
 import { binding } from "./binding.js";
-import { MoonwireError } from "./errors.js";
+import { MoonwireError, StartError, type ConfigProblem } from "./errors.js";
 import type { Share } from "./process-protocol.js";
+import { problemOf, problemOfStart, type NativeProblem } from "./start-problem.js";
 
 /** Counters of one worker at the moment of the call. */
 export interface WorkerStats {
@@ -36,7 +37,7 @@ type NativeEvent =
   | ({ type: "reply"; id: number } & VmReply);
 
 interface NativeServer {
-  start(plan: Buffer, share?: Share): string | null;
+  start(plan: Buffer, share?: Share): NativeProblem[];
   settle(generation: number, serves: boolean): void;
   addresses(): string[];
   stats(): WorkerStats[];
@@ -123,8 +124,8 @@ export class WorkerHost implements Host {
     if (this.#closed) throw new MoonwireError("SERVER_CLOSED");
     const started = new Promise<number>((resolve, reject) => (this.#starting = { resolve, reject }));
     this.#startDone = started.catch(() => {});
-    const problem = this.#native.start(plan, share);
-    if (problem !== null) this.#started(0, problem);
+    const problems = this.#native.start(plan, share);
+    if (problems.length > 0) this.#started(0, problems.map(problemOf));
     return started;
   }
 
@@ -183,7 +184,7 @@ export class WorkerHost implements Host {
   }
 
   #onEvent(e: NativeEvent): void {
-    if (e.type === "started") return this.#started(e.generation, e.error);
+    if (e.type === "started") return this.#started(e.generation, e.error === "" ? [] : [problemOfStart(e.error)]);
     if (e.type === "workerExit") return this.#workerExit(e);
     if (e.type === "vmLost") return this.#listener.vmLost?.({ generation: e.generation, worker: e.worker });
     const waiter = this.#replies.get(e.id);
@@ -191,15 +192,15 @@ export class WorkerHost implements Host {
     waiter?.resolve(e);
   }
 
-  #started(generation: number, error: string): void {
+  #started(generation: number, problems: readonly ConfigProblem[]): void {
     const waiter = this.#starting;
     this.#starting = undefined;
-    if (error === "") {
+    if (problems.length === 0) {
       this.#live.add(generation);
       waiter?.resolve(generation);
       return;
     }
-    waiter?.reject(new MoonwireError("SERVER_START", error));
+    waiter?.reject(new StartError(problems));
     if (this.#live.size === 0) void this.close(0);
   }
 

@@ -23,6 +23,8 @@ bool Decoder::read(const Value &v, ComplexValue &out) {
 bool Decoder::read(const Value &v, SourcePos &out) {
   MEMBER(file);
   MEMBER(line);
+  MEMBER(column);
+  MEMBER(path);
   return v.tag == Value::table;
 }
 
@@ -116,6 +118,7 @@ bool Decoder::read(const Value &v, UpstreamServer &out) {
   MEMBER(fail_timeout);
   MEMBER(backup);
   MEMBER(down);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
@@ -142,6 +145,7 @@ bool Decoder::read(const Value &v, Replacement &out) {
   MEMBER(kind);
   MEMBER(from);
   MEMBER(to);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
@@ -150,6 +154,7 @@ bool Decoder::read(const Value &v, CookieFlags &out) {
   MEMBER(name);
   MEMBER(set);
   MEMBER(clear);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
@@ -238,6 +243,7 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
 bool Decoder::read(const Value &v, ServerName &out) {
   MEMBER(kind);
   MEMBER(name);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 

@@ -109,12 +109,14 @@ struct AccessLog {
   ComplexValue condition;  ///< no line when it is empty or "0"
   uint64_t buffer = 0;     ///< bytes; 0 = each line is written at once
   uint64_t flush = 0;      ///< longest time in ms that a buffered line waits; 0 = for ever
+  SourcePos pos;
 };
 enum class LogLevel : uint8_t { stderr_ = 0, emerg, alert, crit, error, warn, notice, info, debug };
 /// path "stderr" means standard error, "syslog:PRIORITY,TAG,WITH_HOST,ADDRESS" a datagram for each line.
 struct ErrorLog {
   std::string path;
   LogLevel level = LogLevel::error;
+  SourcePos pos;
 };
 
 /// Everything a location (or a server before a location is found) decides about a request. Sizes in bytes, times in ms.
@@ -250,6 +252,7 @@ struct Location {
 struct ServerName {
   enum Kind : uint8_t { exact, wildcard_start, wildcard_end, regex } kind = exact;
   std::string name;
+  SourcePos pos;
 };
 
 struct ServerConf {

@@ -120,12 +120,14 @@ bool Decoder::read(const Value &v, AccessLog &out) {
   MEMBER(condition);
   MEMBER(buffer);
   MEMBER(flush);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 
 bool Decoder::read(const Value &v, ErrorLog &out) {
   MEMBER(path);
   MEMBER(level);
+  MEMBER(pos);
   return v.tag == Value::table;
 }
 

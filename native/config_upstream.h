@@ -19,6 +19,7 @@ struct UpstreamServer {
   uint64_t fail_timeout = 10000;
   bool backup = false;
   bool down = false;
+  SourcePos pos;
 };
 
 /// An `upstream NAME { }` block, or the group that a constant proxy_pass stands for.
@@ -39,6 +40,7 @@ struct Replacement {
   enum Kind : uint8_t { text, regex, regex_icase } kind = text;
   ComplexValue from;
   ComplexValue to;
+  SourcePos pos;
 };
 
 /// proxy_cookie_flags: a cookie's name (text or regex) and flags to set or clear.
@@ -46,6 +48,7 @@ struct CookieFlags {
   Replacement::Kind kind = Replacement::text;
   ComplexValue name;
   uint32_t set = 0, clear = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
+  SourcePos pos;
 };
 
 /// proxy_cache_path. Times in ms but for `inactive`, which is in seconds.

@@ -10,7 +10,9 @@ namespace mw {
 /// Where a directive stood, for messages.
 struct SourcePos {
   std::string file;
-  uint32_t line = 0;
+  uint32_t line = 0, column = 0;
+  std::string path;  ///< in a configuration object: `http.server[0]`
+  bool operator==(const SourcePos &) const = default;
 };
 
 /// A value with variables: literal pieces and variable indexes in order. One literal part = a constant.

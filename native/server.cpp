@@ -60,7 +60,7 @@ struct Server::Impl {
   bool is_closing = false;
   mw_metrics_t retired{};  ///< what workers that have ended had counted
 
-  std::unique_ptr<GenerationState> prepare(const PlanRef &plan, std::string &error, Inheritance *from);
+  std::unique_ptr<GenerationState> prepare(const PlanRef &plan, Problems &problems, Inheritance *from);
   void inherit(GenerationState *g, Inheritance &from);
   ListenSet &sockets_of(GenerationState *g) { return g->is_held ? g->inherited : sockets; }
   void promote(GenerationState *g);
@@ -93,17 +93,34 @@ std::vector<std::string> Server::addresses() const {
 
 // --- generations -----------------------------------------------------------------------------------------------------
 
-static bool make_temp_dirs(const LocationConf &conf, std::string &error) {
+static void make_folder(const std::string &path, const SourcePos &pos, Problems &problems) {
+  if (mkdir(path.c_str(), 0700) < 0 && errno != EEXIST)
+    problems.add("mkdir() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")", pos);
+}
+
+static void make_temp_dirs(const LocationConf &conf, Problems &problems) {
   const std::string &path = conf.client_body_temp_path;
-  if (path.empty()) return true;
+  if (path.empty()) return;
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
-    std::string part = path.substr(0, slash);
-    if (mkdir(part.c_str(), 0700) < 0 && errno != EEXIST) {
-      error = "mkdir() \"" + part + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
-      return false;
-    }
-    if (slash == std::string::npos) return true;
+    make_folder(path.substr(0, slash), {}, problems);
+    if (slash == std::string::npos || !problems.empty()) return;
   }
+}
+
+/// What a plan needs that can be had without its sockets and its memory. Nothing is created once there is a problem.
+static void build(Generation &to, const Plan &plan, bool may_create, Problems &problems) {
+  to.router = router_build(plan, problems);
+  to.vars = variable_build(plan, problems);
+  to.peers = peers_build(plan, problems);
+  to.files = log_files_open(plan, may_create && problems.empty(), problems);
+  if (!may_create || !problems.empty()) return;
+  for (const ServerConf &s : plan.servers) make_temp_dirs(s.conf, problems);
+  for (const CachePath &c : plan.cache_paths) make_folder(c.path, c.pos, problems);
+}
+
+void server_check(const Plan &plan, bool may_create, Problems &problems) {
+  Generation unused;
+  build(unused, plan, may_create, problems);
 }
 
 static ShmDictRef attach(const std::vector<ShmDictRef> &have, int fd) {
@@ -128,7 +145,7 @@ void Server::Impl::inherit(GenerationState *g, Inheritance &from) {
   }
 }
 
-std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std::string &error, Inheritance *from) {
+std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, Problems &problems, Inheritance *from) {
   auto g = std::make_unique<GenerationState>();
   g->shared = std::make_shared<Generation>();
   Generation &shared = *g->shared;
@@ -142,33 +159,30 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, std:
   shared.dicts.clear();
   shared.limit_zones.clear();
   shared.ask_workers = [this](const std::shared_ptr<StatusReplies> &replies) { ask_workers(replies); };
-  if (!(shared.router = router_build(*plan, error))) return nullptr;
-  if (!(shared.vars = variable_build(*plan, error))) return nullptr;
-  if (!(shared.peers = peers_build(*plan, error))) return nullptr;
-  if (!(shared.files = log_files_open(*plan, error))) return nullptr;
-  for (const ServerConf &s : plan->servers)
-    if (!make_temp_dirs(s.conf, error)) return nullptr;
+  build(shared, *plan, true, problems);
+  if (!problems.empty()) return nullptr;
+  std::string error;
+  auto fail = [&]() -> std::unique_ptr<GenerationState> {
+    problems.add(error);
+    return nullptr;
+  };
   for (const SharedDict &d : plan->shared_dicts) {
     ShmDictRef dict = shm_dict_obtain(have_dicts, d.name, d.size, error);
-    if (!dict) return nullptr;
+    if (!dict) return fail();
     shared.dicts.push_back(dict);
   }
   for (const LimitZone &z : plan->limit_zones) {
     ShmDictRef zone = shm_dict_obtain(have_zones, limit_zone_key(z), z.size, error);
-    if (!zone) return nullptr;
+    if (!zone) return fail();
     shared.limit_zones.push_back(zone);
   }
   for (const CachePath &c : plan->cache_paths) {
-    if (mkdir(c.path.c_str(), 0700) < 0 && errno != EEXIST) {
-      error = "mkdir() \"" + c.path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
-      return nullptr;
-    }
     // Another folder's files are other files: the name of a zone alone is not enough to keep what it knows.
     ShmDictRef zone = shm_dict_obtain(cache_zones, c.name + " " + c.path, c.size, error);
-    if (!zone) return nullptr;
+    if (!zone) return fail();
     shared.cache_zones.push_back(zone);
   }
-  if (!from && !sockets.open(*plan, error)) return nullptr;
+  if (!from && !sockets.open(*plan, error)) return fail();
   return g;
 }
 
@@ -190,10 +204,10 @@ void Server::Impl::reap() {
   }
 }
 
-bool Server::start(const PlanRef &plan, std::string &error, Inheritance *from) {
+bool Server::start(const PlanRef &plan, Problems &problems, Inheritance *from) {
   std::unique_lock<std::mutex> lock(impl_->mutex);
   impl_->reap();
-  std::unique_ptr<GenerationState> made = impl_->prepare(plan, error, from);
+  std::unique_ptr<GenerationState> made = impl_->prepare(plan, problems, from);
   if (!made) return false;
   GenerationState *g = made.get();
   g->pending = g->left = plan->worker_processes;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "config.h"
+#include "config_problem.h"
 
 namespace mw {
 
@@ -46,16 +47,20 @@ inline std::string limit_zone_key(const LimitZone &zone) {
   return (zone.rate ? "limit_req:" : "limit_conn:") + zone.name;
 }
 
+/// The problems that a start would report, sockets and shared memory apart. Log files and folders are made as by a start where
+/// they may be, and nothing else is wrong.
+void server_check(const Plan &plan, bool may_create, Problems &problems);
+
 class Server {
  public:
   explicit Server(ServerEvents events);
   ~Server();  ///< stops and joins every worker at once
   /// Opens (or keeps) the plan's listening sockets and starts a new generation of workers on them; the old generation,
-  /// when `started` reports success, stops accepting, finishes its requests and ends. Returns false with `error` in nginx's
-  /// wording when a socket, a log file or a Lua file could not be had; nothing has changed then.
+  /// when `started` reports success, stops accepting, finishes its requests and ends. Returns false with `problems` when a
+  /// regex is bad, or a host, a log file or a socket could not be had; nothing has changed then.
   /// With an inheritance, in a process of a supervisor's: sockets and dictionaries come from there, and `started` tells that
   /// the generation is ready, but it serves only when settle() says so.
-  bool start(const PlanRef &plan, std::string &error, Inheritance *from = nullptr);
+  bool start(const PlanRef &plan, Problems &problems, Inheritance *from = nullptr);
   /// A generation that is ready serves from now on; or it is given up, and the one before it serves on.
   void settle(uint32_t generation, bool serves);
   /// Bound addresses as text ("127.0.0.1:8080", "unix:/path"), real ports in place of 0.

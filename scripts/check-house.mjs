@@ -12,6 +12,7 @@ const rooms = { base: 0, config: 1, shm: 1, loop: 2, net: 3, http: 4, script: 5,
 const files = {
   "config.h": "config",
   "config_value.h": "config",
+  "config_problem.h": "config",
   "config_upstream.h": "config",
   "config_modules.h": "config",
   "config.cpp": "config",

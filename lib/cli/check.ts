@@ -14,7 +14,8 @@ export async function checkCommand(file: string | undefined, options: { prefix?:
     const path = findConfig(file);
     const lua = new LuaSyntax();
     const prefix = options.prefix === undefined ? {} : { prefix: options.prefix };
-    const { problems } = await loadConfig(path, { ...prefix, checkLua: (source, name) => lua.check(source, name) });
+    const checkLua = (source: string, name: string) => lua.check(source, name);
+    const { problems } = await loadConfig(path, { ...prefix, checkLua, checkStart: "look" });
     await lua.close();
     for (const p of problems) complain(formatProblem(p));
     if (problems.length > 0) process.exitCode = exitCode.failed;

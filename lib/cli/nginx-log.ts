@@ -3,7 +3,7 @@
 // and closes its file: there are few, and a rotated log needs no care.
 import { appendFileSync } from "node:fs";
 import { getSystemErrorMap } from "node:util";
-import type { ConfigProblem } from "../errors.js";
+import { problemText, type ConfigProblem } from "../errors.js";
 import { complain } from "./report.js";
 
 const levels = ["stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"] as const;
@@ -69,8 +69,7 @@ export class MasterLog {
 
   /** A problem of the configuration, `MESSAGE in FILE:LINE`. */
   problem(p: Pick<ConfigProblem, "file" | "line" | "message">, level: Level): void {
-    const place = p.file === "command line" ? p.file : p.line > 0 ? `${p.file}:${p.line}` : "";
-    this.write(level, place === "" ? p.message : `${p.message} in ${place}`);
+    this.write(level, problemText(p));
   }
 }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 // The process that nginx calls its master: reads the configuration, starts and reloads the workers, keeps the pid file, and
 // obeys signals. Lives until it is told to end; its messages are nginx's.
-import { readFileSync, unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, unlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { spawnSync } from "node:child_process";
 import { binding } from "../binding.js";
 import { loadConfig, type LoadedConfig } from "../conf/index.js";
+import { StartError } from "../errors.js";
 import { drainForever, WorkerHost } from "../worker-host.js";
 import { errnoText, MasterLog } from "./nginx-log.js";
 import type { NginxSignal } from "./nginx-options.js";
-import { becomeUser } from "./nginx-user.js";
+import { becomeUser, checkUser } from "./nginx-user.js";
 import { complain } from "./report.js";
 import { packageRoot } from "../package-root.js";
 
@@ -57,8 +58,9 @@ export class NginxProcess {
   /** `-t`, `-T`: the exit code. */
   async test(isQuiet: boolean, withDump: boolean): Promise<number> {
     const { conf } = this.#places;
-    const loaded = await this.#load();
-    if (loaded.plan === null) {
+    const loaded = await this.#load("create");
+    const hasUser = checkUser(loaded.control.user, this.#log);
+    if (loaded.plan === null || !hasUser || !this.#touchPid(loaded.control.pid)) {
       complain(`nginx: configuration file ${conf} test failed`);
       return 1;
     }
@@ -92,9 +94,13 @@ export class NginxProcess {
     this.#isDaemon = isDaemon;
     this.#log.use(loaded.errorLogs);
     this.#obeySignals();
+    if (!checkUser(loaded.control.user, this.#log)) return 1;
     if (!(await this.#start(loaded.plan))) return 1;
     if (!this.#writePid(loaded.control.pid)) return 1;
-    if (!becomeUser(loaded.control.user, loaded.errorLogs, this.#log)) return 1;
+    if (!becomeUser(loaded.control.user, loaded.errorLogs, this.#log)) {
+      this.#removePid();
+      return 1;
+    }
     setInterval(() => {}, 2 ** 30); // without workers, after SIGWINCH, nothing else keeps it alive
     this.#log.isStarting = false;
     const daemon = binding()["daemon"] as Daemon;
@@ -105,9 +111,10 @@ export class NginxProcess {
     return undefined;
   }
 
-  async #load(): Promise<LoadedConfig> {
+  async #load(checkStart?: "create"): Promise<LoadedConfig> {
     const { conf, prefix, errorLog, globals } = this.#places;
-    const loaded = await loadConfig(conf, { prefix, defaults: "nginx", errorLog, globals });
+    const options = { prefix, defaults: "nginx", errorLog, globals } as const;
+    const loaded = await loadConfig(conf, checkStart ? { ...options, checkStart } : options);
     for (const p of loaded.problems) this.#log.problem({ ...p, file: placeOf(p.file) }, p.severity);
     for (const p of loaded.alerts) this.#log.problem({ ...p, file: placeOf(p.file) }, "alert");
     return loaded;
@@ -134,9 +141,24 @@ export class NginxProcess {
 
   // Logs why workers did not start; true when it is worth another try.
   #sayWhy(e: unknown): boolean {
-    const why = e instanceof Error ? e.message : String(e);
-    this.#log.write(/^init_(worker_)?by_lua/.test(why) ? "error" : "emerg", why);
-    return /^bind\(\) .*\(98: /.test(why);
+    const why =
+      e instanceof StartError
+        ? e.problems
+        : [{ file: "", line: 0, message: e instanceof Error ? e.message : String(e) }];
+    for (const p of why)
+      this.#log.problem({ ...p, file: placeOf(p.file) }, /^init_(worker_)?by_lua/.test(p.message) ? "error" : "emerg");
+    return why.some((p) => /^bind\(\) .*\(98: /.test(p.message));
+  }
+
+  // As nginx, to see whether it may be written; it is left empty where it was not.
+  #touchPid(path: string): boolean {
+    try {
+      closeSync(openSync(path, "a", 0o644));
+      return true;
+    } catch (e) {
+      this.#log.write("emerg", `open() "${path}" failed (${errnoText(e)})`);
+      return false;
+    }
   }
 
   #writePid(path: string): boolean {

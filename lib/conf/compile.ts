@@ -19,7 +19,16 @@ import {
   type NamedAt,
 } from "./listen.js";
 import { readLocations } from "./locations.js";
-import { combined, defaultTypes, logLevels, phases, type ComplexValue, type LocationConf, type Plan } from "./plan.js";
+import {
+  combined,
+  defaultTypes,
+  logLevels,
+  phases,
+  posOf,
+  type ComplexValue,
+  type LocationConf,
+  type Plan,
+} from "./plan.js";
 import { readScript, type Chunk } from "./script.js";
 import { arityOf, isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
@@ -148,10 +157,10 @@ export class Compiler {
     this.plan.listens = this.#listens.list;
     if (overrides.errorLog) {
       const { path, level } = overrides.errorLog;
-      this.plan.error_logs = [{ path, level: logLevels.indexOf(level) }];
+      this.plan.error_logs = [{ path, level: logLevels.indexOf(level), pos: posOf(nowhere) }];
     } else if (this.plan.error_logs.every(({ path }) => path.startsWith("syslog:"))) {
       const path = this.#errorLog ?? (this.#defaults === "nginx" ? this.path("logs/error.log") : "stderr");
-      this.plan.error_logs.push({ path, level: 4 });
+      this.plan.error_logs.push({ path, level: 4, pos: posOf(nowhere) });
     }
     if (overrides.workers !== undefined) this.plan["worker_processes"] = workerCount(String(overrides.workers)) ?? 1;
     if (overrides.port !== undefined || overrides.host !== undefined)
@@ -218,7 +227,7 @@ export class Compiler {
   /** The index of a regex; the variables of its named groups are declared. */
   regex(pattern: string, is_icase: boolean, at: Place): number {
     this.declareGroups(pattern, at);
-    return this.plan.regexes.push({ pattern, is_icase, pos: { file: at.file, line: at.line } }) - 1;
+    return this.plan.regexes.push({ pattern, is_icase, pos: posOf(at) }) - 1;
   }
 
   /** Adds to a list of LocationConf that replaces an inherited one; without an item only begins it. */
@@ -298,7 +307,9 @@ export class Compiler {
       this.#directive({ ...nowhere, name, args }, name, spec, level);
     }
     if (this.#defaults === "nginx")
-      level.conf["access_logs"] = [{ path: this.path("logs/access.log"), format: 0, ...plainAccessLog }];
+      level.conf["access_logs"] = [
+        { path: this.path("logs/access.log"), format: 0, ...plainAccessLog, pos: posOf(nowhere) },
+      ];
     level.own.clear();
     return level;
   }
@@ -385,8 +396,8 @@ export class Compiler {
     const locations = readLocations(this, d.block!, inner);
     this.server = undefined;
     if (build.names.length === 0) build.names.push({ kind: 0, name: "", text: "", at: d });
-    const names = build.names.map(({ kind, name }) => ({ kind, name }));
-    const pos = { file: d.file, line: d.line };
+    const names = build.names.map(({ kind, name, at }) => ({ kind, name, pos: posOf(at) }));
+    const pos = posOf(d);
     const primary_name = build.primary ?? "";
     const { conf } = inner;
     const index =
@@ -408,8 +419,8 @@ export class Compiler {
       return this.problems.add(d, 'no "listen" is defined for server of the "stream" block');
     if (!d.block!.some(({ name }) => name.startsWith("content_by_lua")))
       return this.problems.add(d, "no handler for server");
-    const names = [{ kind: 0, name: "" }];
-    const pos = { file: d.file, line: d.line };
+    const names = [{ kind: 0, name: "", pos: posOf(d) }];
+    const pos = posOf(d);
     const { conf } = inner;
     const index =
       this.plan.servers.push({

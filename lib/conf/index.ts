@@ -8,9 +8,9 @@ import type { Config } from "./define.js";
 import { isModule, messageOfError, placeOfError, readModule } from "./module.js";
 import { readObject } from "./object.js";
 import { displayName, parseFile, parseText } from "./parser.js";
-import type { ErrorLog } from "./plan.js";
+import type { ErrorLog, Plan } from "./plan.js";
 import { checkChunks, type CheckLua } from "./script.js";
-import { Problems, type Directive } from "./tree.js";
+import { Problems, type Directive, type Place } from "./tree.js";
 import { encodeValue } from "./value.js";
 
 export { defineConfig, lua, luaFile, LuaFile, LuaSource, type Block, type Config } from "./define.js";
@@ -37,6 +37,12 @@ export interface LoadOptions {
   httpText?: string;
   /** Says what is wrong with a Lua chunk, in Lua's own words, or null. */
   checkLua?: CheckLua;
+  /**
+   * Also finds what a start would: bad regexes, hosts that are not found, logs that cannot be opened. `"look"` creates
+   * nothing; `"create"` makes log files and folders where nothing is wrong, as `nginx -t` does.
+   * @internal
+   */
+  checkStart?: "look" | "create";
 }
 
 /** The text of an nginx.conf that stands in no file. */
@@ -50,8 +56,8 @@ export interface ControlSettings {
   readonly master_process: boolean;
   /** The file for the process id. */
   readonly pid: string;
-  /** User, and group where it is said. */
-  readonly user?: readonly [user: string, group?: string];
+  /** User, and group where it is said; where the directive stands. */
+  readonly user?: readonly [at: Place, user: string, group?: string];
 }
 
 /** What came of it. */
@@ -92,6 +98,7 @@ export async function loadConfig(
   const isNginx = path !== "" && !isModule(path);
   if (isNginx && tree && !problems.isFatal && !tree.some((d) => d.name === "events"))
     problems.add({ file: displayName(path), line: 0, column: 0 }, 'no "events" section in configuration');
+  if (options.checkStart) await checkStart(compiler.plan, options.checkStart === "create", problems);
   const plan = problems.isFatal ? null : encodeValue(compiler.plan, { raw: true });
   const control = compiler.control as unknown as ControlSettings;
   return {
@@ -102,6 +109,14 @@ export async function loadConfig(
     errorLogs: compiler.plan.error_logs,
     alerts: compiler.alerts,
   };
+}
+
+async function checkStart(plan: Plan, mayCreate: boolean, problems: Problems): Promise<void> {
+  const { checkPlan } = await import("../start-problem.js");
+  const { isFatal } = problems;
+  const found = checkPlan(encodeValue(plan, { raw: true }), mayCreate && !isFatal);
+  // What has no place is of the whole plan, which is not whole where there are mistakes.
+  problems.list.push(...found.filter((p) => !isFatal || p.line > 0));
 }
 
 async function read(config: string | Config | ConfigText, path: string, prefix: string, problems: Problems) {

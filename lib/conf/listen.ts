@@ -3,7 +3,7 @@
 // checks for what two servers say of one address.
 import { readFileSync } from "node:fs";
 import type { Compiler } from "./compile.js";
-import type { Listen, ServerConf } from "./plan.js";
+import { posOf, type Listen, type ServerConf } from "./plan.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
 
 /** One listen directive of the server being built. */
@@ -159,7 +159,7 @@ export class Listens {
         ipv6only: b.ipv6only ?? true,
         reuseport: true,
         tcp_nodelay: true,
-        pos: { file: b.at.file, line: b.at.line },
+        pos: posOf(b.at),
       };
       this.list.push(listen);
       this.#seen.set(b.address, { listen, hasDefault: b.isDefault, hasOptions: b.hasOptions });
@@ -210,7 +210,13 @@ export function overrideListens(
   const [, oldHost, oldPort] = /^(.*):(\d+)$/.exec(first?.address ?? "127.0.0.1:8080")!;
   const isBareIp6 = host !== undefined && host.includes(":") && !host.startsWith("[");
   const newHost = host === undefined ? oldHost! : host === "localhost" ? "127.0.0.1" : isBareIp6 ? `[${host}]` : host;
-  const like = { backlog: 511, ipv6only: true, reuseport: true, tcp_nodelay: true, pos: { file: "", line: 0 } };
+  const like = {
+    backlog: 511,
+    ipv6only: true,
+    reuseport: true,
+    tcp_nodelay: true,
+    pos: posOf({ file: "", line: 0, column: 0 }),
+  };
   const listen: Listen = {
     ...like,
     ...first,

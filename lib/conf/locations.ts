@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Location blocks: their kinds, nginx's rules of what may be inside what, duplicates, nesting.
 import type { Compiler, Level } from "./compile.js";
-import { match, type Location } from "./plan.js";
+import { match, posOf, type Location } from "./plan.js";
 import type { Directive } from "./tree.js";
 
 /** The locations of a server or of a location, each with those inside it, in file order. */
@@ -30,7 +30,7 @@ function readLocation(c: Compiler, d: Directive, level: Level, parent: Location 
   if (modifier.startsWith("~")) c.declareGroups(name, d);
   const inner = c.inner(level, "location", isNamed);
   c.block(d.block!, inner);
-  const pos = { file: d.file, line: d.line };
+  const pos = posOf(d.args.at(-1)!);
   const location: Location = { match: isNamed ? match["@"] : kind, name, conf: inner.conf, children: [], pos };
   location.children = readLocations(c, d.block!, inner, location);
   return location;

@@ -3,6 +3,7 @@
 // are those of the directive table; plan_decode() has none and refuses a plan that leaves a member out.
 import type { LimitZone } from "./directives/limit.js";
 import type { CachePath } from "./directives/proxy-cache.js";
+import type { Place } from "./tree.js";
 
 /** A text with variables: a constant, or its parts. */
 export type ComplexValue = string | (string | { var: number } | { capture: number })[];
@@ -10,6 +11,13 @@ export type ComplexValue = string | (string | { var: number } | { capture: numbe
 export interface SourcePos {
   file: string;
   line: number;
+  column: number;
+  path: string;
+}
+
+/** A place as the plan has it. */
+export function posOf({ file, line, column, path = "" }: Place): SourcePos {
+  return { file, line, column, path };
 }
 
 export interface Script {
@@ -24,6 +32,7 @@ export interface Script {
 export interface ErrorLog {
   path: string;
   level: number;
+  pos: SourcePos;
 }
 
 /** Members of LocationConf that something reads back; the rest goes through by name. */
@@ -42,7 +51,7 @@ export interface Location {
 
 export interface ServerConf {
   [member: string]: unknown;
-  names: { kind: number; name: string }[];
+  names: { kind: number; name: string; pos: SourcePos }[];
   primary_name: string;
   conf: LocationConf;
   locations: Location[];

@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { basename, dirname, isAbsolute, relative, resolve } from "node:path";
 import type { Compiler } from "./compile.js";
 import { displayName, openFailure } from "./parser.js";
-import type { Script } from "./plan.js";
+import { posOf, type Script } from "./plan.js";
 import type { Directive, Place, Problems } from "./tree.js";
 
 /** Says what Lua has against a chunk, in its own words, or null. `chunkname` as lua_load takes it. */
@@ -30,7 +30,7 @@ export async function checkChunks(chunks: readonly Chunk[], check: CheckLua, pro
 
 /** Reads a Lua directive; undefined, with the mistake noted, where it is none. `name` is without _block and _file. */
 export function readScript(c: Compiler, d: Directive, name: string): Script | undefined {
-  const pos = { file: d.file, line: d.line };
+  const pos = posOf(d);
   if (!d.name.endsWith("_file")) {
     const chunkname = `=${chunkName(name, d, c.plan.conf_file, c.plan.prefix)}`;
     const source = d.lua ?? d.args[0]!.text;

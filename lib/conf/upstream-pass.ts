@@ -2,7 +2,8 @@
 // What proxy_pass, memc_pass and the cache share: the settings of an upstream (Level.upstream), which become one UpstreamConf
 // where a directive passes requests on, and the groups of servers that these name.
 import type { Compiler, Level } from "./compile.js";
-import type { Directive, Word } from "./tree.js";
+import { posOf } from "./plan.js";
+import type { Directive, Place, Word } from "./tree.js";
 
 /** Words of `proxy_next_upstream` and relatives, and their bits. */
 export const failures: Record<string, number> = {
@@ -72,7 +73,7 @@ export function addPass(
   const index = confs.push({}) - 1;
   level.conf["upstream"] = index;
   level.atEnd.push(() => {
-    confs[index] = { ...level.upstream, ...more(), ...own, pos: { file: d.file, line: d.line } };
+    confs[index] = { ...level.upstream, ...more(), ...own, pos: posOf(d) };
   });
 }
 
@@ -86,14 +87,14 @@ export function groupOf(c: Compiler, word: Word, address: string, port = ""): nu
   return (
     groups.push({
       ...emptyGroup(address, word),
-      servers: [{ ...server, backup: false, down: false }],
+      servers: [{ ...server, backup: false, down: false, pos: posOf(word) }],
       is_implicit: true,
     }) - 1
   );
 }
 
 /** An upstream group without servers. */
-export function emptyGroup(name: string, at: { file: string; line: number }) {
+export function emptyGroup(name: string, at: Place) {
   return {
     name,
     servers: [] as Record<string, unknown>[],
@@ -103,7 +104,7 @@ export function emptyGroup(name: string, at: { file: string; line: number }) {
     keepalive_timeout: 60_000,
     keepalive_time: 3_600_000,
     balancer_script: -1,
-    pos: { file: at.file, line: at.line },
+    pos: posOf(at),
   };
 }
 

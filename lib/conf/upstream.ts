@@ -5,6 +5,7 @@ import type { Compiler } from "./compile.js";
 import type { LuaFile, LuaSource } from "./define.js";
 import * as drizzle from "./directives/drizzle.js";
 import { emptyGroup } from "./upstream-pass.js";
+import { posOf } from "./plan.js";
 import { readScript } from "./script.js";
 import type { Directive, Word } from "./tree.js";
 import { parseTime } from "./words.js";
@@ -94,6 +95,7 @@ function readServer(c: Compiler, d: Directive, group: Group): void {
     fail_timeout: 10_000,
     backup: false,
     down: false,
+    pos: posOf(address),
   };
   for (const word of params)
     if (!readParam(server, word)) return c.problems.add(word, `invalid parameter "${word.text}"`);

@@ -22,6 +22,11 @@ Napi::Object processes_define(Napi::Env env);
 /// Reads a supervisor's share from its JavaScript form; the descriptors are `to`'s from then on.
 void inheritance_read(Napi::Object from, Inheritance &to);
 
+/// The function `checkPlan`: what keeps a plan from being started.
+Napi::Function check_plan_define(Napi::Env env);
+/// Problems as JavaScript has them: [{ message, file, line, column, path }].
+Napi::Array problems_array(Napi::Env env, const Problems &problems);
+
 /// The `daemon` object: session and standard descriptors of the process.
 Napi::Object daemon_define(Napi::Env env);
 

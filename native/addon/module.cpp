@@ -29,6 +29,7 @@ static Napi::Object addon_init(Napi::Env env, Napi::Object exports) {
   exports.Set("Server", server_handle_define(env));
   exports.Set("ffi", ffi_handle_define(env));
   exports.Set("processes", processes_define(env));
+  exports.Set("checkPlan", check_plan_define(env));
   exports.Set("daemon", daemon_define(env));
   exports.Set("version", MW_VERSION);
   exports.Set("luajitVersion", Napi::String::New(env, LUAJIT_VERSION));

@@ -157,22 +157,25 @@ class ServerHandle : public Napi::ObjectWrap<ServerHandle> {
   }
 
  private:
-  /// start(plan: Buffer, share?: a supervisor's): the error as a string, or null.
+  /// start(plan: Buffer, share?: a supervisor's): the problems that keep it from starting, none when it starts.
   Napi::Value start(const Napi::CallbackInfo &info) {
-    if (server_ == nullptr) return Napi::String::New(env_, "the server is closed");
+    Problems problems;
+    start_plan(info, problems);
+    return problems_array(env_, problems);
+  }
+
+  void start_plan(const Napi::CallbackInfo &info, Problems &problems) {
+    if (server_ == nullptr) return problems.add("the server is closed");
     auto bytes = info[0].As<Napi::Buffer<char>>();
     std::string error;
     PlanRef plan = plan_decode(bytes.Data(), bytes.Length(), error);
-    if (plan != nullptr && info[1].IsObject()) {
-      Inheritance share;
-      inheritance_read(info[1].As<Napi::Object>(), share);
-      auto own = std::make_shared<Plan>(*plan);
-      own->worker_processes = share.workers;
-      if (server_->start(own, error, &share)) return env_.Null();
-    } else if (plan != nullptr && server_->start(plan, error)) {
-      return env_.Null();
-    }
-    return text_of(env_, error.empty() ? "unknown error" : error);
+    if (plan == nullptr) return problems.add(error);
+    if (!info[1].IsObject()) return static_cast<void>(server_->start(plan, problems));
+    Inheritance share;
+    inheritance_read(info[1].As<Napi::Object>(), share);
+    auto own = std::make_shared<Plan>(*plan);
+    own->worker_processes = share.workers;
+    server_->start(own, problems, &share);
   }
 
   Napi::Value addresses(const Napi::CallbackInfo &) {

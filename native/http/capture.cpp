@@ -6,14 +6,11 @@
 
 namespace mw {
 
-bool conf_regex_compile(const Plan &plan, Str pattern, bool caseless, const SourcePos &pos, ConfRegex &out,
-                        std::string &error) {
+void conf_regex_compile(const Plan &plan, Str pattern, bool caseless, const SourcePos &pos, ConfRegex &out,
+                        Problems &problems) {
   char text[512];
   out.re = regex_compile(pattern, REGEX_JIT | (caseless ? REGEX_CASELESS : 0u), text, sizeof text);
-  if (!out.re) {
-    error = std::string(text) + " in " + pos.file + ":" + std::to_string(pos.line);
-    return false;
-  }
+  if (!out.re) return problems.add(text, pos);
   for (uint32_t i = 0; i < out.re->name_count; ++i) {
     NamedGroup g{};
     std::string name(regex_name(*out.re, i, &g.group));
@@ -24,7 +21,6 @@ bool conf_regex_compile(const Plan &plan, Str pattern, bool caseless, const Sour
         out.names.push_back(g);
       }
   }
-  return true;
 }
 
 bool conf_regex_match(Request *r, const ConfRegex &regex, Str subject) {

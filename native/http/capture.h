@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/regex.h"
+#include "config_problem.h"
 #include "http/request.h"
 
 namespace mw {
@@ -30,9 +31,9 @@ struct ConfRegex {
   }
 };
 
-/// Compiles `pattern`. False with `error` (nginx's wording, with file:line) when it is bad.
-bool conf_regex_compile(const Plan &plan, Str pattern, bool caseless, const SourcePos &pos, ConfRegex &out,
-                        std::string &error);
+/// Compiles `pattern`; when it is bad, `problems` says so and `out` is not to be used.
+void conf_regex_compile(const Plan &plan, Str pattern, bool caseless, const SourcePos &pos, ConfRegex &out,
+                        Problems &problems);
 /// Matches `subject`; true sets the request's captures (`r` may be null).
 bool conf_regex_match(Request *r, const ConfRegex &regex, Str subject);
 

@@ -59,8 +59,8 @@ static void add_slashless(Level &level, const Location &l) {
     level.slashless.add(Str(l.name).substr(0, l.name.size() - 1), &l);
 }
 
-static bool build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
-                        std::string &error) {
+static void build_level(Router &router, const ServerConf *server, Level &level, const std::vector<Location> &locations,
+                        Problems &problems) {
   for (const Location &l : locations) {
     switch (l.match) {
       case Location::exact:
@@ -75,8 +75,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
       case Location::regex:
       case Location::regex_icase: {
         ConfRegex regex;
-        if (!conf_regex_compile(*router.plan, l.name, l.match == Location::regex_icase, l.pos, regex, error))
-          return false;
+        conf_regex_compile(*router.plan, l.name, l.match == Location::regex_icase, l.pos, regex, problems);
         level.regexes.push_back({&l, std::move(regex)});
         break;
       }
@@ -84,7 +83,7 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
     }
     if (l.children.empty()) continue;
     auto nested = std::make_unique<Level>();
-    if (!build_level(router, server, *nested, l.children, error)) return false;
+    build_level(router, server, *nested, l.children, problems);
     level.nested.emplace(&l, std::move(nested));
   }
   auto &p = level.prefixes;
@@ -95,10 +94,9 @@ static bool build_level(Router &router, const ServerConf *server, Level &level, 
         p[i].parent = static_cast<int32_t>(j);
         break;
       }
-  return true;
 }
 
-static bool build_names(const Plan &plan, ListenNames &names, const ServerConf *server, std::string &error) {
+static void build_names(const Plan &plan, ListenNames &names, const ServerConf *server, Problems &problems) {
   for (const ServerName &n : server->names) {
     names.has_names = true;
     switch (n.kind) {
@@ -107,29 +105,27 @@ static bool build_names(const Plan &plan, ListenNames &names, const ServerConf *
       case ServerName::wildcard_end: names.wildcard_end.add(n.name, server); break;
       case ServerName::regex: {
         ConfRegex regex;
-        if (!conf_regex_compile(plan, n.name, true, server->pos, regex, error)) return false;
+        conf_regex_compile(plan, n.name, true, n.pos, regex, problems);
         names.regexes.push_back({std::move(regex), server});
         break;
       }
     }
   }
-  return true;
 }
 
-std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error) {
+std::shared_ptr<const Router> router_build(const Plan &plan, Problems &problems) {
   auto router = std::make_shared<Router>();
   router->plan = &plan;
   router->servers = plan.servers.data();
   router->levels.resize(plan.servers.size());
   for (size_t i = 0; i < plan.servers.size(); ++i)
-    if (!build_level(*router, &plan.servers[i], router->levels[i], plan.servers[i].locations, error)) return nullptr;
+    build_level(*router, &plan.servers[i], router->levels[i], plan.servers[i].locations, problems);
   router->listens.resize(plan.listens.size());
   for (size_t i = 0; i < plan.listens.size(); ++i) {
     const Listen &l = plan.listens[i];
     ListenNames &names = router->listens[i];
     names.fallback = &plan.servers[static_cast<size_t>(l.default_server)];
-    for (int32_t s : l.servers)
-      if (!build_names(plan, names, &plan.servers[static_cast<size_t>(s)], error)) return nullptr;
+    for (int32_t s : l.servers) build_names(plan, names, &plan.servers[static_cast<size_t>(s)], problems);
     if (l.servers.size() == 1 && names.regexes.empty())
       names.has_names = false;  // nothing to choose, no capture to make
   }

@@ -6,12 +6,13 @@
 #include <string>
 
 #include "config.h"
+#include "config_problem.h"
 #include "http/request.h"
 
 namespace mw {
 
-/// Compiles server names and locations. Null with `error` (nginx's wording, with file:line) when a regex is bad.
-std::shared_ptr<const Router> router_build(const Plan &plan, std::string &error);
+/// Compiles server names and locations; problems are bad regexes.
+std::shared_ptr<const Router> router_build(const Plan &plan, Problems &problems);
 
 /// The server for `host` (lower case, no port) among those of listen address `listen`; its default when none matches. A
 /// regex name sets the request's captures.

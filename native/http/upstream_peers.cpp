@@ -25,11 +25,7 @@ struct PeerState {
 
 // --- the table -------------------------------------------------------------------------------------------------------
 
-static std::string place(const SourcePos &pos) {
-  return pos.file.empty() ? std::string() : " in " + pos.file + ":" + std::to_string(pos.line);
-}
-
-static bool add_server(PeerGroup &group, const UpstreamServer &server, std::string &error) {
+static void add_server(PeerGroup &group, const UpstreamServer &server, Problems &problems) {
   PeerAddress literal;
   std::vector<PeerAddress> found;
   if (address_parse(server.address, 80, literal)) {
@@ -39,56 +35,43 @@ static bool add_server(PeerGroup &group, const UpstreamServer &server, std::stri
     std::string host = server.address.substr(0, colon);
     uint64_t port = 80;
     bool is_good = colon == std::string::npos || str_to_u64(Str(server.address).substr(colon + 1), port);
-    if (!is_good || port == 0 || port > 65535) {
-      error = "invalid port in upstream \"" + server.address + "\"" + place(group.conf->pos);
-      return false;
-    }
+    if (!is_good || port == 0 || port > 65535)
+      return problems.add("invalid port in upstream \"" + server.address + "\"", server.pos);
     if (host.starts_with("unix:") || host.starts_with("[") ||
-        !address_resolve(host, static_cast<uint16_t>(port), found)) {
-      error = "host not found in upstream \"" + server.address + "\"" + place(group.conf->pos);
-      return false;
-    }
+        !address_resolve(host, static_cast<uint16_t>(port), found))
+      return problems.add("host not found in upstream \"" + server.address + "\"", server.pos);
   }
   for (const PeerAddress &a : found) {
     char text[kAddressText];
     group.peers.push_back({a, std::string(text, address_text(a, text)), &server});
   }
-  return true;
 }
 
-static bool add_regex(PeerTable &table, const void *key, Replacement::Kind kind, const ComplexValue &pattern,
-                      const SourcePos &pos, std::string &error) {
-  if (kind == Replacement::text) return true;
+static void add_regex(PeerTable &table, const void *key, Replacement::Kind kind, const ComplexValue &pattern,
+                      const SourcePos &pos, Problems &problems) {
+  if (kind == Replacement::text) return;
   char text[512];
   uint32_t flags = kind == Replacement::regex_icase ? REGEX_CASELESS : 0u;
   Regex *re = regex_compile(pattern.constant(), flags, text, sizeof text);
-  if (!re) {
-    error = text + place(pos);
-    return false;
-  }
+  if (!re) return problems.add(text, pos);
   table.regexes[key].reset(re);
-  return true;
 }
 
-static bool add_regexes(PeerTable &table, const UpstreamConf &conf, std::string &error) {
+static void add_regexes(PeerTable &table, const UpstreamConf &conf, Problems &problems) {
   for (const std::vector<Replacement> *list : {&conf.redirects, &conf.cookie_domains, &conf.cookie_paths})
-    for (const Replacement &p : *list)
-      if (!add_regex(table, &p, p.kind, p.from, conf.pos, error)) return false;
-  for (const CookieFlags &f : conf.cookie_flags)
-    if (!add_regex(table, &f, f.kind, f.name, conf.pos, error)) return false;
-  return true;
+    for (const Replacement &p : *list) add_regex(table, &p, p.kind, p.from, p.pos, problems);
+  for (const CookieFlags &f : conf.cookie_flags) add_regex(table, &f, f.kind, f.name, f.pos, problems);
 }
 
-std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &error) {
+std::shared_ptr<const PeerTable> peers_build(const Plan &plan, Problems &problems) {
   auto table = std::make_shared<PeerTable>();
-  for (const UpstreamConf &conf : plan.upstream_confs)
-    if (!add_regexes(*table, conf, error)) return nullptr;
+  for (const UpstreamConf &conf : plan.upstream_confs) add_regexes(*table, conf, problems);
   for (const UpstreamGroup &conf : plan.upstreams) {
     PeerGroup &group = table->groups.emplace_back();
     group.conf = &conf;
     for (bool backup : {false, true}) {
       for (const UpstreamServer &s : conf.servers)
-        if (s.backup == backup && !add_server(group, s, error)) return nullptr;
+        if (s.backup == backup) add_server(group, s, problems);
       if (!backup) group.primaries = static_cast<uint32_t>(group.peers.size());
     }
   }

@@ -9,6 +9,7 @@
 
 #include "base/regex.h"
 #include "config.h"
+#include "config_problem.h"
 #include "net/outgoing.h"
 
 namespace mw {
@@ -36,8 +37,9 @@ struct PeerTable {
   std::vector<PeerGroup> groups;  ///< by index of Plan::upstreams
 };
 
-/// Looks up every server of every group. Null with `error` (nginx's wording, with file:line) when a name is unknown.
-std::shared_ptr<const PeerTable> peers_build(const Plan &plan, std::string &error);
+/// Looks up every server of every group, and compiles the regexes of proxy_redirect and relatives; problems are unknown hosts
+/// and bad regexes.
+std::shared_ptr<const PeerTable> peers_build(const Plan &plan, Problems &problems);
 
 /// What a worker remembers of groups: weights, failures, idle connections.
 struct PeerState;

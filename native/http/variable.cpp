@@ -420,22 +420,18 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
   return upstream_variable_resolve(name, def);
 }
 
-std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &error) {
+std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems) {
   auto table = std::make_shared<VarTable>();
   for (const std::string &name : plan.variables) {
     VarDef def;
-    if (!variable_resolve(plan, name, def)) {
-      error = "unknown \"" + name + "\" variable";
-      return nullptr;
-    }
+    if (!variable_resolve(plan, name, def)) problems.add("unknown \"" + name + "\" variable");
     table->defs.push_back(std::move(def));
   }
   table->maps = map_build(plan);
   table->regexes.resize(plan.regexes.size());
   for (size_t i = 0; i < plan.regexes.size(); ++i) {
     const RegexSource &source = plan.regexes[i];
-    if (!conf_regex_compile(plan, source.pattern, source.is_icase, source.pos, table->regexes[i], error))
-      return nullptr;
+    conf_regex_compile(plan, source.pattern, source.is_icase, source.pos, table->regexes[i], problems);
   }
   return table;
 }

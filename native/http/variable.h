@@ -28,8 +28,8 @@ struct VarTable {
   std::vector<std::shared_ptr<const MapTable>> maps;  ///< by index of Plan::maps
 };
 
-/// Resolves every name of the plan. Null with `error` for an unknown one.
-std::shared_ptr<const VarTable> variable_build(const Plan &plan, std::string &error);
+/// Resolves every name of the plan and compiles its regexes; problems are unknown names and bad regexes.
+std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems);
 /// Resolves one name (lower case, no '$'), declared in `plan` or built in. False when there is no such variable.
 bool variable_resolve(const Plan &plan, Str name, VarDef &def);
 

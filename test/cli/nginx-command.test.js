@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moonwire-nginx: what it prints and how it ends where it does not serve. Texts and codes are nginx's.
 import test from "ava";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { nginxPrefix, runNginx } from "../helpers/nginx.js";
 
@@ -43,6 +43,62 @@ test("-t of a bad file", async (t) => {
     `nginx: [emerg] unknown directive "lisen" in ${conf}:3\nnginx: configuration file ${conf} test failed\n`,
   );
   t.regex(n.log(), /^\d{4}\/\d\d\/\d\d \d\d:\d\d:\d\d \[emerg\] (\d+)#\1: unknown directive "lisen" in \S+:3\n$/);
+});
+
+test("-t finds what a start would: regexes, hosts, logs, in one run and in nginx's words", async (t) => {
+  const conf = `error_log logs/error.log;
+events { }
+http {
+  access_log logs/access.log;
+  server {
+    listen 127.0.0.1:1;
+    location ~ "(" { access_log none/a.log; }
+    location / { proxy_pass http://nosuch.invalid; }
+  }
+}
+`;
+  const n = await nginxPrefix(t, { conf, files: { "logs/.keep": "" } });
+  const path = join(n.prefix, "conf/nginx.conf");
+  const { code, stderr } = await n.run("-t");
+  t.is(code, 1);
+  t.deepEqual(stderr.trimEnd().split("\n"), [
+    `nginx: [emerg] pcre2_compile() failed: missing closing parenthesis in "(" in ${path}:7`,
+    `nginx: [emerg] open() "${n.prefix}/none/a.log" failed (2: No such file or directory) in ${path}:7`,
+    `nginx: [emerg] host not found in upstream "nosuch.invalid" in ${path}:8`,
+    `nginx: configuration file ${path} test failed`,
+  ]);
+  t.false(existsSync(join(n.prefix, "logs/access.log")));
+  const start = await n.run();
+  t.is(start.code, 1);
+  for (const line of stderr.split("\n").filter((text) => text.includes("[emerg]")))
+    t.true(start.stderr.includes(line), `${line} of ${start.stderr}`);
+  t.false(existsSync(join(n.prefix, "logs/nginx.pid")));
+});
+
+test("-t creates the logs and an empty pid file, as nginx does, and says what it cannot create", async (t) => {
+  const n = await nginxPrefix(t, { http: "access_log logs/access.log;" });
+  t.is((await n.run("-t")).code, 0);
+  for (const name of ["nginx.pid", "access.log"]) t.is(readFileSync(join(n.prefix, "logs", name), "utf8"), "");
+  const { code, stderr } = await n.run("-t", "-g", "pid none/x.pid;");
+  t.is(code, 1);
+  t.regex(stderr, /^nginx: \[emerg\] open\(\) "\S+\/none\/x\.pid" failed \(2: No such file or directory\)$/m);
+  t.regex(stderr, /test failed\n$/);
+});
+
+const asRoot = process.getuid() === 0 ? test : test.skip;
+asRoot("-t with a user or a group that is not there", async (t) => {
+  const n = await nginxPrefix(t, { main: "user nosuchuser;" });
+  const path = join(n.prefix, "conf/nginx.conf");
+  const { code, stderr } = await n.run("-t");
+  t.is(code, 1);
+  t.is(
+    stderr,
+    `nginx: [emerg] getpwnam("nosuchuser") failed in ${path}:1\nnginx: configuration file ${path} test failed\n`,
+  );
+  await n.write({ main: "user nobody nosuchgroup;" });
+  t.regex((await n.run("-t")).stderr, /\[emerg\] getgrnam\("nosuchgroup"\) failed in \S+:1\n/);
+  await n.write({ main: "user nobody nogroup;" });
+  t.is((await n.run("-t")).code, 0);
 });
 
 test("-T prints every file", async (t) => {

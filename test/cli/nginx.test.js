@@ -175,5 +175,6 @@ asRoot("user: one that does not exist is refused at the start", async (t) => {
   const n = await nginxPrefix(t, { main: "user nosuchuser;", server: say("one") });
   const { code, stderr } = await n.run();
   t.is(code, 1);
-  t.regex(stderr, /\[emerg\] getgrnam\("nosuchuser"\) failed/);
+  t.regex(stderr, /\[emerg\] getpwnam\("nosuchuser"\) failed in \S+\/nginx\.conf:1\n/);
+  t.false(existsSync(join(n.prefix, "logs/nginx.pid")));
 });

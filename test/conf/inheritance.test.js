@@ -18,6 +18,7 @@ async function levels(t, { http: outer = "", server = "", location = "", nested 
   return { plan, server: s, of: [s.conf, s.locations[0].conf, s.locations[0].children[0].conf] };
 }
 
+const nowhere = { file: "", line: 0, column: 0, path: "" };
 const values = [
   [
     "a value comes from the nearest block",
@@ -142,16 +143,24 @@ test("settings of the server come from http", async (t) => {
 
 test("moonwire's places for logs and files where nothing is said", async (t) => {
   const { plan, of } = await levels(t, {});
-  t.deepEqual(plan.error_logs, [{ path: "stderr", level: 4 }]);
+  t.deepEqual(plan.error_logs, [{ path: "stderr", level: 4, pos: nowhere }]);
   t.deepEqual(of[0].access_logs, []);
   t.is(of[0].client_body_temp_path, tmpdir());
 });
 
 test("nginx's places for logs and files, when asked for", async (t) => {
   const { plan, of } = await levels(t, {}, { defaults: "nginx" });
-  t.deepEqual(plan.error_logs, [{ path: `${plan.prefix}/logs/error.log`, level: 4 }]);
+  t.deepEqual(plan.error_logs, [{ path: `${plan.prefix}/logs/error.log`, level: 4, pos: nowhere }]);
   t.deepEqual(of[2].access_logs, [
-    { path: `${plan.prefix}/logs/access.log`, format: 0, has_condition: false, condition: "", buffer: 0, flush: 0 },
+    {
+      path: `${plan.prefix}/logs/access.log`,
+      format: 0,
+      has_condition: false,
+      condition: "",
+      buffer: 0,
+      flush: 0,
+      pos: nowhere,
+    },
   ]);
   t.is(of[0].client_body_temp_path, `${plan.prefix}/client_body_temp`);
 });

@@ -60,7 +60,9 @@ void drop(Value &v, const char *name) {
     if (v.pairs[i].first.str == name) v.pairs.erase(v.pairs.begin() + static_cast<long>(i));
 }
 
-Value pos() { return table({{"file", text("nginx.conf")}, {"line", number(3)}}); }
+Value pos() {
+  return table({{"file", text("nginx.conf")}, {"line", number(3)}, {"column", number(5)}, {"path", text("")}});
+}
 
 Value location_conf() {
   Value try_files = table({{"paths", list({})}, {"fallback", text("")}, {"fallback_status", number(0)}});
@@ -199,7 +201,7 @@ Value whole_plan() {
                           {"conf", location_conf()},
                           {"children", list({})},
                           {"pos", pos()}});
-  Value server = table({{"names", list({table({{"kind", number(1)}, {"name", text(".a.com")}})})},
+  Value server = table({{"names", list({table({{"kind", number(1)}, {"name", text(".a.com")}, {"pos", pos()}})})},
                         {"primary_name", text("*.a.com")},
                         {"conf", location_conf()},
                         {"locations", list({location})},

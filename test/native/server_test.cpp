@@ -36,7 +36,7 @@ std::shared_ptr<Plan> make_plan(uint32_t workers, const std::vector<Code> &codes
   auto plan = std::make_shared<Plan>();
   plan->prefix = "/tmp/";
   plan->worker_processes = workers;
-  plan->error_logs.push_back({"/dev/null", LogLevel::info});
+  plan->error_logs.push_back({"/dev/null", LogLevel::info, {}});
   plan->log_formats.push_back({"combined", {}, 0});
   plan->shared_dicts.push_back({"dogs", 1 << 20});
   ServerConf &server = plan->servers.emplace_back();
@@ -85,9 +85,9 @@ struct Harness {
   }
   bool start(PlanRef plan) {
     uint32_t want = started + 1;
-    std::string why;
-    if (!server.start(plan, why)) {
-      error = why;
+    Problems problems;
+    if (!server.start(plan, problems)) {
+      error = problems.list[0].message;
       return false;
     }
     std::unique_lock<std::mutex> lock(mutex);

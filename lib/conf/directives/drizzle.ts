@@ -3,7 +3,7 @@
 // Lua, moonwire.drizzle; the settings go to it as a JSON text in the chunk that is made here. They stand beside the proxy's
 // (Level.upstream) by their own names.
 import type { Compiler, Level } from "../compile.js";
-import { phases, type ComplexValue, type Script } from "../plan.js";
+import { phases, posOf, type ComplexValue, type Script } from "../plan.js";
 import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
 
@@ -161,7 +161,7 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
   const pass = c.text(word.text, word);
   if (pass === undefined) return;
   c.declare("drizzle_thread_id", word);
-  const pos = { file: d.file, line: d.line };
+  const pos = posOf(d);
   const script: Script = { chunkname: "=drizzle_pass", source: "", path: "", is_file: false, is_set: false, pos };
   level.conf.scripts[phases.indexOf("content")] = c.plan.scripts.push(script) - 1;
   let settings: Record<string, unknown>;

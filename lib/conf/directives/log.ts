@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's log module, and where log lines may go: a file, a path with variables, syslog.
 import type { Compiler, Level } from "../compile.js";
+import { posOf } from "../plan.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive, Place, Word } from "../tree.js";
 import { parseSize, parseTime } from "../words.js";
@@ -55,7 +56,8 @@ function readAccessLog(c: Compiler, d: Directive, level: Level): void {
   const index = c.plan.log_formats.findIndex((f) => f.name === (format?.text ?? "combined"));
   if (index < 0) return c.problems.add(format!, `unknown log format "${format!.text}"`);
   const place = readPath(c, path!);
-  if (options && place !== undefined) c.push(level, "access_logs", { path: place, format: index, ...options });
+  if (options && place !== undefined)
+    c.push(level, "access_logs", { path: place, format: index, ...options, pos: posOf(path!) });
 }
 
 /** What an access log has beside path and format. */

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import type { Compiler } from "../compile.js";
 import { everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { logLevels } from "../plan.js";
+import { logLevels, posOf } from "../plan.js";
 import { readSyslog } from "./log.js";
 
 type OneOrMore<T> = T | readonly T[];
@@ -85,7 +85,7 @@ export const main = {
     args: [1, 2],
     form: "words",
     store: "control",
-    read: (c, d) => void (c.control["user"] = d.args.map((word) => word.text)),
+    read: (c, d) => void (c.control["user"] = [d, ...d.args.map((word) => word.text)]),
     type: typed<string | readonly [user: string, group?: string]>(),
     about:
       "whom `moonwire-nginx`, started as root, becomes once its sockets are bound; `moonwire serve` stays who it is",
@@ -160,7 +160,7 @@ function readErrorLog(c: Compiler, d: Directive, level: Parameters<NonNullable<S
   const isSyslog = path!.text.startsWith("syslog:");
   const file = isSyslog ? readSyslog(c, path!.text, path!, "emerg") : c.path(path!.text);
   if (file === undefined || c.hasErrorLog) return;
-  const log = { path: path!.text === "stderr" ? "stderr" : file, level: number };
+  const log = { path: path!.text === "stderr" ? "stderr" : file, level: number, pos: posOf(path!) };
   if (level.context === "main") (c.plan["error_logs"] as unknown[]).push(log);
   else c.push(level, "error_logs", log);
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Directives of the proxy module's response cache. A cache may be used before its proxy_cache_path stands.
 import type { Compiler, Level } from "../compile.js";
+import { posOf, type SourcePos } from "../plan.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
-import type { Directive, Place, Word } from "../tree.js";
+import type { Directive, Word } from "../tree.js";
 import { parseSize, parseTime } from "../words.js";
 import { failures } from "../upstream-pass.js";
 
@@ -29,7 +30,7 @@ export interface CachePath {
   loader_files: number;
   loader_threshold: number;
   loader_sleep: number;
-  pos: { file: string; line: number };
+  pos: SourcePos;
 }
 
 const flag = (member: string, fallback: "on" | "off", about: string) =>
@@ -178,7 +179,7 @@ function readPath(c: Compiler, d: Directive): void {
     loader_files: 100,
     loader_threshold: 200,
     loader_sleep: 50,
-    pos: { file: d.file, line: d.line },
+    pos: posOf(d),
   };
   for (const word of params) {
     const [, name = "", value = ""] = /^(\w+)=(.*)$/s.exec(word.text) ?? [];
@@ -213,7 +214,7 @@ export function checkCaches(c: Compiler): void {
     const name = conf["cache"];
     if (!conf["has_cache"] || typeof name !== "string") continue;
     const index = c.plan.cache_paths.findIndex((path) => path.name === name);
-    if (index < 0) c.problems.add(conf["pos"] as Place, `"proxy_cache" zone "${name}" is unknown`);
+    if (index < 0) c.problems.add(conf["pos"] as SourcePos, `"proxy_cache" zone "${name}" is unknown`);
     else conf["cache_path"] = index;
   }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // proxy_redirect, proxy_cookie_domain, proxy_cookie_path, proxy_cookie_flags: what is changed in the header of an upstream's response.
 import type { Compiler, Level } from "../compile.js";
+import { posOf } from "../plan.js";
 import type { Directive, Word } from "../tree.js";
 import { pushSetting } from "../upstream-pass.js";
 
@@ -33,7 +34,7 @@ function addReplacement(c: Compiler, level: Level, member: string, from: Word, t
   const { kind, text } = readPattern(c, from);
   const replacement = c.text(to.text, to);
   if (text !== undefined && replacement !== undefined)
-    pushSetting(level, member, { kind, from: text, to: replacement });
+    pushSetting(level, member, { kind, from: text, to: replacement, pos: posOf(from) });
 }
 
 // "~regex", "~*regex" or a text with variables, and its Replacement::Kind.
@@ -69,5 +70,5 @@ export function readFlags(c: Compiler, d: Directive, level: Level): void {
     clear |= clearFlags[flag] ?? 0;
   }
   const { kind, text } = readPattern(c, name!);
-  if (text !== undefined) pushSetting(level, "cookie_flags", { kind, name: text, set, clear });
+  if (text !== undefined) pushSetting(level, "cookie_flags", { kind, name: text, set, clear, pos: posOf(name!) });
 }

@@ -182,7 +182,7 @@ function readRewrite(c: Compiler, d: Directive, level: Level): void {
   const mark = text.indexOf("?");
   const uri = c.text(mark < 0 ? text : text.slice(0, mark), to);
   const args = mark < 0 ? "" : c.text(text.slice(mark + 1), to);
-  op.regex = c.regex(pattern.text, false, d);
+  op.regex = c.regex(pattern.text, false, pattern);
   if (uri === undefined || args === undefined) return;
   addOp(level, { ...op, value: uri, args, has_args: mark >= 0 });
 }
@@ -248,7 +248,7 @@ function readCondition(c: Compiler, d: Directive): RewriteOp | undefined {
     if (!Object.hasOwn(operators, operator.text))
       return void c.problems.add(operator, `unexpected "${operator.text}" in condition`);
     Object.assign(op, operators[operator.text]);
-    if (op.test === tests.regex) op.regex = c.regex(operand!.text, operator.text.endsWith("*"), d);
+    if (op.test === tests.regex) op.regex = c.regex(operand!.text, operator.text.endsWith("*"), operand!);
     else op.value = c.text(operand!.text, operand!) ?? "";
     return op;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // moonwire_status: a location that tells what the server does. Its content handler is Lua, moonwire.status.
 import type { Compiler, Level } from "../compile.js";
-import { phases } from "../plan.js";
+import { phases, posOf } from "../plan.js";
 import { typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 
@@ -32,7 +32,7 @@ function readStatus(c: Compiler, d: Directive, level: Level): void {
     path: "",
     is_file: false,
     is_set: false,
-    pos: { file: d.file, line: d.line },
+    pos: posOf(d),
   };
   level.conf.scripts[phases.indexOf("content")] = c.plan.scripts.push(script) - 1;
 }

@@ -63,20 +63,44 @@ void LogFiles::reopen() {
   }
 }
 
-static bool add_file(LogFiles &files, const std::string &path, std::string &error) {
-  if (is_open(files.sink_of(path))) return true;
+/// What opening it would come to, where it is not to be made; errno as open() sets it.
+static bool may_append(const std::string &path) {
+  struct stat st;
+  if (stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) return errno = EISDIR, false;
+  if (access(path.c_str(), F_OK) == 0) return access(path.c_str(), W_OK) == 0;
+  size_t slash = path.rfind('/');
+  std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+  return errno == ENOENT && access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
+/// The log files of a plan as they are opened.
+struct LogOpening {
+  LogFiles &files;
+  bool may_create;
+  Problems &problems;
+
+  void add(const std::string &path, const SourcePos &pos);
+  void add_errors(const LocationConf &conf);
+  void add_level(const LocationConf &conf);
+  void add_locations(const std::vector<Location> &locations);
+};
+
+void LogOpening::add(const std::string &path, const SourcePos &pos) {
+  if (is_open(files.sink_of(path))) return;
   LogFiles::File file;
   file.path = path;
   if (path.compare(0, 7, "syslog:") == 0) {
     file.syslog = std::make_unique<Syslog>();
-    if (!syslog_open(path, *file.syslog, error)) return false;
-  } else if ((file.fd = open_append(path)) < 0) {
-    error = "open() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")";
-    return false;
+    std::string error;
+    if (!syslog_open(path, *file.syslog, error)) return problems.add(error, pos);
+  } else {
+    bool is_good = may_create ? (file.fd = open_append(path)) >= 0 : may_append(path);
+    if (!is_good)
+      problems.add("open() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")", pos);
+    if (file.fd < 0) return;
   }
   file.is_regular = !file.syslog && is_regular(file.fd);
   files.files.push_back(std::move(file));
-  return true;
 }
 
 static void add_sinks(LogFiles &files, Log &log, const std::vector<ErrorLog> &error_logs) {
@@ -89,36 +113,36 @@ static void add_sinks(LogFiles &files, Log &log, const std::vector<ErrorLog> &er
   }
 }
 
-static bool add_errors(LogFiles &files, const LocationConf &conf, std::string &error) {
-  for (const ErrorLog &e : conf.error_logs)
-    if (!add_file(files, e.path, error)) return false;
+void LogOpening::add_errors(const LocationConf &conf) {
+  for (const ErrorLog &e : conf.error_logs) add(e.path, e.pos);
   if (!conf.error_logs.empty()) add_sinks(files, files.own[&conf], conf.error_logs);
-  return true;
 }
 
-static bool add_level(LogFiles &files, const LocationConf &conf, std::string &error) {
+void LogOpening::add_level(const LocationConf &conf) {
   for (const AccessLog &a : conf.access_logs) {
     files.is_buffered |= a.buffer > 0;
-    if (a.path.is_constant() && !add_file(files, a.path.constant(), error)) return false;
+    if (a.path.is_constant()) add(a.path.constant(), a.pos);
   }
-  return add_errors(files, conf, error);
+  add_errors(conf);
 }
 
-static bool add_locations(LogFiles &files, const std::vector<Location> &locations, std::string &error) {
-  for (const Location &l : locations)
-    if (!add_level(files, l.conf, error) || !add_locations(files, l.children, error)) return false;
-  return true;
+void LogOpening::add_locations(const std::vector<Location> &locations) {
+  for (const Location &l : locations) {
+    add_level(l.conf);
+    add_locations(l.children);
+  }
 }
 
-std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error) {
+std::shared_ptr<LogFiles> log_files_open(const Plan &plan, bool may_create, Problems &problems) {
   auto files = std::make_shared<LogFiles>();
-  for (const ErrorLog &e : plan.error_logs)
-    if (!add_file(*files, e.path, error)) return nullptr;
-  if (!add_errors(*files, plan.http_conf, error)) return nullptr;
-  for (const LocationConf &conf : plan.if_confs)
-    if (!add_level(*files, conf, error)) return nullptr;
-  for (const ServerConf &s : plan.servers)
-    if (!add_level(*files, s.conf, error) || !add_locations(*files, s.locations, error)) return nullptr;
+  LogOpening opening{*files, may_create, problems};
+  for (const ErrorLog &e : plan.error_logs) opening.add(e.path, e.pos);
+  opening.add_errors(plan.http_conf);
+  for (const LocationConf &conf : plan.if_confs) opening.add_level(conf);
+  for (const ServerConf &s : plan.servers) {
+    opening.add_level(s.conf);
+    opening.add_locations(s.locations);
+  }
   add_sinks(*files, files->main, plan.error_logs);
   if (files->main.sinks.empty()) files->main.sinks.push_back({});
   return files;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/syslog.h"
+#include "config_problem.h"
 #include "http/request.h"
 
 namespace mw {
@@ -33,8 +34,9 @@ struct LogFiles {
   void reopen();
 };
 
-/// Opens what the plan names. Null with `error`: `open() "PATH" failed (2: No such file or directory)`.
-std::shared_ptr<LogFiles> log_files_open(const Plan &plan, std::string &error);
+/// Opens what the plan names; problems are `open() "PATH" failed (2: No such file or directory)`. Where nothing may be created,
+/// files are not opened, but looked at: whether they could be.
+std::shared_ptr<LogFiles> log_files_open(const Plan &plan, bool may_create, Problems &problems);
 
 /// Writes the request's access log lines.
 void access_log_write(Request *r);
