@@ -131,7 +131,10 @@ async function readTree(path: string, problems: Problems): Promise<{ tree: Direc
   try {
     if (!isModule(path)) return parseFile(path, problems);
     text = readFileSync(path, "utf8");
-    return { tree: readObject(await readModule(path, text), problems, file, text), files: [path] };
+    const exported = await readModule(path, text);
+    if (exported !== undefined) return { tree: readObject(exported, problems, file, text), files: [path] };
+    problems.add({ file, line: 0, column: 0 }, "no default export");
+    return { tree: null, files: [path] };
   } catch (e) {
     problems.add(await placeOfError(e, path, file, text), messageOfError(e, path));
     return { tree: null, files: [path] };

@@ -15,20 +15,36 @@ export function isModule(path: string): boolean {
 
 let reads = 0;
 
-/** What the module exports by default, read anew each time. Throws whatever the module throws. */
+/**
+ * What the module exports by default, `module.exports` of CommonJS, read anew each time; undefined without one. Throws
+ * whatever the module throws.
+ */
 export async function readModule(path: string, text: string): Promise<unknown> {
   if (path.endsWith(".json")) return JSON.parse(text);
-  if (/\.[mc]?ts$/.test(path)) {
-    const { createJiti } = await import("jiti");
-    const self = join(packageRoot, "dist/index.js"); // also where the package is not installed beside it
-    return createJiti(path, { moduleCache: false, fsCache: false, alias: { moonwire: self } }).import(path, {
-      default: true,
-    });
-  }
+  const exported = await (/\.[mc]?ts$/.test(path) ? readByJiti(path) : readByNode(path));
+  // Without import and export it counts as CommonJS, which exports an empty object where it says nothing.
+  const isBare = isEmptyObject(exported) && !/\bexports?\b/.test(text);
+  return isBare ? undefined : exported;
+}
+
+async function readByJiti(path: string): Promise<unknown> {
+  const { createJiti } = await import("jiti");
+  const self = join(packageRoot, "dist/index.js"); // also where the package is not installed beside it
+  // Without interopDefault, which cannot stand null and gives the exports where there is no default.
+  const options = { moduleCache: false, fsCache: false, interopDefault: false, alias: { moonwire: self } };
+  const module: { default?: unknown } = await createJiti(path, options).import(path);
+  const isCommonJs = !("default" in module) && !("__esModule" in module);
+  return isCommonJs ? module : module.default;
+}
+
+async function readByNode(path: string): Promise<unknown> {
   // A query makes Node read the file anew on a reload.
   const url = `${pathToFileURL(path).href}${reads++ === 0 ? "" : `?reload=${reads}`}`;
-  const module = (await import(url)) as { default?: unknown };
-  return module.default ?? module;
+  return ((await import(url)) as { default?: unknown }).default;
+}
+
+function isEmptyObject(v: unknown): boolean {
+  return typeof v === "object" && v !== null && Object.keys(v).length === 0;
 }
 
 /** Where in the file an error of the module itself stands: its own stack says so. */

@@ -243,6 +243,35 @@ for (const [name, text] of Object.entries(modules))
     t.true(problems[0].file.endsWith(name));
   });
 
+for (const [name, text, message] of [
+  ["empty.ts", "", "no default export"],
+  ["const.ts", "const x = 1;", "no default export"],
+  ["named.ts", "export const http = {};", "no default export"],
+  ["undefined.ts", "export default undefined;", "no default export"],
+  ["null.ts", "export default null;", "expected an object of directives, not null"],
+  ["empty.mjs", "", "no default export"],
+  ["named.mjs", "export const http = {};", "no default export"],
+  ["null.mjs", "export default null;", "expected an object of directives, not null"],
+  ["empty.js", "const x = 1;", "no default export"],
+  ["null.json", "null", "expected an object of directives, not null"],
+])
+  test(`a module that exports no configuration is a mistake: ${name}`, async (t) => {
+    const { prefix } = await load(t, "", { [name]: text });
+    const { problems, plan } = await loadConfig(join(prefix, name));
+    t.is(plan, null);
+    t.deepEqual(
+      problems.map((p) => p.message),
+      [message],
+    );
+  });
+
+for (const name of ["c.js", "c.cjs", "c.cts"])
+  test(`module.exports is a configuration: ${name}`, async (t) => {
+    const { prefix } = await load(t, "", { [name]: "module.exports = { workerProcesses: 3 };" });
+    const { plan } = await loadConfig(join(prefix, name));
+    t.is(decodeValue(plan).worker_processes, 3);
+  });
+
 test("properties of the same name are told apart by their order", async (t) => {
   const text = `export default { http: { server: [
     { location: { "/": { root: "a" } } },
