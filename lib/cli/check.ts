@@ -21,8 +21,7 @@ export async function checkCommand(file: string | undefined, options: { prefix?:
     if (problems.length > 0) process.exitCode = exitCode.failed;
     else console.log(`moonwire: configuration file ${path} is ok`);
   } catch (e) {
-    report(e);
-    process.exitCode = exitCode.failed;
+    process.exitCode = report(e);
   }
 }
 

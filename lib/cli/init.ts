@@ -4,7 +4,6 @@
 import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { MoonwireError } from "../errors.js";
-import { exitCode } from "./exit-code.js";
 import { projectFiles } from "./init-files.js";
 import { report } from "./report.js";
 import { version } from "./version.js";
@@ -17,8 +16,7 @@ export function initCommand(folder = "."): void {
     const written = writeProject(resolve(folder));
     process.stdout.write(nextSteps(folder, written));
   } catch (e) {
-    report(e);
-    process.exitCode = exitCode.failed;
+    process.exitCode = report(e);
   }
 }
 

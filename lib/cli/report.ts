@@ -2,6 +2,15 @@
 // How the command line speaks of errors: the user's mistakes in one clear line each, without a stack trace of ours.
 import { writeSync } from "node:fs";
 import { ConfigError, formatProblem, LuaError, MoonwireError, problemText, StartError } from "../errors.js";
+import { exitCode } from "./exit-code.js";
+
+/** The command line is wrong, which commander itself could not see. */
+export class UsageError extends Error {}
+
+/** An option's argument is wrong, in commander's words; `option` as its help names it. */
+export function badArgument(option: string, argument: string, why: string): UsageError {
+  return new UsageError(`option '${option}' argument '${argument}' is invalid. ${why}`);
+}
 
 /** Writes a line to standard error at once, so that it precedes whatever ends the process. */
 export function complain(text: string): void {
@@ -12,10 +21,16 @@ export function complain(text: string): void {
   }
 }
 
-/** Reports an error that a command ended with. */
-export function report(e: unknown): void {
+/** Reports an error that a command ended with, and returns the exit code that belongs to it. */
+export function report(e: unknown): number {
+  tell(e);
+  return e instanceof UsageError ? exitCode.usage : exitCode.failed;
+}
+
+function tell(e: unknown): void {
+  if (e instanceof UsageError) return complain(`error: ${e.message}`);
   if (e instanceof ConfigError) return e.problems.forEach((p) => complain(formatProblem(p)));
-  if (e instanceof LuaError) return complain(e.luaTraceback ? `${e.message}\n${e.luaTraceback}` : e.message);
+  if (e instanceof LuaError) return complain(`${e.message.replace(ownPlace, "")}${usersFrames(e.luaTraceback)}`);
   if (e instanceof StartError) return e.problems.forEach((p) => complain(named(problemText(p))));
   if (e instanceof MoonwireError) return complain(named(e.message));
   complain(`moonwire: internal error: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
@@ -24,4 +39,15 @@ export function report(e: unknown): void {
 // What begins with a place says enough of whose message it is.
 function named(message: string): string {
   return /^\S+:\d+/.test(message) ? message : `moonwire: ${message}`;
+}
+
+// The Lua half of `moonwire run`, which has nothing to tell a user.
+const ownPlace = /^\[moonwire\]\/moonwire\/run\.lua:\d+: /;
+
+/** A traceback up to where the script was called from; nothing where no frame of the user's is left. */
+function usersFrames(traceback: string): string {
+  const lines = traceback.split("\n");
+  const end = lines.findIndex((line) => line.startsWith("\t[moonwire]/moonwire/run.lua:"));
+  const kept = end < 0 ? lines : lines.slice(0, end);
+  return kept.some((line) => /^\t(?!\[C\]|\[moonwire\]\/)/.test(line)) ? `\n${kept.join("\n")}` : "";
 }

@@ -36,8 +36,7 @@ export async function runCommand(file: string | undefined, args: string[], optio
     await vm.run("require('moonwire.run').script(...)", isCode ? execute : null, file ?? null, library, words);
     await vm.run("require('moonwire.run').finish()");
   } catch (e) {
-    report(e);
-    process.exitCode = exitCode.failed;
+    process.exitCode = report(e);
   }
 }
 

@@ -25,8 +25,7 @@ export async function serveCommand(file: string | undefined, options: ServeComma
   try {
     server = await serve(findConfig(file), serveOptions(options));
   } catch (e) {
-    report(e);
-    process.exitCode = exitCode.failed;
+    process.exitCode = report(e);
     return;
   }
   complainOfOddities(server);

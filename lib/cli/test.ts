@@ -11,7 +11,7 @@ import { ConfigError, LuaError, MoonwireError } from "../errors.js";
 import { WorkerHost } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { complain, report } from "./report.js";
+import { badArgument, complain, report } from "./report.js";
 import { findSpecs } from "./spec-files.js";
 import { reporters, type Reporter, type TestResult } from "./test-reporters.js";
 
@@ -45,7 +45,7 @@ export async function testCommand(paths: string[], options: TestCommandOptions):
     reporter.end();
     if (reporter.failures === 0) process.exitCode = exitCode.ok;
   } catch (e) {
-    report(e);
+    process.exitCode = report(e);
   }
 }
 
@@ -78,6 +78,7 @@ interface Loaded {
   readonly tests?: { name: string; blocks: string }[];
   readonly message?: string;
   readonly traceback?: string;
+  readonly bad_filter?: string;
 }
 
 /** A spec file in its worker. */
@@ -181,6 +182,7 @@ async function runFile(file: string, config: string | Config, options: TestComma
   try {
     await worker.start(config, options.prefix);
     const loaded = await worker.load(file, options.filter);
+    if (loaded.bad_filter !== undefined) throw badArgument("-f, --filter <pattern>", options.filter!, loaded.bad_filter);
     const at = (r: TestResult) => ({ ...r, message: shortened(r.message), traceback: shortened(r.traceback) });
     if (!loaded.tests) {
       const { message = "", traceback = "" } = loaded;

@@ -4,7 +4,6 @@
 import { request } from "node:http";
 import { MoonwireError } from "../errors.js";
 import type { ServerStatus } from "../status.js";
-import { exitCode } from "./exit-code.js";
 import { report } from "./report.js";
 import { listensOf } from "./top-process.js";
 import { screen } from "./top-screen.js";
@@ -37,8 +36,7 @@ export async function topCommand(where: string | undefined, options: TopCommandO
     if (options.once) process.stdout.write(`${screen(found.status, undefined, 80, Infinity).join("\n")}\n`);
     else await showLive(found, options.interval);
   } catch (e) {
-    report(e);
-    process.exitCode = exitCode.failed;
+    process.exitCode = report(e);
   }
 }
 

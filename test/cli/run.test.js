@@ -59,6 +59,29 @@ test("a syntax error and a missing file too", async (t) => {
   t.is(missing.code, 1);
 });
 
+test("what is wrong with the script itself is told without a traceback", async (t) => {
+  const cwd = makePrefix({ "syntax.lua": "print(", "folder/x": "", "broken.lua": "local x = =" });
+  t.teardown(() => removePrefix(cwd));
+  for (const [args, message] of [
+    [["nope.lua"], "cannot open nope.lua: No such file or directory\n"],
+    [["folder"], "cannot read folder: Is a directory\n"],
+    [["syntax.lua"], "syntax.lua:1: unexpected symbol near '<eof>'\n"],
+    [["-e", "x("], "(command line):1: unexpected symbol near '<eof>'\n"],
+    [["-l", "broken", "-e", ""], /^error loading module 'broken' .*\n\t\.\/broken\.lua:1: unexpected symbol near '='\n$/],
+    [["-l", "nomod", "-e", ""], /^module 'nomod' not found:\n(\tno .*\n)+$/],
+  ]) {
+    const r = await runMoonwire(["run", ...args], { cwd });
+    if (typeof message === "string") t.is(r.stderr, message);
+    else t.regex(r.stderr, message);
+    t.is(r.code, 1);
+  }
+});
+
+test("a traceback ends where the script does", async (t) => {
+  const r = await run(t, "local t\nlocal function f() print(t.x) end\nf()");
+  t.regex(r.stderr, /\nstack traceback:\n\tapp\.lua.*in function 'f'\n\tapp\.lua:3: in function 'chunk'\n$/);
+});
+
 for (const [code, status] of [
   ["3", 3],
   ["true", 0],

@@ -218,6 +218,9 @@ test("pending, --filter, --bail and TAP", async (t) => {
   const none = await run(t, files, "--filter", "nothing");
   t.is(none.stderr, 'moonwire: no test matches "nothing"\n');
   t.is(none.code, 1);
+  const bad = await run(t, files, "-f", "(");
+  t.is(bad.stderr, "error: option '-f, --filter <pattern>' argument '(' is invalid. unfinished capture\n");
+  t.is(bad.code, 2);
 });
 
 test("mistakes are told with file and line, and the other files run", async (t) => {

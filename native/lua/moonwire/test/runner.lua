@@ -266,7 +266,7 @@ local function print_out(...)
 end
 
 --- Reads the spec file: { tests = { { name, blocks } } } for those whose full name has the Lua pattern `filter` in it, or
---- { message, traceback } of what was wrong with it.
+--- { message, traceback } of what was wrong with it, or { bad_filter } of what is wrong with the pattern.
 function runner.load(file, options)
   address, limit = options.runner, options.timeout
   rawset(_G, "print", print_out)
@@ -285,7 +285,14 @@ function runner.load(file, options)
   end
   local names = {}
   for _, test in ipairs(found) do
-    if options.filter == nil or find(test.full_name, options.filter) then
+    local is_pattern, position = true, 1
+    if options.filter then
+      is_pattern, position = pcall(find, test.full_name, options.filter)
+    end
+    if not is_pattern then
+      return { bad_filter = (position:gsub("^%S+:%d+: ", "")) }
+    end
+    if position then
       tests[#tests + 1] = test
       local blocks = {}
       for _, block in ipairs(chain_of(test.block)) do
