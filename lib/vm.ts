@@ -105,12 +105,14 @@ export class LuaVm {
     const http: HttpConfig = {};
     for (const name of httpOptions) if (options[name] !== undefined) Object.assign(http, { [name]: options[name] });
     const config: Config = { workerProcesses: 1, errorLog, http };
-    const { plan, problems } = await loadConfig(config, prefix === undefined ? {} : { prefix });
-    if (plan === null) {
-      await this.#host.close(0);
-      throw new ConfigError(problems);
+    try {
+      const { plan, problems } = await loadConfig(config, prefix === undefined ? {} : { prefix });
+      if (plan === null) throw new ConfigError(problems);
+      await this.#host.start(plan);
+    } catch (e) {
+      await this.#host.close(0); // what is left of it would keep the process alive
+      throw e;
     }
-    await this.#host.start(plan);
     if (this.#running === 0 && !this.#host.isClosing) this.#host.setReferenced(false);
   }
 

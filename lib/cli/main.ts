@@ -5,6 +5,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { logLevels } from "../conf/plan.js";
 import { exitCode } from "./exit-code.js";
+import { report } from "./report.js";
 import type { RunCommandOptions } from "./run.js";
 import type { ServeCommandOptions } from "./serve.js";
 import type { TestCommandOptions } from "./test.js";
@@ -48,6 +49,7 @@ const program = new Command("moonwire")
   .configureHelp({ showGlobalOptions: true })
   .addHelpText("after", epilogue)
   .enablePositionalOptions()
+  .hook("preAction", () => void process.cwd()) // throws where it is gone
   .exitOverride();
 
 program
@@ -132,6 +134,6 @@ try {
   if (process.argv.length <= 2) program.help({ error: true });
   await program.parseAsync();
 } catch (e) {
-  if (!(e instanceof CommanderError)) throw e;
-  process.exitCode = e.exitCode === 0 ? exitCode.ok : exitCode.usage;
+  if (!(e instanceof CommanderError)) process.exitCode = report(e);
+  else process.exitCode = e.exitCode === 0 ? exitCode.ok : exitCode.usage;
 }

@@ -33,6 +33,7 @@ function tell(e: unknown): void {
   if (e instanceof LuaError) return complain(`${e.message.replace(ownPlace, "")}${usersFrames(e.luaTraceback)}`);
   if (e instanceof StartError) return e.problems.forEach((p) => complain(named(problemText(p))));
   if (e instanceof MoonwireError) return complain(named(e.message));
+  if ((e as NodeJS.ErrnoException | null)?.syscall === "uv_cwd") return complain("moonwire: the working directory is gone");
   complain(`moonwire: internal error: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
 }
 

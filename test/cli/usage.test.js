@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // The command line's words and exit codes: 0 well, 1 the user's files or the system, 2 the command line itself.
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import test from "ava";
 import { makePrefix, removePrefix, runMoonwire } from "../helpers/index.js";
+import { main } from "../helpers/process.js";
 
 const manifest = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url)));
 
@@ -47,6 +49,14 @@ test("without a configuration the default names are listed", async (t) => {
     /^moonwire: no configuration found in .*moonwire\.config\.\{ts,mts,js,mjs,json\} or nginx\.conf\n$/,
   );
 });
+
+for (const args of [["serve"], ["check", "x"], ["run", "-e", "print(1)"], ["test"], ["init"]])
+  test(`${args[0]} in a working directory that is gone`, async (t) => {
+    const code = `cd "$(mktemp -d)" && rmdir "$PWD" && exec "$0" "$@"`;
+    const r = spawnSync("sh", ["-c", code, process.execPath, main, ...args], { encoding: "utf8", timeout: 20_000 });
+    t.is(r.stderr, "moonwire: the working directory is gone\n");
+    t.is(r.status, 1);
+  });
 
 test("a configuration file that is not there is named", async (t) => {
   const r = await runMoonwire(["check", "nope.conf"], { cwd: folder(t, {}) });

@@ -6,7 +6,8 @@ import { fileURLToPath } from "node:url";
 import { confText, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
 import { get } from "./http.js";
 
-const main = join(dirname(fileURLToPath(import.meta.url)), "../../dist/cli/main.js");
+/** The command's file. */
+export const main = join(dirname(fileURLToPath(import.meta.url)), "../../dist/cli/main.js");
 
 /** Starts `moonwire ...args`. `exit` resolves with its code and signal; stdout() and stderr() are what it wrote so far. */
 export function spawnMoonwire(args, { cwd, env = {}, input } = {}) {
