@@ -6,7 +6,7 @@ import type { LuaVm } from "../vm.js";
 import { formatProblem } from "../errors.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { complain, report } from "./report.js";
+import { announce, complain, report } from "./report.js";
 
 /** Sets the exit code. */
 export async function checkCommand(file: string | undefined, options: { prefix?: string }): Promise<void> {
@@ -19,7 +19,7 @@ export async function checkCommand(file: string | undefined, options: { prefix?:
     await lua.close();
     for (const p of problems) complain(formatProblem(p));
     if (problems.length > 0) process.exitCode = exitCode.failed;
-    else console.log(`moonwire: configuration file ${path} is ok`);
+    else announce(`moonwire: configuration file ${path} is ok\n`);
   } catch (e) {
     process.exitCode = report(e);
   }

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import { MoonwireError } from "../errors.js";
 import { projectFiles } from "./init-files.js";
-import { report } from "./report.js";
+import { announce, report } from "./report.js";
 import { version } from "./version.js";
 
 const keptFiles = new Set(["package.json", ".gitignore"]);
@@ -14,7 +14,7 @@ const keptFiles = new Set(["package.json", ".gitignore"]);
 export function initCommand(folder = "."): void {
   try {
     const written = writeProject(resolve(folder));
-    process.stdout.write(nextSteps(folder, written));
+    announce(nextSteps(folder, written));
   } catch (e) {
     process.exitCode = report(e);
   }

@@ -5,7 +5,7 @@
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { logLevels } from "../conf/plan.js";
 import { exitCode } from "./exit-code.js";
-import { report } from "./report.js";
+import { announce, report } from "./report.js";
 import type { RunCommandOptions } from "./run.js";
 import type { ServeCommandOptions } from "./serve.js";
 import type { TestCommandOptions } from "./test.js";
@@ -48,6 +48,7 @@ const program = new Command("moonwire")
   .helpCommand(false)
   .configureHelp({ showGlobalOptions: true })
   .addHelpText("after", epilogue)
+  .configureOutput({ writeOut: announce })
   .enablePositionalOptions()
   .hook("preAction", () => void process.cwd()) // throws where it is gone
   .exitOverride();

@@ -21,6 +21,18 @@ export function complain(text: string): void {
   }
 }
 
+/**
+ * Writes to standard output at once. Without process.stdout, whose making takes milliseconds of the start, and which takes
+ * a reader that is gone for a crash.
+ */
+export function announce(text: string): void {
+  try {
+    writeSync(1, text);
+  } catch {
+    // nobody reads standard output
+  }
+}
+
 /** Reports an error that a command ended with, and returns the exit code that belongs to it. */
 export function report(e: unknown): number {
   tell(e);

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
 // `moonwire serve`: starts the server, prints where it listens, and lives by signals until it is told to stop.
-import { writeSync } from "node:fs";
 import type { ServeOptions, Server } from "../server.js";
 import { formatProblem } from "../errors.js";
 import { drainForever } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { complain, report } from "./report.js";
+import { announce, complain, report } from "./report.js";
 
 /** What the command line gives. */
 export interface ServeCommandOptions {
@@ -36,15 +35,6 @@ export async function serveCommand(file: string | undefined, options: ServeComma
     await watch(server, options.prefix, (changed) => reload(server, `${changed} changed`));
   }
   announce(server.addresses.map((address) => `moonwire: listening on ${url(address)}\n`).join(""));
-}
-
-// Written at once and without process.stdout, whose making takes milliseconds of the start.
-function announce(text: string): void {
-  try {
-    writeSync(1, text);
-  } catch {
-    // nobody reads standard output
-  }
 }
 
 function serveOptions(options: ServeCommandOptions): ServeOptions {

@@ -4,7 +4,7 @@
 import { request } from "node:http";
 import { MoonwireError } from "../errors.js";
 import type { ServerStatus } from "../status.js";
-import { report } from "./report.js";
+import { announce, report } from "./report.js";
 import { listensOf } from "./top-process.js";
 import { screen } from "./top-screen.js";
 
@@ -33,7 +33,7 @@ export async function topCommand(where: string | undefined, options: TopCommandO
     const found = /^\d+$/.test(where ?? "")
       ? await findInProcess(Number(where))
       : await ask(sourceOf(where, options.socket)); // a mistake is told before the screen is taken
-    if (options.once) process.stdout.write(`${screen(found.status, undefined, 80, Infinity).join("\n")}\n`);
+    if (options.once) announce(`${screen(found.status, undefined, 80, Infinity).join("\n")}\n`);
     else await showLive(found, options.interval);
   } catch (e) {
     process.exitCode = report(e);

@@ -2,6 +2,7 @@
 // The command line's words and exit codes: 0 well, 1 the user's files or the system, 2 the command line itself.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import test from "ava";
 import { makePrefix, removePrefix, runMoonwire } from "../helpers/index.js";
 import { main } from "../helpers/process.js";
@@ -56,6 +57,15 @@ for (const args of [["serve"], ["check", "x"], ["run", "-e", "print(1)"], ["test
     const r = spawnSync("sh", ["-c", code, process.execPath, main, ...args], { encoding: "utf8", timeout: 20_000 });
     t.is(r.stderr, "moonwire: the working directory is gone\n");
     t.is(r.status, 1);
+  });
+
+for (const args of [["--help"], ["check", "--help"], ["--version"], ["check"], ["init", "new"]])
+  test(`${args.join(" ")} ends quietly where nobody reads its output`, async (t) => {
+    const cwd = folder(t, { "nginx.conf": "events { }" });
+    const code = `{ sleep 0.2; "$0" "$@"; echo $? > code; } | true`;
+    const r = spawnSync("sh", ["-c", code, process.execPath, main, ...args], { cwd, encoding: "utf8" });
+    t.is(r.stderr, "");
+    t.is(readFileSync(join(cwd, "code"), "utf8"), "0\n");
   });
 
 test("a configuration file that is not there is named", async (t) => {
