@@ -6,22 +6,27 @@ import type { LuaVm } from "../vm.js";
 import { formatProblem } from "../errors.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { announce, complain, report } from "./report.js";
+import { announce, awaitConfig, complain, report } from "./report.js";
 
-/** Sets the exit code. */
+/** Ends the process: what a configuration module has started, a timer say, may go on for ever. */
 export async function checkCommand(file: string | undefined, options: { prefix?: string }): Promise<void> {
+  process.exit(await check(file, options));
+}
+
+async function check(file: string | undefined, options: { prefix?: string }): Promise<number> {
   try {
     const path = findConfig(file);
     const lua = new LuaSyntax();
     const prefix = options.prefix === undefined ? {} : { prefix: options.prefix };
     const checkLua = (source: string, name: string) => lua.check(source, name);
-    const { problems } = await loadConfig(path, { ...prefix, checkLua, checkStart: "look" });
+    const { problems } = await awaitConfig(path, loadConfig(path, { ...prefix, checkLua, checkStart: "look" }));
     await lua.close();
     for (const p of problems) complain(formatProblem(p));
-    if (problems.length > 0) process.exitCode = exitCode.failed;
-    else announce(`moonwire: configuration file ${path} is ok\n`);
+    if (problems.length > 0) return exitCode.failed;
+    announce(`moonwire: configuration file ${path} is ok\n`);
+    return exitCode.ok;
   } catch (e) {
-    process.exitCode = report(e);
+    return report(e);
   }
 }
 

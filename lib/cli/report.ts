@@ -45,13 +45,31 @@ function tell(e: unknown): void {
   if (e instanceof LuaError) return complain(`${e.message.replace(ownPlace, "")}${usersFrames(e.luaTraceback)}`);
   if (e instanceof StartError) return e.problems.forEach((p) => complain(named(problemText(p))));
   if (e instanceof MoonwireError) return complain(named(e.message));
-  if ((e as NodeJS.ErrnoException | null)?.syscall === "uv_cwd") return complain("moonwire: the working directory is gone");
+  if ((e as NodeJS.ErrnoException | null)?.syscall === "uv_cwd")
+    return complain("moonwire: the working directory is gone");
   complain(`moonwire: internal error: ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
 }
 
 // What begins with a place says enough of whose message it is.
 function named(message: string): string {
   return /^\S+:\d+/.test(message) ? message : `moonwire: ${message}`;
+}
+
+const neverSettled = 13; // Node's exit code
+
+/** What comes of a configuration file. Where its module awaits what never comes, Node ends the process: then that is told. */
+export async function awaitConfig<T>(file: string, reading: Promise<T>): Promise<T> {
+  const onExit = () => {
+    if (process.exitCode !== neverSettled) return;
+    complain(`${file}: a top-level await never settles`);
+    process.exitCode = exitCode.failed;
+  };
+  process.on("exit", onExit);
+  try {
+    return await reading;
+  } finally {
+    process.off("exit", onExit);
+  }
 }
 
 // The Lua half of `moonwire run`, which has nothing to tell a user.

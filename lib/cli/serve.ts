@@ -5,7 +5,7 @@ import { formatProblem } from "../errors.js";
 import { drainForever } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { announce, complain, report } from "./report.js";
+import { announce, awaitConfig, complain, report } from "./report.js";
 
 /** What the command line gives. */
 export interface ServeCommandOptions {
@@ -22,7 +22,8 @@ export async function serveCommand(file: string | undefined, options: ServeComma
   const { serve } = await import("../server.js");
   let server: Server;
   try {
-    server = await serve(findConfig(file), serveOptions(options));
+    const path = findConfig(file);
+    server = await awaitConfig(path, serve(path, serveOptions(options)));
   } catch (e) {
     process.exitCode = report(e);
     return;

@@ -182,7 +182,8 @@ async function runFile(file: string, config: string | Config, options: TestComma
   try {
     await worker.start(config, options.prefix);
     const loaded = await worker.load(file, options.filter);
-    if (loaded.bad_filter !== undefined) throw badArgument("-f, --filter <pattern>", options.filter!, loaded.bad_filter);
+    if (loaded.bad_filter !== undefined)
+      throw badArgument("-f, --filter <pattern>", options.filter!, loaded.bad_filter);
     const at = (r: TestResult) => ({ ...r, message: shortened(r.message), traceback: shortened(r.traceback) });
     if (!loaded.tests) {
       const { message = "", traceback = "" } = loaded;

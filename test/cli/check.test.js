@@ -71,6 +71,23 @@ test("a configuration module that does not parse is named with its line, without
   t.notRegex(r.stderr, /\n\s+at /);
 });
 
+test("a module that starts a timer does not keep check from ending", async (t) => {
+  const r = await check(t, { "moonwire.config.mjs": "setInterval(() => {}, 1000); export default { events: {} };" });
+  t.is(r.stdout, "moonwire: configuration file moonwire.config.mjs is ok\n");
+  t.is(r.code, 0);
+});
+
+for (const name of ["moonwire.config.mjs", "moonwire.config.ts"])
+  test(`a top-level await that never settles is named: ${name}`, async (t) => {
+    const cwd = makePrefix({ [name]: "await new Promise(() => {}); export default {};" });
+    t.teardown(() => removePrefix(cwd));
+    for (const command of ["check", "serve"]) {
+      const r = await runMoonwire([command], { cwd });
+      t.is(r.stderr.replace(/^Warning: .*\n.*\n/, ""), `${name}: a top-level await never settles\n`);
+      t.is(r.code, 1);
+    }
+  });
+
 test("a TypeScript configuration is read without a build", async (t) => {
   const config = `import { defineConfig, lua } from "moonwire";
 const text: string = "hi";

@@ -67,7 +67,10 @@ test("what is wrong with the script itself is told without a traceback", async (
     [["folder"], "cannot read folder: Is a directory\n"],
     [["syntax.lua"], "syntax.lua:1: unexpected symbol near '<eof>'\n"],
     [["-e", "x("], "(command line):1: unexpected symbol near '<eof>'\n"],
-    [["-l", "broken", "-e", ""], /^error loading module 'broken' .*\n\t\.\/broken\.lua:1: unexpected symbol near '='\n$/],
+    [
+      ["-l", "broken", "-e", ""],
+      /^error loading module 'broken' .*\n\t\.\/broken\.lua:1: unexpected symbol near '='\n$/,
+    ],
     [["-l", "nomod", "-e", ""], /^module 'nomod' not found:\n(\tno .*\n)+$/],
   ]) {
     const r = await runMoonwire(["run", ...args], { cwd });
