@@ -4,6 +4,7 @@ import { EventEmitter } from "node:events";
 import { loadConfig, type Config, type ConfigText, type LoadOptions } from "./conf/index.js";
 import { decodeValue, encodeValue } from "./conf/value.js";
 import { ConfigError, LuaError, MoonwireError, type ConfigProblem } from "./errors.js";
+import { checkReadable } from "./cli/find-config.js";
 import { MasterLog } from "./cli/nginx-log.js";
 import { ProcessHost } from "./process-host.js";
 import type { ServerStatus } from "./status.js";
@@ -141,6 +142,7 @@ export class Server extends EventEmitter<ServerEvents> {
 }
 
 async function compile(config: string | Config | ConfigText, options: ServeOptions) {
+  if (typeof config === "string") checkReadable(config);
   const { plan, problems, files, errorLogs } = await loadConfig(config, options);
   if (plan === null) throw new ConfigError(problems);
   return { plan, problems, files, errorLogs };

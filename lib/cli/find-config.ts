@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Which configuration file a command means when none is named.
-import { existsSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { MoonwireError } from "../errors.js";
 
@@ -13,8 +13,19 @@ export function findConfig(file: string | undefined, cwd = process.cwd()): strin
     if (found === undefined) throw new MoonwireError("CONFIG_NOT_FOUND", cwd);
     return found;
   }
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat) throw new MoonwireError("CONFIG_UNREADABLE", file, "no such file");
-  if (stat.isDirectory()) throw new MoonwireError("CONFIG_UNREADABLE", file, "is a directory");
+  checkReadable(file);
   return file;
+}
+
+/** Throws CONFIG_UNREADABLE where a configuration file cannot be read. */
+export function checkReadable(file: string): void {
+  const fail = (why: string) => new MoonwireError("CONFIG_UNREADABLE", file === "" ? '""' : file, why);
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat) throw fail("no such file");
+  if (stat.isDirectory()) throw fail("is a directory");
+  try {
+    accessSync(file, constants.R_OK);
+  } catch {
+    throw fail("permission denied");
+  }
 }
