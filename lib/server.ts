@@ -6,6 +6,7 @@ import { decodeValue, encodeValue } from "./conf/value.js";
 import { ConfigError, LuaError, MoonwireError, type ConfigProblem } from "./errors.js";
 import { checkReadable } from "./cli/find-config.js";
 import { MasterLog } from "./cli/nginx-log.js";
+import * as check from "./options.js";
 import { ProcessHost } from "./process-host.js";
 import type { ServerStatus } from "./status.js";
 import {
@@ -148,10 +149,30 @@ async function compile(config: string | Config | ConfigText, options: ServeOptio
   return { plan, problems, files, errorLogs };
 }
 
+const overrides = {
+  port: check.port,
+  host: check.host,
+  workers: check.workers,
+  ephemeral: check.flag,
+  errorLog: check.object,
+};
+const serveOptions = {
+  prefix: check.text,
+  overrides: check.object,
+  defaults: check.oneOf(["nginx", "moonwire"]),
+  errorLog: check.text,
+  globals: check.text,
+  httpText: check.text,
+  checkLua: check.callback,
+  processes: check.processes,
+};
+
 /**
  * Starts a server and resolves once every worker accepts connections.
  * @param config a configuration object, or the path of a configuration file (.ts .mts .js .mjs .json, or an nginx.conf)
  */
-export function serve(config: string | Config, options: ServeOptions = {}): Promise<Server> {
+export async function serve(config: string | Config, options: ServeOptions = {}): Promise<Server> {
+  check.checkOptions("serve", options, serveOptions);
+  if (options.overrides) check.checkOptions("serve: overrides", options.overrides, overrides);
   return Server.start(config, options);
 }

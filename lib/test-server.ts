@@ -5,7 +5,8 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConfigText, type Config } from "./conf/index.js";
-import type { logLevels } from "./conf/plan.js";
+import { logLevels } from "./conf/plan.js";
+import { checkOptions, oneOf, text, wholeNumber } from "./options.js";
 import { Server } from "./server.js";
 
 /** nginx's level of a line of the error log. */
@@ -83,6 +84,7 @@ export class TestServer {
  * @param config a configuration object, the path of a configuration file, or the text of an nginx.conf (known by its braces)
  */
 export async function testServer(config: string | Config, options: TestServerOptions = {}): Promise<TestServer> {
+  checkOptions("testServer", options, { prefix: text, workers: wholeNumber(1, 512), logLevel: oneOf(logLevels) });
   const folder = makeFolder();
   const { prefix, workers = 1, logLevel = "info" } = options;
   const errorLog = { path: join(folder, logName), level: logLevel };

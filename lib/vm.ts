@@ -4,6 +4,7 @@
 import { loadConfig, type Config } from "./conf/index.js";
 import { decodeValue, encodeValue } from "./conf/value.js";
 import { ConfigError, LuaError, MoonwireError } from "./errors.js";
+import { anything, checkOptions, flag, oneOf, text } from "./options.js";
 import { WorkerHost, type VmReply } from "./worker-host.js";
 
 /**
@@ -44,6 +45,14 @@ const httpOptions = [
   "luaSocketBufferSize",
   "luaSocketLogErrors",
 ] as const;
+// What the directives' own may be, the configuration's reader knows.
+const optionChecks = {
+  ...Object.fromEntries(httpOptions.map((name) => [name, anything])),
+  prefix: text,
+  encoding: oneOf(["utf8", "buffer"]),
+  multiple: flag,
+  errorLog: anything,
+};
 
 /** How a LuaVm is made; an option named as a directive means what the directive does. */
 export interface LuaVmOptions extends Pick<HttpConfig, (typeof httpOptions)[number]> {
@@ -66,6 +75,7 @@ export class LuaVm {
 
   /** Starts the VM; what goes wrong then rejects the first `run` or `call`. */
   constructor(options: LuaVmOptions = {}) {
+    checkOptions("LuaVm", options, optionChecks);
     this.#options = options;
     this.#ready = this.#start();
     this.#ready.catch(() => {});

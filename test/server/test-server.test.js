@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
-import { ConfigError, lua, MoonwireError, testServer } from "moonwire";
+import { ConfigError, lua, LuaVm, MoonwireError, serve, testServer } from "moonwire";
 import { makePrefix, removePrefix } from "../helpers/index.js";
 
 const hello = {
@@ -149,4 +149,33 @@ test("CommonJS, node:test, and a process that ends without closing", (t) => {
   t.is(r.status, 0, r.stdout + r.stderr);
   t.regex(r.stdout, /PORT http:\/\/127\.0\.0\.1:\d+/);
   t.deepEqual(readdirSync(temporary), ["logs"]);
+});
+
+for (const file of ["nofile.ts", "nofile.conf", "", "test"])
+  test(`a configuration file that cannot be read: "${file}"`, async (t) => {
+    await t.throwsAsync(testServer(file), { instanceOf: MoonwireError, code: "CONFIG_UNREADABLE" });
+    await t.throwsAsync(serve(file), { instanceOf: MoonwireError, code: "CONFIG_UNREADABLE" });
+  });
+
+for (const [options, message] of [
+  [{ processes: -1 }, 'serve: option "processes" must be a whole number from 1 to 64'],
+  [{ prefx: "x" }, 'serve: unknown option "prefx"'],
+  [{ overrides: { port: "x" } }, 'serve: overrides: option "port" must be a whole number from 0 to 65535'],
+  [{ overrides: { host: "nosuch.invalid" } }, 'serve: overrides: option "host" must be an IP address or "localhost"'],
+  [{ overrides: { toString: 1 } }, 'serve: overrides: unknown option "toString"'],
+  [null, "serve: options must be an object"],
+])
+  test(`misuse of serve is a TypeError: ${message}`, async (t) => {
+    await t.throwsAsync(serve({ http: {} }, options), { instanceOf: TypeError, message });
+  });
+
+test("misuse of testServer and LuaVm is a TypeError", async (t) => {
+  const of = (message) => ({ instanceOf: TypeError, message });
+  await t.throwsAsync(testServer({}, { workers: "auto" }), of(/^testServer: option "workers" must be /));
+  await t.throwsAsync(
+    testServer({}, { logLevel: "loud" }),
+    of(/^testServer: option "logLevel" must be one of "stderr", /),
+  );
+  await t.throwsAsync(LuaVm.create({ luaSharedDct: {} }), of('LuaVm: unknown option "luaSharedDct"'));
+  t.throws(() => new LuaVm({ multiple: 1 }), of('LuaVm: option "multiple" must be a boolean'));
 });
