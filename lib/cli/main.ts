@@ -3,7 +3,9 @@
 // The command `moonwire`: says what can be typed and hands over. Every command is loaded when it is asked for, since the
 // server must be up 150 ms after the process starts.
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { statSync } from "node:fs";
 import { logLevels } from "../conf/plan.js";
+import { isHost } from "../options.js";
 import { exitCode } from "./exit-code.js";
 import { announce, report } from "./report.js";
 import type { RunCommandOptions } from "./run.js";
@@ -28,13 +30,27 @@ function integer(low: number, high: number) {
   return (text: string): number => {
     const n = Number(text);
     if (!/^\d+$/.test(text) || n < low || n > high)
-      throw new InvalidArgumentError(`expected a number from ${low} to ${high}.`);
+      throw new InvalidArgumentError(`expected a whole number from ${low} to ${high}.`);
     return n;
   };
 }
 
 function workers(text: string): number | "auto" {
   return text === "auto" ? text : integer(1, 512)(text);
+}
+
+function folder(text: string): string {
+  if (!statSync(text, { throwIfNoEntry: false })?.isDirectory()) throw new InvalidArgumentError("no such folder.");
+  return text;
+}
+
+function address(text: string): string {
+  if (!isHost(text)) throw new InvalidArgumentError("expected an IP address or localhost.");
+  return text;
+}
+
+function folders(text: string, all: string[] = []): string[] {
+  return [...all, folder(text)];
 }
 
 function collect(text: string, all: string[] = []): string[] {
@@ -58,11 +74,11 @@ program
   .description("serve a configuration")
   .argument("[FILE]", "configuration file")
   .option("-p, --port <n>", "listen on this port, whatever the configuration says", integer(0, 65535))
-  .option("-H, --host <address>", "listen on this address, whatever the configuration says")
+  .option("-H, --host <address>", "listen on this address, whatever the configuration says", address)
   .option("-w, --workers <n>", 'worker threads, or "auto" for one per core', workers)
   .option("--processes <n>", "run the workers in n supervised processes", integer(1, 64))
   .option("--watch", "reload when the configuration or a Lua file changes")
-  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)", folder)
   .action(async (file: string | undefined, options: ServeCommandOptions) =>
     (await import("./serve.js")).serveCommand(file, options),
   );
@@ -71,7 +87,7 @@ program
   .command("check")
   .description("report every mistake of a configuration")
   .argument("[FILE]", "configuration file")
-  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)", folder)
   .action(async (file: string | undefined, options: { prefix?: string }) =>
     (await import("./check.js")).checkCommand(file, options),
   );
@@ -82,7 +98,7 @@ program
   .argument("[FILE.lua]", "script, - for standard input; its arguments follow")
   .argument("[args...]", "arguments, in the script's table arg")
   .addOption(new Option("-e, --execute <code>", "run this code instead of a file (repeatable)").argParser(collect))
-  .option("-I, --include <dir>", "look for Lua modules there first (repeatable)", collect)
+  .option("-I, --include <dir>", "look for Lua modules there first (repeatable)", folders)
   .option("-l, --library <name>", "require this module before the script (repeatable)", collect)
   .option("--shdict <name size>", "shared dictionary, as lua_shared_dict declares it (repeatable)", collect)
   .option(
@@ -94,7 +110,7 @@ program
   .addOption(
     new Option("--errlog-level <level>", "least level of what ngx.log writes").choices(logLevels).default("warn"),
   )
-  .option("--prefix <dir>", "folder that relative paths start from (default: the working directory)")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the working directory)", folder)
   .passThroughOptions()
   .action(async (file: string | undefined, args: string[], options: RunCommandOptions) =>
     (await import("./run.js")).runCommand(file, args, options),
@@ -109,7 +125,7 @@ program
   .addOption(new Option("-r, --reporter <name>", "how results are shown").choices(["spec", "tap"]).default("spec"))
   .option("-c, --config <file>", "configuration under test (default: the working directory's, if it has one)")
   .option("--timeout <ms>", "how long a test may take, with its hooks", integer(1, 3_600_000), 10_000)
-  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)")
+  .option("--prefix <dir>", "folder that relative paths start from (default: the configuration file's)", folder)
   .action(async (paths: string[], options: TestCommandOptions) =>
     (await import("./test.js")).testCommand(paths, options),
   );

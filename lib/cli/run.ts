@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
 // `moonwire run`: one Lua script in a LuaVm, as `resty` runs it. native/lua/moonwire/run.lua is the other half: it sets
 // `arg`, sends print and ngx.say to standard output, runs the script and waits for what it started.
-import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { logLevels } from "../conf/plan.js";
-import { MoonwireError } from "../errors.js";
+import { ConfigError } from "../errors.js";
 import { LuaVm, type LuaVmOptions } from "../vm.js";
 import { exitCode } from "./exit-code.js";
-import { complain, report } from "./report.js";
+import { badArgument, complain, report, UsageError } from "./report.js";
 
 /** What the command line gives. */
 export interface RunCommandOptions {
@@ -36,7 +35,7 @@ export async function runCommand(file: string | undefined, args: string[], optio
     await vm.run("require('moonwire.run').script(...)", isCode ? execute : null, file ?? null, library, words);
     await vm.run("require('moonwire.run').finish()");
   } catch (e) {
-    process.exitCode = report(e);
+    process.exitCode = report(asUsage(e));
   }
 }
 
@@ -47,25 +46,30 @@ function vmOptions(options: RunCommandOptions): LuaVmOptions {
   if (shdict.length > 0) out["luaSharedDict"] = sharedDicts(shdict);
   if (nameserver.length > 0) out["resolver"] = [...nameserver, ...(resolveIpv6 ? [] : ["ipv6=off"])];
   if (include.length > 0) {
-    const folders = include.map(folder);
+    const folders = include.map((dir) => resolve(dir));
     out["luaPackagePath"] = `${folders.map((d) => `${d}/?.lua;${d}/?/init.lua`).join(";")};;`;
     out["luaPackageCpath"] = `${folders.map((d) => `${d}/?.so`).join(";")};;`;
   }
   return out;
 }
 
-function folder(path: string): string {
-  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory())
-    throw new MoonwireError("CONFIG_INVALID", `-I: no such folder: ${path}`);
-  return resolve(path);
+// The options that become directives, as the help names them.
+const options = { luaSharedDict: "--shdict <name size>", resolver: "--ns, --nameserver <address>" };
+
+/** A mistake of a directive is one of the option that it stands for. */
+function asUsage(e: unknown): unknown {
+  if (!(e instanceof ConfigError)) return e;
+  const [, name, message] = /^http\.(\w+): (.*)$/s.exec(e.problems[0]?.message ?? "") ?? [];
+  const option = options[name as keyof typeof options] as string | undefined;
+  return option === undefined ? e : new UsageError(`option '${option}': ${message}`);
 }
 
 function sharedDicts(declarations: string[]): Record<string, string> {
   const out: Record<string, string> = {};
   for (const text of declarations) {
     const [name, size, more] = text.trim().split(/\s+/);
-    if (!name || !size || more !== undefined)
-      throw new MoonwireError("CONFIG_INVALID", `--shdict takes "name size", not "${text}"`);
+    if (!name || !size || more !== undefined) throw badArgument(options.luaSharedDict, text, 'expected "name size".');
+    if (Object.hasOwn(out, name)) throw badArgument(options.luaSharedDict, text, "the name is taken.");
     out[name] = size;
   }
   return out;

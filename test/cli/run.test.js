@@ -163,8 +163,7 @@ test("-e several times, -l, -I", async (t) => {
   const r = await runMoonwire(["run", "-I", "one", "-I", "two", ...more], { cwd });
   t.is(r.stdout, "one\tfolder\nx\n", r.stderr);
   const none = await runMoonwire(["run", "-I", "three", "-e", ""], { cwd });
-  t.is(none.stderr, "moonwire: -I: no such folder: three\n");
-  t.is(none.code, 1);
+  t.is(none.code, 2);
   const missing = await runMoonwire(["run", "-l", "nothing", "-e", "print(1)"], { cwd });
   t.regex(missing.stderr, /module 'nothing' not found:/);
   t.is(missing.stdout, "");
@@ -185,8 +184,25 @@ test("--ns: names are looked up there, IPv6 addresses with --resolve-ipv6", asyn
   t.deepEqual(dns.asked.slice(1).sort(), ["name.test A", "name.test AAAA"]);
   const bad = await runMoonwire(["run", "--ns", "nowhere.test", "-e", code]);
   t.regex(bad.stderr, /host not found in resolver "nowhere\.test"/);
-  t.is(bad.code, 1);
+  t.is(bad.code, 2);
 });
+
+for (const [args, message] of [
+  [["--shdict", "foo"], "option '--shdict <name size>' argument 'foo' is invalid. expected \"name size\"."],
+  [["--shdict", "a b 1m"], "option '--shdict <name size>' argument 'a b 1m' is invalid. expected \"name size\"."],
+  [
+    ["--shdict", "a 1m", "--shdict", "a 2m"],
+    "option '--shdict <name size>' argument 'a 2m' is invalid. the name is taken.",
+  ],
+  [["--shdict", "foo 1x"], "option '--shdict <name size>': invalid lua shared dict size \"1x\""],
+  [["--ns", "bad:bad:x"], /^error: option '--ns, --nameserver <address>': .*bad:bad:x/],
+])
+  test(`a usage error of run: ${args.join(" ")}`, async (t) => {
+    const r = await runMoonwire(["run", ...args, "-e", ""]);
+    if (typeof message === "string") t.is(r.stderr, `error: ${message}\n`);
+    else t.regex(r.stderr, message);
+    t.is(r.code, 2);
+  });
 
 test("--errlog-level: warnings without it", async (t) => {
   const code = `for _, level in ipairs { "ERR", "WARN", "INFO" } do ngx.log(ngx[level], "said ", level) end`;

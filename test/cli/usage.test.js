@@ -31,8 +31,31 @@ for (const [title, args, message] of [
   ["no command", [], /Usage: moonwire/],
   ["an unknown command", ["bogus"], /unknown command 'bogus'/],
   ["an unknown option", ["serve", "--bogus"], /unknown option '--bogus'/],
-  ["a port that is none", ["serve", "--port", "70000"], /expected a number from 0 to 65535/],
-  ["workers that are no number", ["serve", "--workers", "many"], /expected a number from 1 to 512/],
+  ["a port that is none", ["serve", "--port", "70000"], /expected a whole number from 0 to 65535/],
+  ["workers that are no number", ["serve", "--workers", "many"], /expected a whole number from 1 to 512/],
+  ["an interval that is not whole", ["top", "-i", "0.5"], /expected a whole number from 1 to 3600/],
+  [
+    "a host that is a name",
+    ["serve", "-H", "nosuch.invalid"],
+    /'nosuch.invalid' is invalid. expected an IP address or localhost/,
+  ],
+  [
+    "a prefix of serve that is not there",
+    ["serve", "--prefix", "/nonexist"],
+    /'\/nonexist' is invalid. no such folder/,
+  ],
+  [
+    "a prefix of check that is not there",
+    ["check", "--prefix", "/nonexist"],
+    /'\/nonexist' is invalid. no such folder/,
+  ],
+  ["a prefix of run that is not there", ["run", "--prefix", "/nonexist"], /'\/nonexist' is invalid. no such folder/],
+  ["a prefix of test that is not there", ["test", "--prefix", "/nonexist"], /'\/nonexist' is invalid. no such folder/],
+  [
+    "a folder of modules that is not there",
+    ["run", "-I", "/nonexist", "-e", ""],
+    /'\/nonexist' is invalid. no such folder/,
+  ],
   ["run without a script", ["run"], /missing argument/],
 ])
   test(`${title} is a usage error`, async (t) => {
