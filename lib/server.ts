@@ -84,7 +84,7 @@ export class Server extends EventEmitter<ServerEvents> {
     return this.#host.addresses();
   }
 
-  /** The files that the configuration was read from: the file itself and what it includes. */
+  /** The files that the configuration was read from: the file itself and what it includes or imports. */
   get configFiles(): readonly string[] {
     return this.#files;
   }

@@ -5,6 +5,7 @@ import { dirname, resolve } from "node:path";
 import type { ConfigProblem } from "../errors.js";
 import { Compiler, type Overrides } from "./compile.js";
 import type { Config } from "./define.js";
+import { importedFiles } from "./imports.js";
 import { isModule, messageOfError, placeOfError, readModule } from "./module.js";
 import { readObject } from "./object.js";
 import { displayName, parseFile, parseText } from "./parser.js";
@@ -66,7 +67,7 @@ export interface LoadedConfig {
   plan: Buffer | null;
   /** Every mistake and every warning, in the order of the files. */
   problems: readonly ConfigProblem[];
-  /** Every file that was read. */
+  /** Every file that was read, what a module imports by relative paths included. */
   files: readonly string[];
   control: ControlSettings;
   /** What a server's log is to be told of it, at level alert. */
@@ -128,17 +129,18 @@ async function read(config: string | Config | ConfigText, path: string, prefix: 
 async function readTree(path: string, problems: Problems): Promise<{ tree: Directive[] | null; files: string[] }> {
   const file = displayName(path);
   let text = "";
+  const files = [path];
   try {
     if (!isModule(path)) return parseFile(path, problems);
     text = readFileSync(path, "utf8");
-    const exported = await readModule(path, text);
-    if (exported !== undefined) return { tree: readObject(exported, problems, file, text), files: [path] };
+    if (!path.endsWith(".json")) files.push(...importedFiles(path, text));
+    const exported = await readModule(path, text, files.slice(1));
+    if (exported !== undefined) return { tree: readObject(exported, problems, file, text), files };
     problems.add({ file, line: 0, column: 0 }, "no default export");
-    return { tree: null, files: [path] };
   } catch (e) {
     problems.add(await placeOfError(e, path, file, text), messageOfError(e, path));
-    return { tree: null, files: [path] };
   }
+  return { tree: null, files };
 }
 
 function addToHttp(tree: Directive[], directives: Directive[]): void {

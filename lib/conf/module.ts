@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Configuration modules: .js, .mjs and .json by Node itself, .ts and .mts by jiti, which is loaded for them alone.
+import nodeModule, { createRequire } from "node:module";
 import { extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { openFailure } from "./parser.js";
@@ -14,14 +15,15 @@ export function isModule(path: string): boolean {
 }
 
 let reads = 0;
+let isRenewing = false;
 
 /**
  * What the module exports by default, `module.exports` of CommonJS, read anew each time; undefined without one. Throws
- * whatever the module throws.
+ * whatever the module throws. `imports`: the files that it imports by relative paths.
  */
-export async function readModule(path: string, text: string): Promise<unknown> {
+export async function readModule(path: string, text: string, imports: string[] = []): Promise<unknown> {
   if (path.endsWith(".json")) return JSON.parse(text);
-  const exported = await (/\.[mc]?ts$/.test(path) ? readByJiti(path) : readByNode(path));
+  const exported = await (/\.[mc]?ts$/.test(path) ? readByJiti(path) : readByNode(path, imports));
   // Without import and export it counts as CommonJS, which exports an empty object where it says nothing.
   const isBare = isEmptyObject(exported) && !/\bexports?\b/.test(text);
   return isBare ? undefined : exported;
@@ -37,10 +39,36 @@ async function readByJiti(path: string): Promise<unknown> {
   return isCommonJs ? module : module.default;
 }
 
-async function readByNode(path: string): Promise<unknown> {
-  // A query makes Node read the file anew on a reload.
-  const url = `${pathToFileURL(path).href}${reads++ === 0 ? "" : `?reload=${reads}`}`;
-  return ((await import(url)) as { default?: unknown }).default;
+async function readByNode(path: string, imports: string[]): Promise<unknown> {
+  const { href } = pathToFileURL(path);
+  if (reads++ === 0) return ((await import(href)) as { default?: unknown }).default;
+  // On a reload a query makes Node read an ES module anew; CommonJS it keeps by the file's name.
+  if (imports.length > 0 && !isRenewing) renewImports();
+  const { cache } = createRequire(import.meta.url);
+  for (const file of [path, ...imports]) delete cache[file];
+  return ((await import(`${href}?reload=${reads}`)) as { default?: unknown }).default;
+}
+
+type Resolved = { url: string };
+type Hooks = { resolve(name: string, context: object, next: (name: string, context: object) => Resolved): Resolved };
+
+// What a module of a reload imports belongs to that reload. Its text also runs in Node's thread for hooks.
+function renewed(resolved: Resolved, { parentURL = "" }: { parentURL?: string }): Resolved {
+  const reload = /\?reload=\d+$/.exec(parentURL)?.[0];
+  const isOwn = /^file:[^?]*$/.test(resolved.url) && !resolved.url.includes("/node_modules/");
+  return reload !== undefined && isOwn ? { ...resolved, url: resolved.url + reload } : resolved;
+}
+
+function renewImports(): void {
+  isRenewing = true;
+  const { registerHooks } = nodeModule as { registerHooks?: (hooks: Hooks) => void }; // Node 22.15 and newer
+  if (registerHooks) {
+    registerHooks({ resolve: (name, context, next) => renewed(next(name, context), context) });
+    return;
+  }
+  const code = `${renewed.toString()}
+    export async function resolve(name, context, next) { return renewed(await next(name, context), context); }`;
+  nodeModule.register(`data:text/javascript,${encodeURIComponent(code)}`);
 }
 
 function isEmptyObject(v: unknown): boolean {

@@ -34,3 +34,40 @@ test("a mistake is printed, the old code serves on, the next save repairs it", a
   await waitFor(async () => (await s.get("/x")).body === "two", "the repaired configuration");
   t.pass();
 });
+
+const importing = `import { listen } from "./part/listen";
+  import { code } from "./code.js"; void listen;
+  export default { workerProcesses: 1, http: { server: [{ listen: ["127.0.0.1:0"], location: { "/": { return: code } } }] } };`;
+
+for (const [file, other, config] of [
+  ["c.ts", "code.ts", importing],
+  ["c.mjs", "code.js", importing.replace("part/listen", "part/listen.mjs")],
+  [
+    "c.cjs",
+    "code.js",
+    importing
+      .replace("part/listen", "part/listen.cjs")
+      .replace(/import (.*?) from (.*?);/g, "const $1 = require($2);")
+      .replace("export default", "module.exports ="),
+  ],
+])
+  test(`a module that the configuration imports is read anew, ${file}`, async (t) => {
+    const isCommonJs = file.endsWith(".cjs");
+    const text = (n) => (isCommonJs ? `exports.code = "200 n${n}";` : `export const code = "200 n${n}";`);
+    const listen = isCommonJs ? "exports.listen = 1;" : "export const listen = 1;";
+    const files = {
+      [file]: config,
+      [other]: text(1),
+      "package.json": isCommonJs ? "{}" : `{ "type": "module" }`,
+      [`part/listen${file.slice(1)}`]: listen,
+    };
+    const s = await startProcess(t, { file, files, args: ["--watch"] });
+    t.is((await s.get("/")).body, "n1");
+    for (const n of [2, 3]) {
+      writeFile(s.prefix, other, text(n));
+      await waitFor(async () => (await s.get("/")).body === `n${n}`, `version ${n}`, 10_000);
+    }
+    s.kill("SIGHUP");
+    await waitFor(() => s.stderr().includes("SIGHUP, configuration reloaded"));
+    t.is((await s.get("/")).body, "n3");
+  });
