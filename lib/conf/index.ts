@@ -132,7 +132,7 @@ async function readTree(path: string, problems: Problems): Promise<{ tree: Direc
   const files = [path];
   try {
     if (!isModule(path)) return parseFile(path, problems);
-    text = readFileSync(path, "utf8");
+    text = readFileSync(path, "utf8").replace(/^\uFEFF/, "");
     if (!path.endsWith(".json")) files.push(...importedFiles(path, text));
     const exported = await readModule(path, text, files.slice(1));
     if (exported !== undefined) return { tree: readObject(exported, problems, file, text), files };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Configuration modules: .js, .mjs and .json by Node itself, .ts and .mts by jiti, which is loaded for them alone.
 import nodeModule, { createRequire } from "node:module";
-import { extname, join } from "node:path";
+import { dirname, extname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { openFailure } from "./parser.js";
 import type { Place } from "./tree.js";
@@ -86,7 +86,21 @@ export async function placeOfError(e: unknown, path: string, file: string, text:
   }
   const name = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const m = new RegExp(`${name}(?:\\?[^:\\s]*)?:(\\d+)(?::(\\d+))?`).exec(stack);
-  return { file, line: Number(m?.[1] ?? 0), column: Number(m?.[2] ?? 0) };
+  if (!m) return { file, ...placeOfImport(e, path, text) };
+  // Where Node prints the error itself, the column is that of its mark below the line.
+  const mark = /^[^\n]*\n[^\n]*\n( *)\^/.exec(stack.slice(m.index))?.[1];
+  return { file, line: Number(m[1]), column: Number(m[2] ?? (mark === undefined ? 0 : mark.length + 1)) };
+}
+
+/** Where the module names the module or package that is not found. */
+function placeOfImport(e: unknown, path: string, text: string): { line: number; column: number } {
+  const missing = /^Cannot find (?:module|package) '([^']+)'/.exec(e instanceof Error ? e.message : "")?.[1];
+  for (const { 2: name, index } of missing === undefined ? [] : text.matchAll(/(["'])([^"'\n]+)\1/g)) {
+    if (![name, name!.split("/")[0], resolve(dirname(path), name!)].includes(missing)) continue;
+    const before = text.slice(0, index);
+    return { line: before.split("\n").length, column: before.length - before.lastIndexOf("\n") };
+  }
+  return { line: 0, column: 0 };
 }
 
 function placeInJson(e: unknown, text: string): { line: number; column: number } {
@@ -107,5 +121,6 @@ function firstNonToken(text: string): number {
 export function messageOfError(e: unknown, path: string): string {
   if (!(e instanceof Error)) return String(e);
   if ("syscall" in e) return openFailure(path, e);
-  return `${e.name}: ${e.message.split("\n")[0]}`;
+  const message = e.message.split("\n")[0]!.trimEnd();
+  return message.startsWith("ParseError: ") ? message.replace("Parse", "Syntax") : `${e.name}: ${message}`; // jiti's
 }

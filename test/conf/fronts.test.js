@@ -265,6 +265,26 @@ for (const [name, text, message] of [
     );
   });
 
+for (const [name, text, said] of [
+  ["syn.mjs", "export default {\n  a: 1 b: 2 };", "2:8 SyntaxError: Unexpected identifier 'b'"],
+  ["syn.cjs", "module.exports = {\n  a: 1 b: 2 };", "2:8 SyntaxError: Unexpected identifier 'b'"],
+  ["syn.ts", "export default { foo(1 2) };", "1:21 SyntaxError: Unexpected token"],
+  ["imp.mjs", '\nimport x from "./nowhere.js";', /^2:15 Error: Cannot find module '.*nowhere\.js'/],
+  ["package.mjs", '\nimport x from "nopkg/deep.js";', /^2:15 Error: Cannot find package 'nopkg'/],
+])
+  test(`a module that cannot be loaded is a mistake with its place: ${name}`, async (t) => {
+    const { prefix } = await load(t, "", { [name]: text });
+    const [p] = (await loadConfig(join(prefix, name))).problems;
+    const line = `${p.line}:${p.column} ${p.message}`;
+    if (typeof said === "string") t.is(line, said);
+    else t.regex(line, said);
+  });
+
+test("a byte order mark before JSON is no part of it", async (t) => {
+  const { prefix } = await load(t, "", { "c.json": '\uFEFF{ "workerProcesses": 3 }' });
+  t.is(decodeValue((await loadConfig(join(prefix, "c.json"))).plan).worker_processes, 3);
+});
+
 for (const name of ["c.js", "c.cjs", "c.cts"])
   test(`module.exports is a configuration: ${name}`, async (t) => {
     const { prefix } = await load(t, "", { [name]: "module.exports = { workerProcesses: 3 };" });
