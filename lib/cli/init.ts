@@ -50,11 +50,16 @@ function packageName(text: string): string {
   return name === "" || name === "moonwire" || name === "node_modules" ? "moonwire-app" : name;
 }
 
+/** A path as a shell reads it; quoted where it must be. */
+function shellWord(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) && !path.startsWith("-") ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}
+
 function nextSteps(folder: string, written: Set<string>): string {
   const place = relative(process.cwd(), resolve(folder));
   const list = [...written].map((name) => `  ${join(place, name)}\n`).join("");
   const own = written.has("package.json")
     ? "  npm install && npm test\n  npm start\n"
     : "  npx moonwire serve\n  node --test\n(package.json was there and is as it was.)\n";
-  return `moonwire: written:\n${list}Next:\n${place === "" ? "" : `  cd ${place}\n`}${own}`;
+  return `moonwire: written:\n${list}Next:\n${place === "" ? "" : `  cd ${shellWord(place)}\n`}${own}`;
 }

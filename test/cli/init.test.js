@@ -36,7 +36,7 @@ test("the project serves, passes its test, and has no mistake", async (t) => {
   t.is(made.code, 0);
   t.regex(
     made.stdout,
-    /^moonwire: written:\n(?: {2}My App\/\S+\n){6}Next:\n {2}cd My App\n {2}npm install && npm test\n {2}npm start\n$/,
+    /^moonwire: written:\n(?: {2}My App\/\S+\n){6}Next:\n {2}cd 'My App'\n {2}npm install && npm test\n {2}npm start\n$/,
   );
   const app = join(cwd, "My App");
   const files = readdirSync(app, { recursive: true, withFileTypes: true }).filter((f) => f.isFile());
