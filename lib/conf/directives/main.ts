@@ -23,7 +23,8 @@ function readWorkers(c: Compiler, d: Directive): void {
 
 function readConnections(c: Compiler, d: Directive): void {
   const word = d.args[0]!;
-  if (/^\d{1,9}$/.test(word.text)) c.plan["worker_connections"] = Number(word.text);
+  if (/^0+$/.test(word.text)) c.problems.add(word, 'invalid value "0": a worker needs connections');
+  else if (/^\d{1,9}$/.test(word.text)) c.plan["worker_connections"] = Number(word.text);
   else c.problems.add(word, `invalid number "${word.text}"`);
 }
 
