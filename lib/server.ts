@@ -50,6 +50,7 @@ export class Server extends EventEmitter<ServerEvents> {
   readonly #options: ServeOptions;
   #config: string | Config | ConfigText;
   #files: readonly string[] = [];
+  #isStream: readonly boolean[] = [];
   #warnings: readonly ConfigProblem[] = [];
   #reloading: Promise<unknown> = Promise.resolve();
 
@@ -73,6 +74,7 @@ export class Server extends EventEmitter<ServerEvents> {
     const plan = await compile(config, options); // before a native server exists: a mistake costs nothing
     const server = new Server(config, options);
     server.#files = plan.files;
+    server.#isStream = plan.isStream;
     server.#warnings = plan.problems;
     server.#log.use(plan.errorLogs);
     await server.#host.start(plan.plan);
@@ -82,6 +84,11 @@ export class Server extends EventEmitter<ServerEvents> {
   /** The addresses it listens on, `127.0.0.1:8080` or `unix:/path`, with real ports in place of 0. */
   get addresses(): readonly string[] {
     return this.#host.addresses();
+  }
+
+  /** Those of the addresses whose connections stream servers get. @internal */
+  get streamAddresses(): readonly string[] {
+    return this.addresses.filter((_, i) => this.#isStream[i]);
   }
 
   /** The files that the configuration was read from: the file itself and what it includes or imports. */
@@ -119,6 +126,7 @@ export class Server extends EventEmitter<ServerEvents> {
       const generation = await this.#host.start(plan.plan);
       this.#config = config;
       this.#files = plan.files;
+      this.#isStream = plan.isStream;
       this.#warnings = plan.problems;
       this.#log.use(plan.errorLogs);
       this.emit("reload", generation);
@@ -144,9 +152,9 @@ export class Server extends EventEmitter<ServerEvents> {
 
 async function compile(config: string | Config | ConfigText, options: ServeOptions) {
   if (typeof config === "string") checkReadable(config);
-  const { plan, problems, files, errorLogs } = await loadConfig(config, options);
+  const { plan, problems, files, errorLogs, isStream } = await loadConfig(config, options);
   if (plan === null) throw new ConfigError(problems);
-  return { plan, problems, files, errorLogs };
+  return { plan, problems, files, errorLogs, isStream };
 }
 
 const overrides = {

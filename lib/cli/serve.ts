@@ -35,7 +35,7 @@ export async function serveCommand(file: string | undefined, options: ServeComma
     const { watch } = await import("./watch.js");
     await watch(server, options.prefix, (changed) => reload(server, `${changed} changed`));
   }
-  announce(server.addresses.map((address) => `moonwire: listening on ${url(address)}\n`).join(""));
+  announceAddresses(server);
 }
 
 function serveOptions(options: ServeCommandOptions): ServeOptions {
@@ -45,6 +45,13 @@ function serveOptions(options: ServeCommandOptions): ServeOptions {
   if (options.workers !== undefined) overrides.workers = options.workers;
   const { prefix, processes } = options;
   return { overrides, ...(prefix !== undefined && { prefix }), ...(processes !== undefined && { processes }) };
+}
+
+function announceAddresses(server: Server): void {
+  const { addresses, streamAddresses } = server;
+  const place = (address: string) => (streamAddresses.includes(address) ? `stream ${address}` : url(address));
+  announce(addresses.map((address) => `moonwire: listening on ${place(address)}\n`).join(""));
+  if (addresses.length === 0) complain("moonwire: no server listens: the configuration has none");
 }
 
 function url(address: string): string {

@@ -74,6 +74,8 @@ export interface LoadedConfig {
   alerts: readonly { file: string; line: number; message: string }[];
   /** The error logs of the main level. */
   errorLogs: readonly ErrorLog[];
+  /** Of each listen, in the order of the server's addresses: whether it is a stream server's. */
+  isStream: readonly boolean[];
 }
 
 /** Reads a configuration whole: all mistakes are found in one run. Never throws on what the configuration says. */
@@ -109,6 +111,7 @@ export async function loadConfig(
     control,
     errorLogs: compiler.plan.error_logs,
     alerts: compiler.alerts,
+    isStream: compiler.plan.listens.map((l) => compiler.plan.servers[l.default_server]!.is_stream),
   };
 }
 

@@ -4,7 +4,16 @@ import { renameSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import test from "ava";
-import { freePort, makePrefix, removePrefix, runMoonwire, startProcess, waitFor, writeFile } from "../helpers/index.js";
+import {
+  freePort,
+  makePrefix,
+  removePrefix,
+  runMoonwire,
+  spawnMoonwire,
+  startProcess,
+  waitFor,
+  writeFile,
+} from "../helpers/index.js";
 
 const hello = (text) => `location / { content_by_lua_block { ngx.say("${text}") } }`;
 const conf = (server) =>
@@ -77,4 +86,16 @@ test("a port in use is one clear message and code 1", async (t) => {
   t.is(r.code, 1);
   t.regex(r.stderr, new RegExp(`bind\\(\\) to 127\\.0\\.0\\.1:${port} failed \\(98: Address already in use\\)`));
   t.notRegex(r.stderr, /\n\s+at /);
+});
+
+test("a stream server is announced as one; without any server there is a warning", async (t) => {
+  const conf = `events { } stream { server { listen 127.0.0.1:0; content_by_lua_block { } } }`;
+  const s = await startProcess(t, { conf });
+  t.regex(s.stdout(), /^moonwire: listening on stream 127\.0\.0\.1:\d+\n$/);
+  const cwd = makePrefix({ "moonwire.config.json": "{}" });
+  t.teardown(() => removePrefix(cwd));
+  const none = spawnMoonwire(["serve"], { cwd });
+  await waitFor(() => none.stderr() === "moonwire: no server listens: the configuration has none\n", "the warning");
+  none.kill("SIGTERM");
+  t.is((await none.exit).code, 0);
 });

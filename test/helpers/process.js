@@ -59,7 +59,7 @@ export async function startProcess(t, { files = {}, args = [], file, env, ...con
   failed.catch(() => {});
   const port = await Promise.race([
     failed,
-    waitFor(() => Number(/listening on \S+:(\d+)/.exec(p.stdout())?.[1]), "the port"),
+    waitFor(() => Number(/listening on (?:stream )?\S+:(\d+)/.exec(p.stdout())?.[1]), "the port"),
   ]);
   const url = `http://127.0.0.1:${port}`;
   return {
