@@ -176,6 +176,14 @@ function shortened(text: string | undefined): string {
   return (text ?? "").replaceAll(`${process.cwd()}/`, "");
 }
 
+// Why a test's request ended before its function did, the server itself may have told: a handler that ran too long, say.
+function withCause(r: TestResult, log: readonly string[]): TestResult {
+  if (!r.message?.startsWith("the test's own request was ended: ")) return r;
+  const causes = log.map((line) => /\*\d+ lua entry thread aborted: runtime error: (.*)/.exec(line)?.[1]);
+  const cause = causes.find((text) => text !== undefined);
+  return cause === undefined ? r : { ...r, message: cause };
+}
+
 /** Runs a file's tests and reports them; how many it has. */
 async function runFile(file: string, config: string | Config, options: TestCommandOptions, reporter: Reporter) {
   const worker = new SpecWorker(options.timeout);
@@ -196,10 +204,11 @@ async function runFile(file: string, config: string | Config, options: TestComma
     let end = 0;
     for (const [i, test] of tests.entries()) {
       const blocks = test.blocks === "" ? [] : test.blocks.split("\0");
-      const results = await worker.run(i + 1, test.name);
+      const outcomes = await worker.run(i + 1, test.name);
       const log = worker.errorsSince(end);
       end = log.end;
-      for (const r of results) reporter.result(r === results.at(-1) ? { ...at(r), blocks } : at(r), log.lines);
+      const results = outcomes.map((r) => withCause(r, log.lines));
+      for (const r of results.map((result) => withCause(result, log.lines))) reporter.result(r === results.at(-1) ? { ...at(r), blocks } : at(r), log.lines);
       if (options.bail && reporter.failures > 0) break;
     }
     if (tests.length > 0) {
