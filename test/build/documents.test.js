@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The documents name what is there: links lead to files, and native/README.md's trace to sources and functions.
-import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync, spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
@@ -34,4 +35,15 @@ test("native/README.md names files and functions that exist", (t) => {
     } else if (/^\w*_\w*$/.test(name) && !new RegExp(`\\b${name}\\b`).test(code)) bad.push(name);
   }
   t.deepEqual(bad, []);
+});
+
+test("JavaScript in README.md and docs/ is what every supported Node reads", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "moonwire-test-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  for (const name of files("README.md", "docs/*.md"))
+    for (const [, code] of readFileSync(join(root, name), "utf8").matchAll(/^```js\n(.*?)^```/gms)) {
+      t.false(/^\s*await using\b/m.test(code), `${name}: ${code}`);
+      writeFileSync(join(folder, "a.mjs"), code);
+      t.is(spawnSync(process.execPath, ["--check", join(folder, "a.mjs")], { encoding: "utf8" }).stderr, "", name);
+    }
 });
