@@ -2,10 +2,10 @@
 // `moonwire check`: every mistake of a configuration, one line each, the syntax of its Lua included; nothing is
 // served.
 import { loadConfig } from "../conf/index.js";
-import type { LuaVm } from "../vm.js";
 import { formatProblem } from "../errors.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
+import { LuaSyntax } from "./lua-syntax.js";
 import { announce, awaitConfig, complain, report } from "./report.js";
 
 /** Ends the process: what a configuration module has started, a timer say, may go on for ever. */
@@ -27,23 +27,5 @@ async function check(file: string | undefined, options: { prefix?: string }): Pr
     return exitCode.ok;
   } catch (e) {
     return report(e);
-  }
-}
-
-/** What Lua itself says of chunks, in a VM that is started for the first of them. */
-class LuaSyntax {
-  #vm: LuaVm | undefined;
-
-  async check(source: string, chunkname: string): Promise<string | null> {
-    if (!this.#vm) {
-      const { LuaVm } = await import("../vm.js");
-      this.#vm = await LuaVm.create();
-    }
-    const message = await this.#vm.run<unknown>("local _, err = loadstring(...) return err", source, chunkname);
-    return typeof message === "string" ? message : null;
-  }
-
-  async close(): Promise<void> {
-    await this.#vm?.close();
   }
 }

@@ -208,7 +208,8 @@ async function runFile(file: string, config: string | Config, options: TestComma
       const log = worker.errorsSince(end);
       end = log.end;
       const results = outcomes.map((r) => withCause(r, log.lines));
-      for (const r of results.map((result) => withCause(result, log.lines))) reporter.result(r === results.at(-1) ? { ...at(r), blocks } : at(r), log.lines);
+      for (const r of results.map((result) => withCause(result, log.lines)))
+        reporter.result(r === results.at(-1) ? { ...at(r), blocks } : at(r), log.lines);
       if (options.bail && reporter.failures > 0) break;
     }
     if (tests.length > 0) {

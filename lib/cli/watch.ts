@@ -1,13 +1,31 @@
 // SPDX-License-Identifier: MIT
 // `--watch`: calls back when the configuration, a file it includes, or a Lua file below the prefix has changed. Changes that
-// come together are one.
-import { basename, dirname, extname, relative, resolve } from "node:path";
+// come together are one. Of a Lua file that has a mistake, which only a request would find, the mistake is told.
+import { readFile } from "node:fs/promises";
+import { basename, dirname, extname, resolve } from "node:path";
 import { watch as chokidarWatch } from "chokidar";
+import { displayName } from "../conf/parser.js";
 import type { Server } from "../server.js";
+import { LuaSyntax } from "./lua-syntax.js";
 import { complain } from "./report.js";
 
 const settleMs = 60;
 const skippedFolders = new Set(["node_modules", "dist", "build", "logs"]);
+
+/** Prints what is wrong with the syntax of changed Lua files. */
+async function checkLua(files: Iterable<string>): Promise<void> {
+  const lua = new LuaSyntax();
+  for (const path of files) {
+    if (extname(path) !== ".lua") continue;
+    const file = displayName(path);
+    const source = await readFile(path).catch(() => undefined); // it may be gone
+    const isFile = source !== undefined && source[0] !== 0x1b; // not compiled already
+    const text = isFile && source[0] === 0x23 ? Buffer.concat([Buffer.from("--"), source]) : source; // #!
+    const problem = isFile ? await lua.check(text!, `@${file}`) : null;
+    if (problem !== null) complain(problem);
+  }
+  await lua.close();
+}
 
 /** Starts watching; resolves once changes are noticed. `onChange` gets the file's path and is not called while it runs. */
 export async function watch(
@@ -37,20 +55,21 @@ export async function watch(
 
   let timer: NodeJS.Timeout | undefined;
   let running = false;
-  let pending: string | undefined;
+  const pending = new Set<string>();
   const run = async () => {
-    if (running || pending === undefined) return;
-    const file = pending;
-    pending = undefined;
+    const files = [...pending];
+    if (running || files.length === 0) return;
+    pending.clear();
     running = true;
-    await onChange(relative(process.cwd(), file) || file);
+    await checkLua(files);
+    await onChange(displayName(files.at(-1)!));
     follow();
     running = false;
     void run();
   };
   watcher.on("all", (event, path) => {
     if (event === "addDir" || event === "unlinkDir" || !isRelevant(path)) return;
-    pending = path;
+    pending.add(path);
     clearTimeout(timer);
     timer = setTimeout(() => void run(), settleMs);
   });

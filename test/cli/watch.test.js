@@ -35,6 +35,13 @@ test("a mistake is printed, the old code serves on, the next save repairs it", a
   t.pass();
 });
 
+test("a Lua file that does not parse is told", async (t) => {
+  const s = await startProcess(t, { server, files: { "lua/app.lua": `ngx.say("one")` }, args: ["--watch"] });
+  writeFile(s.prefix, "lua/app.lua", "#!/usr/bin/lua\nngx.say(");
+  await waitFor(() => s.stderr().includes("lua/app.lua changed, configuration reloaded"), "the reload");
+  t.regex(s.stderr(), /^lua\/app\.lua:2: unexpected symbol near '<eof>'$/m);
+});
+
 const importing = `import { listen } from "./part/listen";
   import { code } from "./code.js"; void listen;
   export default { workerProcesses: 1, http: { server: [{ listen: ["127.0.0.1:0"], location: { "/": { return: code } } }] } };`;
