@@ -178,8 +178,10 @@ function shortened(text: string | undefined): string {
 
 // Why a test's request ended before its function did, the server itself may have told: a handler that ran too long, say.
 function withCause(r: TestResult, log: readonly string[]): TestResult {
-  if (!r.message?.startsWith("the test's own request was ended: ")) return r;
-  const causes = log.map((line) => /\*\d+ lua entry thread aborted: runtime error: (.*)/.exec(line)?.[1]);
+  if (!/^(the test's own request was ended: |still running after )/.test(r.message ?? "")) return r;
+  const causes = log.map(
+    (line) => /\*\d+ lua entry thread aborted: runtime error: (.*handler has run for .*)/.exec(line)?.[1],
+  );
   const cause = causes.find((text) => text !== undefined);
   return cause === undefined ? r : { ...r, message: cause };
 }
