@@ -94,6 +94,7 @@ int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump)
   if (jump && sched_has_subrequests()) return MW_BUSY;
   r->uri = r->arena.dup({uri, len});
   r->is_uri_plain = true;
+  r->abi.is_internal = 1;
   if (!jump) return MW_OK;
   r->uri_changed = true;
   r->has_reload = true;

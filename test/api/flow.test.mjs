@@ -236,3 +236,9 @@ test("an error behind output ends the connection: nothing that is cut looks comp
   // What HTTP/1.0 would have been given at the end was never begun.
   t.regex(await raw("GET /said HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 500 [^]*500 Internal Server Error/);
 });
+
+apiCase("ngx.req.set_uri with jump leads into an internal location", {
+  server: `location /t { rewrite_by_lua_block { ngx.req.set_uri("/int", true) } }
+    location = /int { internal; content_by_lua_block { ngx.say(ngx.req.is_internal()) } }`,
+  body: "true\n",
+});
