@@ -167,7 +167,9 @@ static void frame_to_connection(Request *r, bool last) {
   }
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
-    if (length < 0 && last && !o.is_cut && !o.is_length_unknown) length = static_cast<int64_t>(n);
+    // Of a HEAD's body that was not written, or would be filtered, nothing is known.
+    bool is_known = !o.is_bodiless || (n > 0 && filter_script(r, LuaPhase::body_filter) < 0);
+    if (length < 0 && last && is_known && !o.is_cut && !o.is_length_unknown) length = static_cast<int64_t>(n);
     if (length >= 0 && last && !o.is_cut && !o.is_bodiless && filter_script(r, LuaPhase::body_filter) >= 0)
       length = r->resp.content_length = static_cast<int64_t>(n);  // a filter has changed it, and all of it is here
     if (!r->conf->add_trailers.empty() && !o.is_bodiless) o.has_trailers = http_expects_trailers(r);
@@ -373,7 +375,8 @@ static Rc run_filters(Request *r) {
   while (o.first) {
     o.filter_data = o.first->data;
     o.filter_last = o.first->is_last;
-    if (script >= 0 && lua_hook) {
+    if (script >= 0 && lua_hook &&
+        (!o.is_bodiless || r->parent)) {  // as in nginx, what has no body has nothing to filter
       o.is_filtering = true;
       Rc rc = lua_hook->run(r, LuaPhase::body_filter, script);
       if (rc == kAgain) return kAgain;

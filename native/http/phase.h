@@ -34,7 +34,7 @@ void http_log_done(Request *r);
 void http_exec_pending(Request *r);
 /// A Lua filter failed: the response cannot be completed truthfully; the connection closes without its end.
 void http_filter_failed(Request *r);
-/// add_header and relatives.
+/// expires, then add_header.
 void http_add_headers(Request *r);
 /// add_trailer: does the response end with some? It is chunked then.
 bool http_expects_trailers(const Request *r);

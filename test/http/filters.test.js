@@ -83,3 +83,42 @@ test("sub_filter: many matches of one text, and another that is not there", asyn
     "in less than the minutes that looking for both anew each time takes",
   );
 });
+
+test("expires, then add_header: both have their say of Cache-Control", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location = /t { expires max; add_header Cache-Control public; add_header Cache-Control immutable; return 200 x; }
+      location = /lua { expires 1h; add_header Cache-Control no-transform; content_by_lua_block {
+        ngx.header["Cache-Control"] = "private" ngx.say("x") } }`,
+  });
+  const control = (text) => [...text.matchAll(/^Cache-Control: (.*)\r$/gm)].map((m) => m[1]);
+  const get = async (path) => String(await s.raw(`GET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+  t.deepEqual(control(await get("/t")), ["max-age=315360000", "public", "immutable"]);
+  t.deepEqual(control(await get("/lua")), ["max-age=3600", "no-transform"]);
+});
+
+test("what has no body has no body filter", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "html/file": "a file" },
+    server: `header_filter_by_lua_block { ngx.header.content_length = nil }
+      body_filter_by_lua_block {
+        local whole = (ngx.ctx.whole or "") .. ngx.arg[1]
+        ngx.ctx.whole = whole
+        ngx.arg[1] = ngx.arg[2] and require("cjson").encode(require("cjson").decode(whole)) or nil }
+      location = /204 { return 204; }
+      location = /said { content_by_lua_block { ngx.say("[1]") } }
+      location = /proxy { proxy_pass http://127.0.0.1:$server_port/said; }
+      location = /file { alias html/file; }
+      location = /status { content_by_lua_block { ngx.status = 204 ngx.exit(204) } }`,
+  });
+  const raw = async (method, path) =>
+    String(await s.raw(`${method} ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`));
+  t.regex(await raw("GET", "/204"), /^HTTP\/1\.1 204 /);
+  t.regex(await raw("GET", "/status"), /^HTTP\/1\.1 204 /);
+  for (const path of ["/said", "/proxy", "/file"]) {
+    const head = await raw("HEAD", path);
+    t.regex(head, /^HTTP\/1\.1 200 [^]*\r\n\r\n$/, path);
+    t.notRegex(head, /Content-Length|Transfer-Encoding/, path);
+  }
+  t.is((await s.get("/said")).body, "[1]");
+  t.notRegex(s.log(), /failed to run/);
+});

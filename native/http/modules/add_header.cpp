@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The headers filter: add_header and add_trailer, for the statuses nginx names, or always.
+#include "http/modules/expires.h"
 #include "http/phase.h"
 #include "http/variable.h"
 
@@ -11,6 +12,7 @@ static bool is_safe_status(int32_t s) {
 }
 
 void http_add_headers(Request *r) {
+  if (r->conf->filters & kFilterExpires) expires_filter(r);  // add_header may add to its Cache-Control
   for (const AddHeader &h : r->conf->add_headers) {
     if (!h.always && !is_safe_status(r->abi.status)) continue;
     Str value = complex_value(r, h.value);
