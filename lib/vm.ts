@@ -69,13 +69,14 @@ export interface LuaVmOptions extends Pick<HttpConfig, (typeof httpOptions)[numb
 /** A Lua VM on its own thread, with the whole non-blocking API but requests. */
 export class LuaVm {
   readonly #options: LuaVmOptions;
-  readonly #host = new WorkerHost();
+  readonly #host: WorkerHost;
   readonly #ready: Promise<unknown>;
   #running = 0;
 
   /** Starts the VM; what goes wrong then rejects the first `run` or `call`. */
   constructor(options: LuaVmOptions = {}) {
     checkOptions("LuaVm", options, optionChecks);
+    this.#host = new WorkerHost(); // what throws before it leaves nothing that keeps the process alive
     this.#options = options;
     this.#ready = this.#start();
     this.#ready.catch(() => {});
