@@ -325,6 +325,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(lua_strict_phases);
   MEMBER(has_status);
   MEMBER(env);
+  MEMBER(hides_env);
   MEMBER(upstreams);
   MEMBER(upstream_confs);
   MEMBER(if_confs);

@@ -331,6 +331,7 @@ struct Plan {
   bool has_status = false;  ///< moonwire_status stands somewhere: what it tells of traces is counted from the start
   bool is_cli = false;      ///< `moonwire run` and LuaVm: print goes to standard output
   std::vector<std::string> env;  ///< NAME or NAME=value
+  bool hides_env = false;        ///< os.getenv sees what `env` names and TZ alone, as nginx's workers do
   std::vector<UpstreamGroup> upstreams;
   std::vector<UpstreamConf> upstream_confs;
   std::vector<LocationConf> if_confs;  ///< of the `if` blocks of locations

@@ -133,6 +133,7 @@ export class Compiler {
       cache_paths: [],
       error_logs: [],
       env: [],
+      hides_env: options.defaults === "nginx",
       upstreams: [],
       upstream_confs: [],
       if_confs: [],

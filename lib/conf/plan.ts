@@ -85,6 +85,7 @@ export interface Plan {
   cache_paths: CachePath[];
   error_logs: ErrorLog[];
   env: string[];
+  hides_env: boolean;
   /** Members of UpstreamGroup of config.h. */
   upstreams: { [member: string]: unknown; name: string; servers: Record<string, unknown>[] }[];
   /** Members of UpstreamConf. */

@@ -2,7 +2,7 @@
 -- Boots a VM: declares the ABI, installs the module loader, builds the `ngx` table out of its installers, guards the globals.
 -- Runs once per VM, on its thread, with the table that script/vm.cpp fills:
 --   cdef worker await_mark embedded prefix cwd package_path package_cpath regex_cache_max_entries regex_match_limit is_cli
---   has_status dicts ctxs thread timer capture
+--   has_status env hides_env dicts ctxs thread timer capture
 local host = ...
 
 local ffi = require "ffi"
@@ -71,6 +71,7 @@ ffi.C.mw_regex_set_match_limit(host.regex_match_limit)
 
 table.remove(package.loaders, 2)
 internal("moonwire.require")(ngx, host)
+internal "moonwire.env"(host) -- LUA_PATH has been read
 internal("moonwire.guard")(ngx, host)
 
 if host.has_status then

@@ -197,15 +197,40 @@ static int start(char *const *argv, char *const *envp, const Ends &ends, pid_t *
   return rc;
 }
 
+static size_t name_size(Str item) { return std::min(item.size(), item.find('=')); }
+
+/// The environment of a child that is not given one: the process's, with what `env` gives a value (the first for a name counts).
+/// Stays empty when that is the process's as it is.
+static void plan_environ(const std::vector<std::string> &env, std::vector<char *> &out) {
+  for (const std::string &item : env) {
+    size_t n = name_size(item);
+    if (n == item.size()) continue;
+    bool is_known = std::any_of(out.begin(), out.end(), [&](char *p) { return Str(p).starts_with({item.data(), n + 1}); });
+    if (!is_known) out.push_back(const_cast<char *>(item.c_str()));
+  }
+  if (out.empty()) return;
+  size_t given = out.size();
+  for (char **p = environ; *p; ++p) {
+    Str name = Str(*p).substr(0, name_size(*p));
+    bool is_given = std::any_of(out.begin(), out.begin() + static_cast<ptrdiff_t>(given),
+                                [&](char *q) { return Str(q).substr(0, name_size(q)) == name; });
+    if (!is_given) out.push_back(*p);
+  }
+  out.push_back(nullptr);
+}
+
 /// Leaves no owning object alive: what follows may raise.
 static PipeProcess *spawn_process(lua_State *L, int *error) {
   bool has_env = lua_istable(L, 2), merge = lua_toboolean(L, 3);
   std::vector<char *> argv, envp;
   read_strings(L, 1, argv);
-  if (has_env) read_strings(L, 2, envp);
+  if (has_env)
+    read_strings(L, 2, envp);
+  else
+    plan_environ(vm_current->core->p->env, envp);
   Ends ends;
   pid_t pid = -1;
-  *error = ends.open(merge) ? start(argv.data(), has_env ? envp.data() : nullptr, ends, &pid) : errno;
+  *error = ends.open(merge) ? start(argv.data(), envp.empty() ? nullptr : envp.data(), ends, &pid) : errno;
   ends.close_theirs();
   if (*error) {
     ends.close_ours();

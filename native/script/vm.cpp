@@ -33,6 +33,17 @@ static void set_field(lua_State *L, const char *name, const std::string &value) 
   lua_setfield(L, -2, name);
 }
 
+void env_set_fields(lua_State *L, const std::vector<std::string> &env, bool hides_env) {
+  lua_createtable(L, static_cast<int>(env.size()), 0);
+  for (size_t i = 0; i < env.size(); ++i) {
+    lua_pushlstring(L, env[i].data(), env[i].size());
+    lua_rawseti(L, -2, static_cast<int>(i) + 1);
+  }
+  lua_setfield(L, -2, "env");
+  lua_pushboolean(L, hides_env);
+  lua_setfield(L, -2, "hides_env");
+}
+
 /// The table that boot.lua gets: what C++ knows and Lua needs.
 static void push_host(lua_State *L, Vm *vm) {
   const Plan &plan = *vm->core->p;
@@ -62,6 +73,7 @@ static void push_host(lua_State *L, Vm *vm) {
   lua_setfield(L, -2, "is_cli");
   lua_pushboolean(L, plan.has_status);
   lua_setfield(L, -2, "has_status");
+  env_set_fields(L, plan.env, plan.hides_env);
   lua_newtable(L);
   for (size_t i = 0; i < vm->host.dicts.size(); ++i) {
     lua_createtable(L, 2, 0);

@@ -286,4 +286,7 @@ void run_debug(const Run *run, const char *format, ...) __attribute__((format(pr
 void vm_debug(const char *text);
 inline bool vm_is_debug(const Vm *vm) { return vm->core->is_debug; }
 
+/// Gives the table on the stack what moonwire/env.lua reads: `env` and `hides_env`.
+void env_set_fields(lua_State *L, const std::vector<std::string> &env, bool hides_env);
+
 }  // namespace mw

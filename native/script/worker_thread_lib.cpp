@@ -35,6 +35,8 @@ using PoolTaskRef = std::shared_ptr<PoolTask>;
 /// What a pool's threads need of their worker; constant.
 struct PoolHost {
   std::string prefix, cwd, package_path, package_cpath;
+  std::vector<std::string> env;
+  bool hides_env = false;
   std::vector<std::pair<std::string, void *>> dicts;
   const Log *log = nullptr;
   mw_worker_t worker{};
@@ -90,6 +92,7 @@ static int pool_boot(lua_State *L) {
   set_field(L, "cwd", host->cwd);
   set_field(L, "package_path", host->package_path);
   set_field(L, "package_cpath", host->package_cpath);
+  env_set_fields(L, host->env, host->hides_env);
   lua_newtable(L);
   for (size_t i = 0; i < host->dicts.size(); ++i) {
     lua_createtable(L, 2, 0);
@@ -181,6 +184,8 @@ static ThreadPool *pool_of(Vm *vm, const char *name) {
   pool->host.cwd = vm->host.cwd;
   pool->host.package_path = plan.lua_package_path;
   pool->host.package_cpath = plan.lua_package_cpath;
+  pool->host.env = plan.env;
+  pool->host.hides_env = plan.hides_env;
   pool->host.dicts = vm->host.dicts;
   pool->host.log = vm->core->log;
   mw_worker_t &w = pool->host.worker;

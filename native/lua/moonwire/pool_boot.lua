@@ -18,6 +18,7 @@ table.remove(package.loaders, 2)
 local function none() end
 host.thread = { self = none, is_alive = none }
 host.embedded "moonwire.require"()(ngx, host)
+require "moonwire.env"(host)
 
 local unsupported = require "moonwire.unsupported"
 local type, pcall, select = type, pcall, select
