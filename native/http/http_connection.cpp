@@ -79,8 +79,8 @@ static bool choose_server(Request *r) {
 
 /// Path, args and their normal form. False: the target is refused.
 static bool set_target(Request *r) {
-  r->unparsed_uri = r->head.target;
   Str path = r->head.origin;
+  r->unparsed_uri = r->head.authority.empty() ? r->head.target : path.empty() ? Str("/") : path;
   char *room = static_cast<char *>(r->arena.alloc(path.size() + 1));
   TargetParts parts;
   if (!target_normalize(path, r->conf->merge_slashes, room, parts)) return false;
