@@ -297,6 +297,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(error_logs);
   MEMBER(variables);
   MEMBER(user_variables);
+  MEMBER(unset_variables);
   MEMBER(scripts);
   MEMBER(init_script);
   MEMBER(init_worker_script);

@@ -125,6 +125,7 @@ export class Compiler {
       prefix: options.prefix.endsWith("/") ? options.prefix : `${options.prefix}/`,
       variables: [],
       user_variables: [],
+      unset_variables: [],
       scripts: [],
       types: [defaultTypes],
       log_formats: [],
@@ -269,11 +270,18 @@ export class Compiler {
     return index;
   }
 
+  /** The same of one that has no value until a module gives it one; an uninitialized one of `set` is empty, with a warning. */
+  declareUnset(name: string, at: Place): number {
+    const index = this.declare(name, at);
+    if (!this.plan.unset_variables.includes(index)) this.plan.unset_variables.push(index);
+    return index;
+  }
+
   /** Declares the variables that a regex's named groups set. */
   declareGroups(pattern: string, at: Place): void {
     for (const m of pattern.matchAll(/\(\?(?:P?<([A-Za-z_]\w*)>|'([A-Za-z_]\w*)')/g)) {
       const name = (m[1] ?? m[2])!.toLowerCase();
-      if (!isBuiltinVariable(name)) this.declare(name, at);
+      if (!isBuiltinVariable(name)) this.declareUnset(name, at);
     }
   }
 

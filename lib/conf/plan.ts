@@ -77,6 +77,7 @@ export interface Plan {
   prefix: string;
   variables: string[];
   user_variables: number[];
+  unset_variables: number[];
   scripts: Script[];
   types: Record<string, string>[];
   log_formats: { name: string; format: ComplexValue; escape: number }[];

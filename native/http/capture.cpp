@@ -34,7 +34,10 @@ bool conf_regex_match(Request *r, const ConfRegex &regex, Str subject) {
   r->captures = copy;
   r->captures_n = static_cast<uint32_t>(groups);
   r->capture_subject = subject.empty() ? Str("") : r->arena.dup(subject);
-  for (const NamedGroup &g : regex.names) variable_set(r, g.var, variable_capture(r, static_cast<int32_t>(g.group)));
+  for (const NamedGroup &g : regex.names) {
+    Str value = variable_capture(r, static_cast<int32_t>(g.group));
+    variable_set(r, g.var, value.data() ? value : Str(""));  // a group that took no part in the match is empty
+  }
   return true;
 }
 

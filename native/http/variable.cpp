@@ -11,6 +11,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "base/urlencode.h"
 #include "http/body.h"
 #include "http/modules/access.h"
@@ -387,6 +389,13 @@ static bool get_user(Request *r, const VarDef &def, Str &out) {
   return out.data() != nullptr;  // ngx.var.NAME = nil
 }
 
+/// Of a regex's named group, and what modules set.
+static bool get_unset(Request *r, const VarDef &def, Str &out) {
+  const VarSlot *vars = r->vars_owner->vars;
+  if (!vars || !vars[def.slot].is_set) return false;
+  return out = vars[def.slot].value, out.data() != nullptr;
+}
+
 static bool set_user(Request *r, const VarDef &def, Str value) {
   Request *owner = r->vars_owner;
   Str copy = value.data() && value.empty() ? Str("") : owner->arena.dup(value);
@@ -399,7 +408,9 @@ static bool set_user(Request *r, const VarDef &def, Str value) {
 bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
   for (int32_t slot : plan.user_variables)
     if (plan.variables[static_cast<size_t>(slot)] == name) {
-      def = {std::string(name), slot, get_user, set_user, map_of_variable(plan, name)};
+      const std::vector<int32_t> &unset = plan.unset_variables;
+      bool is_unset = std::find(unset.begin(), unset.end(), slot) != unset.end();
+      def = {std::string(name), slot, is_unset ? get_unset : get_user, set_user, map_of_variable(plan, name)};
       if (def.table >= 0) return def.get = map_get, true;
       if ((def.table = geo_of_variable(plan, name)) >= 0) return def.get = geo_get, true;
       if ((def.table = split_of_variable(plan, name)) >= 0) return def.get = split_get, true;

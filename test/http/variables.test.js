@@ -23,3 +23,28 @@ test("$request_uri of an absolute request target is its path and query; $request
   await waitFor(() => s.log("logs/x.log").split("\n").length === 5, "the log");
   t.true(s.log("logs/x.log").startsWith("[GET http://x.com/u%20u?q HTTP/1.1] [/u%20u?q]\n"), s.log("logs/x.log"));
 });
+
+test("named groups that nothing has set: no value, no warning; of set: empty, with a warning", async (t) => {
+  const s = await startServer(t, {
+    http: `log_format x "[$named] [$of_map]"; map $arg_m $mapped { ~^(?<of_map>a)?b $of_map; default d; }`,
+    server: `access_log logs/x.log x; server_name ~^(?<of_name>q); set $of_set 1;
+      location ~ ^/n(?<named>x)?$ { return 200 "[$named]"; }
+      location = /lua { content_by_lua_block {
+        local v = ngx.var
+        ngx.print(tostring(v.named), " ", tostring(v.of_map), " ", tostring(v.of_name), " ", v.mapped, " ", tostring(v.of_map))
+        v.named = "set" ngx.print(" ", v.named) } }
+      location = /mix { set $named "a$named"; return 200 "<$named>"; }
+      location = /warns { set $other "a$other"; return 200 "<$other>"; }`,
+  });
+  t.is((await s.get("/lua?m=ab")).body, "nil nil nil a a set");
+  t.is((await s.get("/lua?m=b")).body, "nil nil nil   set");
+  t.is((await s.get("/lua")).body, "nil nil nil d nil set");
+  t.is((await s.get("/n")).body, "[]");
+  t.is((await s.get("/nx")).body, "[x]");
+  t.is((await s.get("/mix")).body, "<a>");
+  t.notRegex(s.log(), /uninitialized/);
+  t.is((await s.get("/warns")).body, "<a>");
+  await waitFor(() => s.log("logs/x.log").split("\n").length === 8, "the log");
+  t.is(s.log("logs/x.log"), "[set] [a]\n[set] []\n[set] [-]\n[] [-]\n[x] [-]\n[a] [-]\n[-] [-]\n");
+  t.regex(s.log(), /\[warn\] .*using uninitialized "other" variable/);
+});

@@ -232,6 +232,7 @@ Value whole_plan() {
                       {"prefix", text("/srv/")},
                       {"variables", list({text("uri")})},
                       {"user_variables", list({})},
+                      {"unset_variables", list({})},
                       {"scripts", list({script})},
                       {"error_logs", list({})},
                       {"types", list({table({{"html", text("text/html")}})})},
@@ -261,7 +262,7 @@ Value whole_plan() {
         "lua_malloc_trim", "lua_capture_error_log", "lua_init_timeout", "worker_shutdown_timeout"})
     plan.pairs.emplace_back(text(name), number(3));
   for (const char *name : {"rewrite_by_lua_no_postpone", "access_by_lua_no_postpone", "precontent_by_lua_no_postpone",
-                           "lua_strict_phases", "lua_fault_containment", "has_status"})
+                           "lua_strict_phases", "lua_fault_containment", "has_status", "hides_env"})
     plan.pairs.emplace_back(text(name), flag(false));
   return plan;
 }

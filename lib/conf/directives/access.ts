@@ -123,6 +123,6 @@ function readSetting(c: Compiler, d: Directive, level: Level): void {
   const [name, text] = d.args as [Word, Word];
   if (!/^\$\w+$/.test(name.text)) return c.problems.add(name, `invalid variable name "${name.text}"`);
   const value = c.text(text.text, text);
-  const set = c.declare(name.text.slice(1).toLowerCase(), name);
+  const set = c.declareUnset(name.text.slice(1).toLowerCase(), name);
   if (value !== undefined) c.push(level, "auth_request_set", { var: set, value });
 }

@@ -160,7 +160,7 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
   const word = d.args[0]!;
   const pass = c.text(word.text, word);
   if (pass === undefined) return;
-  c.declare("drizzle_thread_id", word);
+  c.declareUnset("drizzle_thread_id", word);
   const pos = posOf(d);
   const script: Script = { chunkname: "=drizzle_pass", source: "", path: "", is_file: false, is_set: false, pos };
   level.conf.scripts[phases.indexOf("content")] = c.plan.scripts.push(script) - 1;

@@ -76,7 +76,7 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
   const pass = c.text(word.text, word);
   if (pass === undefined) return;
   const group = typeof pass === "string" ? groupOf(c, word, pass, ":11211") : -1;
-  const memc_vars = variables.map((name) => c.declare(name, word));
+  const memc_vars = variables.map((name) => c.declareUnset(name, word));
   addPass(c, d, level, { kind: 1, pass, group, memc_vars }, () => ({
     connect_timeout: level.upstream["memc_connect_timeout"],
     send_timeout: level.upstream["memc_send_timeout"],
