@@ -48,3 +48,13 @@ test("named groups that nothing has set: no value, no warning; of set: empty, wi
   t.is(s.log("logs/x.log"), "[set] [a]\n[set] []\n[set] [-]\n[] [-]\n[x] [-]\n[a] [-]\n[-] [-]\n");
   t.regex(s.log(), /\[warn\] .*using uninitialized "other" variable/);
 });
+
+test("$status in the text of return is its code; in an error page the error's", async (t) => {
+  const s = await startServer(t, {
+    server: `location = /a { return 404 '{"status":$status}'; } location = /b { error_page 404 =200 /c; return 404; }
+      location = /c { return 403 "status $status"; } location = /d { return 302 /new/$status; }`,
+  });
+  t.is((await s.get("/a")).body, '{"status":404}');
+  t.is((await s.get("/b")).body, "status 200");
+  t.regex((await s.get("/d")).headers.location, /\/new\/302$/);
+});
