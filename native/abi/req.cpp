@@ -86,7 +86,9 @@ int32_t mw_req_set_header(mw_req_t *req, const char *name, size_t name_len, cons
 extern "C" MW_EXPORT
 void mw_req_args(mw_req_t *r, mw_str *out) { give(out, of(r)->args); }
 extern "C" MW_EXPORT
-void mw_req_set_args(mw_req_t *r, const char *args, size_t len) { of(r)->args = of(r)->arena.dup({args, len}); }
+void mw_req_set_args(mw_req_t *r, const char *args, size_t len) {
+  of(r)->args = len ? of(r)->arena.dup({args, len}) : Str("");
+}
 
 extern "C" MW_EXPORT
 int32_t mw_req_set_uri(mw_req_t *req, const char *uri, size_t len, int32_t jump) {

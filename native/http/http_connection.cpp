@@ -85,7 +85,7 @@ static bool set_target(Request *r) {
   TargetParts parts;
   if (!target_normalize(path, r->conf->merge_slashes, room, parts)) return false;
   r->uri = parts.path;
-  r->args = parts.args;
+  if (!parts.args.empty()) r->args = parts.args;  // "/?" has none, as in nginx
   r->raw_uri = r->uri.data();
   r->raw_args = r->args.data();
   return true;

@@ -58,3 +58,18 @@ test("$status in the text of return is its code; in an error page the error's", 
   t.is((await s.get("/b")).body, "status 200");
   t.regex((await s.get("/d")).headers.location, /\/new\/302$/);
 });
+
+test("$args: nil without any, also behind a bare question mark; empty where they have been taken away", async (t) => {
+  const s = await startServer(t, {
+    server: `location = /a { content_by_lua_block { ngx.print(tostring(ngx.var.args), "|", ngx.var.is_args) } }
+      location = /b { content_by_lua_block {
+        for _, args in ipairs { "", {} } do ngx.req.set_uri_args(args) ngx.print(tostring(ngx.var.args), "|") end } }
+      location = /c { rewrite ^ /show? break; content_by_lua_block { ngx.print(tostring(ngx.var.args)) } }
+      location = /d { rewrite ^ /show?$arg_none? break; content_by_lua_block { ngx.print(tostring(ngx.var.args)) } }`,
+  });
+  for (const [path, body] of [
+    ["/a", "nil|"], ["/a?", "nil|"], ["/a?x", "x|?"], ["/b?x", "||"], ["/b", "||"], ["/c?x", ""], ["/c", "nil"], ["/c?", "nil"],
+    ["/d", ""], ["/d?x=1", ""],
+  ])
+    t.is((await s.get(path)).body, body, path);
+});

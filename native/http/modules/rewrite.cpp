@@ -118,8 +118,9 @@ static Rc run_rewrite(Machine &s, const RewriteOp &op) {
   if (op.has_args) {
     Str args = evaluate(r, op.args, true);
     r->args = op.add_args && !r->args.empty() ? join(r, args, "&", r->args) : r->arena.dup(args);
-  } else if (!op.add_args) {
-    r->args = {};
+    if (!r->args.data()) r->args = "";
+  } else if (!op.add_args && r->args.data()) {
+    r->args = "";  // there, but empty: what nginx makes of it
   }
   s.is_quoting = false;
   note(r, "rewritten data: \"%.*s\", args: \"%.*s\"", uri, r->args);
