@@ -148,3 +148,27 @@ test("a client that goes away while its body is read ends the handler", async (t
   await s.raw("POST /t HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\n12", { half: true, timeout: 300 });
   t.notRegex(s.log(), /never/);
 });
+
+apiCase("set_body_data, append_body and set_body_file take strings and numbers alone", {
+  content: `
+    local req = ngx.req
+    req.read_body()
+    local function say(f, ...)
+      local ok, err = pcall(f, ...)
+      ngx.say(ok and "ok" or (err:gsub("'[%w_?]+'", "it")))
+    end
+    for _, f in ipairs { req.set_body_data, req.append_body } do
+      if f == req.append_body then ngx.say(req.get_body_data()) req.init_body() end
+      say(f) say(f, nil) say(f, true) say(f, { 1 }) say(f, "a", "b") say(f, 12)
+    end
+    req.finish_body()
+    ngx.say(req.get_body_data())
+    say(req.set_body_file, {}) say(req.set_body_file, true)`,
+  request: { method: "POST", body: "old" },
+  body: (() => {
+    const bad = (kind) => `bad argument #1 to it (string expected, got ${kind})\n`;
+    const count = (n) => `expecting 1 arguments but seen ${n}\n`;
+    const each = count(0) + bad("nil") + bad("boolean") + bad("table") + count(2) + "ok\n12\n";
+    return each + each + bad("table") + bad("boolean");
+  })(),
+});

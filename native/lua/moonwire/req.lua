@@ -246,15 +246,32 @@ local function set_content_length(r, n)
   set_header(r, "Content-Length", n, false)
 end
 
-function req.set_body_data(data)
+-- The one argument of a function that takes a string; numbers are such, as everywhere in Lua.
+local function check_text(name, count, text)
+  if count ~= 1 then
+    error("expecting 1 arguments but seen " .. count, 3)
+  end
+  local kind = type(text)
+  if kind ~= "string" and kind ~= "number" then
+    error("bad argument #1 to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
+  end
+  return tostring(text)
+end
+
+function req.set_body_data(...)
+  local data = check_text("set_body_data", select("#", ...), ...)
   local r = abi.request()
   need_body(r)
-  data = tostring(data)
   C.mw_req_set_body_data(r, data, #data)
   set_content_length(r, #data)
 end
 
 function req.set_body_file(path, auto_clean)
+  local kind = type(path)
+  if kind ~= "string" and kind ~= "number" then
+    error("bad argument #1 to 'set_body_file' (string expected, got " .. kind .. ")", 2)
+  end
+  path = tostring(path)
   local r = abi.request()
   need_body(r)
   if C.mw_req_set_body_file(r, path, #path, auto_clean and 1 or 0) ~= OK then
@@ -286,9 +303,10 @@ function req.init_body(buffer_size)
   pieces[ngx.ctx] = { room = buffer_size }
 end
 
-function req.append_body(data)
+function req.append_body(...)
+  local data = check_text("append_body", select("#", ...), ...)
   local list = building(abi.request())
-  list[#list + 1] = tostring(data)
+  list[#list + 1] = data
 end
 
 function req.finish_body()
