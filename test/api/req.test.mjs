@@ -188,3 +188,15 @@ for (const call of ["get_headers", "get_uri_args", "get_method", "http_version",
     log: /log done/,
     noLog: /\[error\]/,
   });
+
+apiCase("ngx.req.set_header: an empty value removes the header, and is none of several", {
+  content: `
+    ngx.req.set_header("X-A", "")
+    ngx.req.set_header("X-B", "v") ngx.req.set_header("X-B", "")
+    ngx.req.set_header("X-C", { "", "c", "" })
+    ngx.req.set_header("X-D", { "" })
+    local h = ngx.req.get_headers()
+    ngx.say(tostring(ngx.var.http_x_a), tostring(h["X-A"]), tostring(h["X-B"]), h["X-C"], tostring(h["X-D"]))`,
+  request: { headers: { "X-A": "1", "X-D": "2" } },
+  body: "nilnilnilcnil\n",
+});

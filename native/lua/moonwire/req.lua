@@ -153,8 +153,8 @@ local function set_header(r, name, value, append)
     name = tostring(name)
   end
   name = safe(name, NAME_ESCAPED)
-  if value == nil then
-    return C.mw_req_clear_header(r, name, #name)
+  if value == nil or value == "" then -- an empty value means none, as in lua-nginx-module
+    return not append and C.mw_req_clear_header(r, name, #name)
   end
   if type(value) == "table" then
     if not append then
@@ -162,7 +162,9 @@ local function set_header(r, name, value, append)
     end
     for i = 1, #value do
       local item = safe(header_text(value[i]), VALUE_ESCAPED)
-      C.mw_req_set_header(r, name, #name, item, #item, 1)
+      if item ~= "" then
+        C.mw_req_set_header(r, name, #name, item, #item, 1)
+      end
     end
     return
   end
