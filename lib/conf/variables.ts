@@ -12,7 +12,10 @@ export const builtin: ReadonlySet<string> = new Set(
     "upstream_connect_time upstream_header_time upstream_response_length upstream_bytes_received upstream_bytes_sent " +
     "upstream_cache_status upstream_cache_last_modified upstream_cache_etag proxy_host proxy_port proxy_add_x_forwarded_for proxy_internal_body_length echo_it " +
     "echo_timer_elapsed echo_client_request_headers echo_client_request_method echo_request_method echo_request_uri " +
-    "echo_cacheable_request_uri echo_request_body echo_response_status echo_incr"
+    "echo_cacheable_request_uri echo_request_body echo_response_status echo_incr " +
+    "connection_time pipe tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd tcpinfo_rcv_space connections_active connections_reading " +
+    "connections_writing connections_waiting proxy_protocol_addr proxy_protocol_port proxy_protocol_server_addr " +
+    "proxy_protocol_server_port gzip_ratio msie date_local date_gmt"
   ).split(" "),
 );
 /** Beginnings of names that stand for whatever follows. */
@@ -23,6 +26,8 @@ export const families: readonly string[] = [
   "sent_http_",
   "upstream_http_",
   "upstream_cookie_",
+  "sent_trailer_",
+  "upstream_trailer_",
 ];
 
 /** True for a variable that exists without a `set`. */

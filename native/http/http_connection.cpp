@@ -435,6 +435,7 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
     return;
   }
   c->state = kIdle;
+  c->is_pipelined = c->in_size() > 0;
   if (!c->is_blocked) connection_set_timeout(c, idle_ms);
   if (c->in_reader) return;
   send_batch(c);

@@ -428,7 +428,7 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
       def = {std::string(name.substr(f.prefix.size())), -1, f.get, nullptr};
       return true;
     }
-  return upstream_variable_resolve(name, def);
+  return upstream_variable_resolve(name, def) || module_variable_resolve(name, def);
 }
 
 std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems) {

@@ -32,6 +32,8 @@ struct VarTable {
 std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems);
 /// Resolves one name (lower case, no '$'), declared in `plan` or built in. False when there is no such variable.
 bool variable_resolve(const Plan &plan, Str name, VarDef &def);
+/// The part of it for the variables of smaller modules (variable_modules.cpp).
+bool module_variable_resolve(Str name, VarDef &def);
 
 /// The value of plan variable `index`; empty when it has none.
 Str variable_value(Request *r, int32_t index);

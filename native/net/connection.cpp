@@ -158,6 +158,7 @@ Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *p
   c->listener = l;
   c->fd = fd;
   c->timer.fire = on_timer;
+  c->start_mono = net->loop->now_ms();
   c->number = serial.fetch_add(1, std::memory_order_relaxed) + 1;
   if (peer_len <= sizeof c->peer.in6) {
     memcpy(&c->peer.in6, peer, peer_len);

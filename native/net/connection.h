@@ -87,6 +87,7 @@ struct Connection {
   uint64_t number;      ///< nginx's connection serial
   uint64_t deadline;    ///< the real deadline of `timer`, which is re-armed lazily
   uint64_t bytes_sent;  ///< over the connection's life
+  uint64_t start_mono;  ///< when it was accepted, by the loop's clock
   int fd;
   uint32_t requests;     ///< served on this connection
   uint16_t refs;         ///< holders besides the loop (detached requests)
@@ -98,6 +99,7 @@ struct Connection {
   bool in_reader : 1;  ///< the protocol's read loop is on the stack
   bool wants_linger : 1;
   bool nodelay_set : 1;
+  bool is_pipelined : 1;  ///< the request under way had come with the one before it
   ClientAddress peer;
 
   size_t in_size() const { return static_cast<size_t>(in_end - in_pos); }

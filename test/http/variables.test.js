@@ -73,3 +73,31 @@ test("$args: nil without any, also behind a bare question mark; empty where they
   ])
     t.is((await s.get(path)).body, body, path);
 });
+
+test("variables of smaller modules: a configuration may name them, and what they are", async (t) => {
+  const names =
+    "pipe connection_time tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd tcpinfo_rcv_space connections_active connections_reading " +
+    "connections_writing connections_waiting msie date_local date_gmt gzip_ratio proxy_protocol_addr proxy_protocol_port " +
+    "proxy_protocol_server_addr proxy_protocol_server_port sent_trailer_x upstream_trailer_x";
+  const s = await startServer(t, {
+    http: "log_format x '$pipe $gzip_ratio $sent_trailer_x_y';",
+    server: `access_log logs/x.log x; gzip_types text/plain; gzip_min_length 1; add_trailer X-Y "t$status";
+      location = /all { return 200 "${names.replace(/(\w+)/g, "$$$1|")}"; }
+      location = /zip { gzip on; return 200 "${"a".repeat(2000)}"; }
+      location = /lua { content_by_lua_block { ngx.say("x") ngx.flush() ngx.say(tostring(ngx.var.gzip_ratio)) } }`,
+  });
+  const all = (await s.get("/all")).body;
+  const number = "[1-9]\\d*";
+  const zone = "\\w+, \\d\\d-\\w{3}-\\d{4} \\d\\d:\\d\\d:\\d\\d";
+  const start = `^\\.\\| 0\\.\\d{3}\\| ${number}\\| \\d+\\| ${number}\\| ${number}\\| ${number}\\| 0\\| ${number}\\| \\d+\\| `;
+  t.regex(all, new RegExp(`${start}\\| ${zone} [\\w+-]+\\| ${zone} GMT\\|( \\|){7}$`));
+  const old = await s.get("/all", { headers: { "User-Agent": "Mozilla/4.0 (compatible; MSIE 6.0; x)" } });
+  t.is(old.body.split("| ")[10], "1");
+  t.is((await s.get("/lua")).body, "x\nnil\n");
+  await s.get("/zip", { headers: { "Accept-Encoding": "gzip" } });
+  await s.raw("GET /lua HTTP/1.1\r\nHost: h\r\n\r\nGET /all HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  await waitFor(() => s.log("logs/x.log").split("\n").length === 7, "the log");
+  const lines = s.log("logs/x.log").split("\n");
+  t.deepEqual([...lines.slice(0, 3), ...lines.slice(4)], [". - t200", ". - t200", ". - t200", ". - t200", "p - t200", ""]);
+  t.regex(lines[3], /^\. \d\d\.\d\d t200$/);
+});

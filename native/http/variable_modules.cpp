@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MIT
+// Variables of nginx's smaller modules: what gzip made of a response, the connections (stub_status), the client's browser, dates
+// (ssi); and what the kernel knows of a connection. Read on the worker's thread when asked for; nothing is kept.
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <zlib.h>
+
+#include "http/phase.h"
+#include "http/variable.h"
+
+namespace mw {
+
+static bool give_number(Request *r, uint64_t n, Str &out) {
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(n)), true;
+}
+
+// --- the connection --------------------------------------------------------------------------------------------------
+
+static bool get_connection_time(Request *r, const VarDef &, Str &out) {
+  uint64_t ms = r->core->loop->now_ms() - r->conn->start_mono;
+  return out = r->arena.format("%llu.%03llu", static_cast<unsigned long long>(ms / 1000),
+                               static_cast<unsigned long long>(ms % 1000)),
+         true;
+}
+
+static bool get_pipe(Request *r, const VarDef &, Str &out) {
+  return out = r->conn->is_pipelined ? Str("p") : Str("."), true;
+}
+
+template <class Member>
+static bool get_tcpinfo(Request *r, Str &out, Member member) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  if (r->conn->fd < 0 || getsockopt(r->conn->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0) return false;
+  return give_number(r, info.*member, out);
+}
+static bool get_rtt(Request *r, const VarDef &, Str &out) { return get_tcpinfo(r, out, &tcp_info::tcpi_rtt); }
+static bool get_rttvar(Request *r, const VarDef &, Str &out) { return get_tcpinfo(r, out, &tcp_info::tcpi_rttvar); }
+static bool get_snd_cwnd(Request *r, const VarDef &, Str &out) { return get_tcpinfo(r, out, &tcp_info::tcpi_snd_cwnd); }
+static bool get_rcv_space(Request *r, const VarDef &, Str &out) {
+  return get_tcpinfo(r, out, &tcp_info::tcpi_rcv_space);
+}
+
+static bool get_active(Request *r, const VarDef &, Str &out) {
+  ConnectionCounts n = http_connection_counts(r->core);
+  return give_number(r, n.reading + n.writing + n.waiting, out);
+}
+static bool get_reading(Request *r, const VarDef &, Str &out) {
+  return give_number(r, http_connection_counts(r->core).reading, out);
+}
+static bool get_writing(Request *r, const VarDef &, Str &out) {
+  return give_number(r, http_connection_counts(r->core).writing, out);
+}
+static bool get_waiting(Request *r, const VarDef &, Str &out) {
+  return give_number(r, http_connection_counts(r->core).waiting, out);
+}
+
+/// Of the PROXY protocol, which no listen takes, and of trailers of upstreams, which are not kept.
+static bool get_nothing(Request *, const VarDef &, Str &) { return false; }
+
+// --- the response ----------------------------------------------------------------------------------------------------
+
+/// nginx's rounding.
+static bool get_gzip_ratio(Request *r, const VarDef &, Str &out) {
+  const z_stream *z = static_cast<const z_stream *>(r->out.gzip);
+  if (!z || z->total_out == 0) return false;
+  uint64_t in = z->total_in, to = z->total_out, whole = in / to, part = in * 100 / to % 100;
+  if (in * 1000 / to % 10 > 4 && ++part > 99) {
+    ++whole;
+    part = 0;
+  }
+  return out = r->arena.format("%llu.%02llu", static_cast<unsigned long long>(whole),
+                               static_cast<unsigned long long>(part)),
+         true;
+}
+
+static bool is_named(Str field, Str name) {
+  if (field.size() != name.size()) return false;
+  for (size_t i = 0; i < name.size(); ++i) {
+    unsigned char c = str_lower(static_cast<unsigned char>(field[i]));
+    if ((c == '-' ? '_' : c) != static_cast<unsigned char>(name[i])) return false;
+  }
+  return true;
+}
+
+static bool get_sent_trailer(Request *r, const VarDef &def, Str &out) {
+  if (!r->out.has_trailers || !r->out.is_last_framed) return false;
+  for (const AddHeader &h : r->conf->add_trailers)
+    if (is_named(h.name, def.name) && !(out = complex_value(r, h.value)).empty()) return true;
+  return false;
+}
+
+// --- the client, the time --------------------------------------------------------------------------------------------
+
+static bool get_msie(Request *r, const VarDef &, Str &out) {
+  Str agent = request_header(r, "user-agent");
+  size_t at = agent.find("MSIE ");
+  bool is_msie = at != Str::npos && at + 7 < agent.size() && agent.find("Opera") == Str::npos;
+  return out = is_msie ? Str("1") : Str(""), true;
+}
+
+static Str date_of(Request *r, const tm &at) {
+  char text[128];
+  size_t n = strftime(text, sizeof text, "%A, %d-%b-%Y %H:%M:%S %Z", &at);
+  return r->arena.dup({text, n});
+}
+static bool get_date_local(Request *r, const VarDef &, Str &out) {
+  time_t now = static_cast<time_t>(r->core->loop->wall_ms() / 1000);
+  tm at;
+  return localtime_r(&now, &at), out = date_of(r, at), true;
+}
+static bool get_date_gmt(Request *r, const VarDef &, Str &out) {
+  time_t now = static_cast<time_t>(r->core->loop->wall_ms() / 1000);
+  tm at;
+  return gmtime_r(&now, &at), out = date_of(r, at), true;
+}
+
+// --- tables ----------------------------------------------------------------------------------------------------------
+
+struct Named {
+  Str name;
+  bool (*get)(Request *, const VarDef &, Str &);
+};
+static constexpr Named kNames[] = {
+    {"connection_time", get_connection_time},
+    {"pipe", get_pipe},
+    {"tcpinfo_rtt", get_rtt},
+    {"tcpinfo_rttvar", get_rttvar},
+    {"tcpinfo_snd_cwnd", get_snd_cwnd},
+    {"tcpinfo_rcv_space", get_rcv_space},
+    {"connections_active", get_active},
+    {"connections_reading", get_reading},
+    {"connections_writing", get_writing},
+    {"connections_waiting", get_waiting},
+    {"proxy_protocol_addr", get_nothing},
+    {"proxy_protocol_port", get_nothing},
+    {"proxy_protocol_server_addr", get_nothing},
+    {"proxy_protocol_server_port", get_nothing},
+    {"gzip_ratio", get_gzip_ratio},
+    {"msie", get_msie},
+    {"date_local", get_date_local},
+    {"date_gmt", get_date_gmt},
+};
+static constexpr Named kPrefixes[] = {{"sent_trailer_", get_sent_trailer}, {"upstream_trailer_", get_nothing}};
+
+bool module_variable_resolve(Str name, VarDef &def) {
+  for (const Named &n : kNames)
+    if (n.name == name) {
+      def = {std::string(name), -1, n.get, nullptr};
+      return true;
+    }
+  for (const Named &n : kPrefixes)
+    if (name.size() > n.name.size() && name.starts_with(n.name)) {
+      def = {std::string(name.substr(n.name.size())), -1, n.get, nullptr};
+      return true;
+    }
+  return false;
+}
+
+}  // namespace mw
