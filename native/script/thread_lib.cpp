@@ -58,16 +58,14 @@ static int thread_wait(lua_State *L) {
   int n = lua_gettop(L);
   if (n == 0) return luaL_error(L, "at least one coroutine should be specified");
   if (!vm_current->current) return luaL_error(L, "API disabled in the current context");
-  bool any = false;
   for (int i = 1; i <= n; ++i) {
     Handle h = check_handle(L, i);
-    if (h.was_one) continue;
+    if (h.was_one && i < n) continue;  // lua-nginx-module minds the last alone
+    if (h.was_one) return refuse(L, "already waited or killed");
     if (!h.thread) return luaL_error(L, "attempt to wait on a coroutine that is not a user thread");
     if (h.thread->parent != L) return luaL_error(L, "only the parent coroutine can wait on the thread");
     if (h.thread->state == LightThread::zombie) return sched_collect(h.thread, L);
-    any = true;
   }
-  if (!any) return refuse(L, "already waited or killed");
   if (!lua_isyieldable(L)) return luaL_error(L, "attempt to yield across C-call boundary");
   uint64_t epoch = sched_park_for_threads();
   for (int i = 1; i <= n; ++i) {

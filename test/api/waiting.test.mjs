@@ -176,3 +176,16 @@ apiCase("ngx.thread.wait of a thread that failed: what error() was given, then t
     try(function() error("") end)`,
   body: /^falsebad\S+:\d+: bad\nfalsedeep\S+:\d+: deep\nfalseplain\nfalse\S+ attempt to index local 'x' \(a nil value\)\nfalsetable\nfalse\S*:\d+: \n$/,
 });
+
+apiCase("ngx.thread.wait returns at once when the last of several has been waited for; others are passed over", {
+  content: `
+    local a = ngx.thread.spawn(function() ngx.sleep(0.3) return "a" end)
+    local b = ngx.thread.spawn(function() return "b" end)
+    ngx.say(ngx.thread.wait(b))
+    local from = ngx.now()
+    ngx.say(tostring(ngx.thread.wait(a, b)), select(2, ngx.thread.wait(a, b)))
+    ngx.update_time()
+    ngx.say(ngx.now() - from < 0.2)
+    ngx.say(ngx.thread.wait(b, a))`,
+  body: "trueb\nnilalready waited or killed\ntrue\ntruea\n",
+});

@@ -22,7 +22,7 @@ TEST(script_wait_answers_for_the_first_that_ends) {
   CHECK_EQ(b.run(R"(local function f(s, v) ngx.sleep(s) return v end
     local slow, fast = ngx.thread.spawn(f, 0.05, "slow"), ngx.thread.spawn(f, 0.002, "fast")
     local _, first = ngx.thread.wait(slow, fast)
-    local _, second = ngx.thread.wait(slow, fast)
+    local _, second = ngx.thread.wait(slow)
     return first, second, select(2, ngx.thread.wait(slow, fast)))"),
            "fast slow already waited or killed");
   CHECK_EQ(b.run(R"(local t = ngx.thread.spawn(function() error("bad luck", 0) end)
