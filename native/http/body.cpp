@@ -341,6 +341,7 @@ void body_replace(Request *r, Str data) {
   memcpy(copy, data.data(), data.size());
   drop_contents(b);
   b.buf = copy;
+  b.is_replaced = true;
   b.size = b.capacity = data.size();
   b.total = data.size();
   b.data = {copy, data.size()};
@@ -368,6 +369,7 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
   if (b.state == BodyState::streaming) r->keepalive = false;
   body_release(r);
   b.fd = fd;
+  b.is_replaced = true;
   b.in_file = true;
   b.path = {name, path.size()};
   b.is_file_kept = !remove_after;

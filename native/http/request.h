@@ -141,6 +141,7 @@ struct BodyState {
   bool in_file = false;
   bool is_file_kept = false;  ///< the file is not ours to remove
   bool is_borrowed = false;   ///< buffer and file belong to the parent request
+  bool is_replaced = false;   ///< by Lua: not what the client sent
   bool sent_continue = false;
   Str data;             ///< when complete and in memory
   char *buf = nullptr;  ///< malloc'ed when it is not in the arena

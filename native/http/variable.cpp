@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// See variable.h. The built-in variables stand in one table, kBuiltins.
+// See variable.h. The built-in variables stand in one table, kBuiltins, for whose sake the file is long; those of smaller
+// modules in variable_modules.cpp, of upstreams in upstream_vars.cpp.
 #include "http/variable.h"
 
 #include <arpa/inet.h>
@@ -168,7 +169,13 @@ static bool get_request_length(Request *r, const VarDef &, Str &out) {
 static bool get_request_completion(Request *r, const VarDef &, Str &out) {
   return out = r->out.is_last_framed ? Str("OK") : Str(""), true;
 }
-static bool get_request_body(Request *r, const VarDef &, Str &out) { return body_in_memory(r, out); }
+/// An empty body that the client sent is empty, none at all is nothing: nginx's difference.
+static bool get_request_body(Request *r, const VarDef &, Str &out) {
+  const BodyState &b = r->body;
+  if (body_in_memory(r, out)) return true;
+  if (!r->abi.body_read || b.state != BodyState::complete || b.in_file || b.is_replaced) return false;
+  return out = "", b.is_chunked || request_header(r, "content-length").data();
+}
 static bool get_request_body_file(Request *r, const VarDef &, Str &out) {
   return out = r->body.path, r->body.in_file && !r->body.path.empty();
 }
@@ -181,7 +188,10 @@ static bool get_request_id(Request *r, const VarDef &, Str &out) {
          true;
 }
 static bool get_content_length(Request *r, const VarDef &, Str &out) {
-  return out = request_header(r, "content-length"), out.data();
+  if ((out = request_header(r, "content-length")).data()) return true;
+  const BodyState &b = r->body;  // of a chunked one it is known once it has been read
+  if (!b.is_chunked || b.state != BodyState::complete) return false;
+  return out = r->arena.format("%llu", static_cast<unsigned long long>(b.total)), true;
 }
 static bool get_content_type(Request *r, const VarDef &, Str &out) {
   return out = request_header(r, "content-type"), out.data();

@@ -172,3 +172,21 @@ apiCase("set_body_data, append_body and set_body_file take strings and numbers a
     return each + each + bad("table") + bad("boolean");
   })(),
 });
+
+const sizes = `local function sizes() return tostring(ngx.var.content_length) .. " [" .. tostring(ngx.var.request_body) .. "] " end
+  local before = sizes() ngx.req.read_body() ngx.say(before, sizes(), tostring(ngx.req.get_body_data()))`;
+
+apiCase("$content_length and $request_body of a chunked body, once it has been read", {
+  content: sizes,
+  request: { method: "POST", headers: { "Transfer-Encoding": "chunked" }, body: "hello" },
+  body: "nil [nil] 5 [hello] hello\n",
+});
+
+apiCase("$request_body of an empty body is empty, of none nothing", {
+  server: `location /t { content_by_lua_block {
+      ${sizes} ngx.req.set_body_data("") ngx.say(tostring(ngx.var.request_body)) } }`,
+  request: { method: "POST", headers: { "Content-Length": "0" } },
+  body: "0 [nil] 0 [] nil\nnil\n",
+});
+
+apiCase("$request_body and $content_length without a body", { content: sizes, body: "nil [nil] nil [nil] nil\n" });
