@@ -107,6 +107,14 @@ local function read(zone, key, stale)
   return rc
 end
 
+-- Flags are signed, as lua-nginx-module's: 32 bits come back as the number they were. Zero is none.
+local function flags_of(flags)
+  if flags == 0 then
+    return nil
+  end
+  return flags < 2 ^ 31 and flags or flags - 2 ^ 32
+end
+
 function methods.get(zone, key)
   zone = handle_of(zone)
   local err
@@ -118,7 +126,7 @@ function methods.get(zone, key)
   if rc == OK then
     local flags = out.flags
     if flags ~= 0 then
-      return value, flags
+      return value, flags_of(flags)
     end
     return value
   end
@@ -138,7 +146,7 @@ function methods.get_stale(zone, key)
   local rc, value = read(zone, key, 1)
   if rc == OK then
     local flags = out.flags
-    return value, flags ~= 0 and flags or nil, out.stale ~= 0
+    return value, flags_of(flags), out.stale ~= 0
   end
   if rc == NOT_FOUND then
     return nil
