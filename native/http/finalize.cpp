@@ -81,8 +81,8 @@ void http_redirect(Request *r, Str location, int32_t status) {
 
 // --- special responses -----------------------------------------------------------------------------------------------
 
-/// Does this request get an error_page, or does it show one already?
-static bool may_have_error_page(const Request *r) { return !r->is_error_page || r->conf->recursive_error_pages; }
+/// Does this request get an error_page, or does it show one of a location that has them once?
+static bool may_have_error_page(const Request *r) { return !r->is_error_page && r->uri_changes != 0; }
 
 static const ErrorPage *find_error_page(const Request *r, int32_t status) {
   for (const ErrorPage &page : r->conf->error_pages)
@@ -97,7 +97,7 @@ bool http_has_error_page(const Request *r, int32_t status) {
 
 /// Sends the request to its error_page. False when the page is an external URL's redirect, already set up as a response.
 static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) {
-  r->is_error_page = true;
+  r->is_error_page = !r->conf->recursive_error_pages;
   r->err_status = page.response > 0 ? page.response : status;
   if (page.response == 0) r->err_status = 0;  // "=": the page's own status, or the one that Lua has set by now
   Str uri = complex_value(r, page.uri);

@@ -216,7 +216,7 @@ struct Request {
       false;  ///< uri is text that a handler gave, not the client's: it is escaped where it is passed on
   bool keepalive = false;
   bool is_stream = false;      ///< a connection of a stream server: no head came, none is answered, no page either
-  bool is_error_page = false;  ///< an error_page redirect is being served
+  bool is_error_page = false;  ///< an error_page redirect is being served: no other follows, see recursive_error_pages
   uint32_t rewrite_at = 0;     ///< the rewrite operation to go on with, when one has parked
   Str *set_args = nullptr;     ///< set_by_lua: ngx.arg
   int32_t set_target = -1;     ///< set_by_lua: its variable

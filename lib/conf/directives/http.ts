@@ -126,7 +126,7 @@ export const http = {
     in: everywhere,
     kind: "flag",
     default: "off",
-    about: "an error in an error page gets one too",
+    about: "an error in the error page of such a location gets one too",
   },
   types: {
     module,
