@@ -120,6 +120,7 @@ static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) 
 static void built_in_page(Request *r, int32_t status) {
   Str reason = status_reason(status);
   if (status == 302) reason = "Found";  // nginx's page and status line differ here
+  if (status == 401) reason = "Authorization Required";
   char title[96];
   int n = status == 494
               ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
@@ -274,6 +275,7 @@ void request_finish(Request *r) {
   bool clean = !c->is_closed && body_discard(r);
   if (!clean && r->keepalive && !aborted && !c->is_closed) return http_connection_await_discard(c);
   r->is_logging = true;
+  r->action = "logging request";
   metrics_answered(r);
   bool keepalive = r->keepalive && clean && !aborted;
   bool linger = !clean || c->in_size() > 0;

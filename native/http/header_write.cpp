@@ -161,7 +161,7 @@ void header_write(Request *r, int64_t length) {
   Writer w{start};
   put_status(w, r);
   put_server_date(w, r);
-  if (!resp.content_type.empty()) {
+  if (!resp.content_type.empty() && status != 204) {
     w.put("Content-Type: ");
     w.put(resp.content_type);
     w.put("\r\n");

@@ -17,3 +17,25 @@ test("recursive_error_pages counts in the location whose error is answered by a 
   t.regex((await s.get("/off-on")).body, /403 Forbidden/);
   t.is((await s.get("/circle")).status, 500);
 });
+
+test("a response of 204 has no type; the page of 401 and the log's lines are nginx's", async (t) => {
+  const s = await startServer(t, {
+    main: "error_log logs/error.log info;",
+    server: `location = /204 { content_by_lua_block { ngx.status = 204 ngx.header.content_type = "a/b" } }
+      location = /204r { default_type a/b; return 204; } location = /401 { return 401; }
+      location /dir/ { index a.html b.html; }
+      location = /log { content_by_lua_block { ngx.say("x") } log_by_lua_block { ngx.log(ngx.WARN, "seen") error("bad") } }`,
+  });
+  for (const path of ["/204", "/204r"]) {
+    const answer = await s.get(path);
+    t.is(answer.status, 204);
+    t.is(answer.headers["content-type"], undefined);
+  }
+  t.regex((await s.get("/401")).body, /<title>401 Authorization Required<\/title>/);
+  t.is((await s.get("/dir/")).status, 404);
+  await s.get("/log");
+  await waitFor(() => s.log().includes(": bad"), "the log handler's error");
+  t.regex(s.log(), /"\S+\/html\/dir\/a\.html" is not found \(2: /);
+  t.regex(s.log(), /\[warn\] .* seen while logging request, client: /);
+  t.regex(s.log(), /main chunk while logging request, client: /);
+});

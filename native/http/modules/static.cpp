@@ -134,6 +134,7 @@ static Rc run_index(Request *r) {
     Rc rc = random_index_run(r);
     if (rc != kDeclined) return rc;
   }
+  Str first;  // what a missing directory is told by, as in nginx
   for (const ComplexValue &value : r->conf->index) {
     Str name = complex_value(r, value);
     if (!name.empty() && name[0] == '/') {
@@ -143,6 +144,7 @@ static Rc run_index(Request *r) {
     Str uri = concat(r, r->uri, name);
     Str path = static_path(r, uri);
     struct stat st;
+    if (!first.data()) first = path;
     if (stat(path.data(), &st) < 0) continue;
     http_internal_redirect(r, uri, r->args);
     return kDone;
@@ -150,7 +152,8 @@ static Rc run_index(Request *r) {
   Str dir = static_path(r, r->uri);
   struct stat st;
   if (stat(dir.data(), &st) < 0) {
-    if (r->conf->log_not_found) log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", dir.data());
+    if (r->conf->log_not_found) log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found",
+                                         (first.data() ? first : dir).data());
     return 404;
   }
   if (r->conf->autoindex && (r->method_id & (kMethodGet | kMethodHead))) return autoindex_run(r);
