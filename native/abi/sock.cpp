@@ -369,7 +369,7 @@ int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len, int32_t p
 extern "C" MW_EXPORT
 int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   Sock *s = sock_of(sock);
-  if (int32_t rc = sock_check(s, "keep alive")) return rc;
+  if (int32_t rc = sock_check(s, "")) return rc;
   if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer) || !s->out.is_empty()) return sock_fail(s, "socket busy writing");
   if (s->is_read_closed || s->is_write_closed) return sock_fail(s, "closed");

@@ -2,6 +2,7 @@
 // ngx.socket.tcp, stream, connect: what they read, send, keep and say of failures, in every phase.
 import { createServer } from "node:net";
 import test from "ava";
+import { apiCase } from "../helpers/api.js";
 import { startRedis } from "../helpers/backend.js";
 import { freePort, startMoonwire, waitFor } from "../helpers/index.js";
 import { listening } from "../helpers/upstream.js";
@@ -428,3 +429,14 @@ test("a reader that was woken gets its own error, whatever else fails before it 
     await contested(t, { call: "send", word: "reset" }),
     /^(connection reset by peer, (nil broken pipe|1 nil)|closed, nil connection reset by peer) wrong$/,
   ));
+
+apiCase("setkeepalive of a closed cosocket is refused, and not logged", {
+  content: `
+    local sock = ngx.socket.tcp()
+    ngx.say(select(2, sock:setkeepalive()))
+    ngx.say((select(2, pcall(ngx.say, print)):gsub("'[%w?]+'", "it")))`,
+  body:
+    "closed\nbad argument #1 to it " +
+    "(string, number, boolean, nil, ngx.null, or array table expected, but got function)\n",
+  noLog: /closed socket/,
+});

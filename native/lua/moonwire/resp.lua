@@ -73,7 +73,7 @@ local function flatten(parts, n, value, position, name)
         .. position
         .. " to '"
         .. name
-        .. "' (string, number, boolean, nil, ngx.null, or array table expected, got "
+        .. "' (string, number, boolean, nil, ngx.null, or array table expected, but got "
         .. kind
         .. ")",
       4
