@@ -302,7 +302,8 @@ struct Plan {
   std::vector<ErrorLog> error_logs;     ///< main level
   std::vector<std::string> variables;   ///< every variable name used anywhere, lower case, without '$'
   std::vector<int32_t> user_variables;  ///< indexes into variables that `set` declares
-  std::vector<int32_t> unset_variables;  ///< those of them that have no value, and no warning, until something sets them
+  std::vector<int32_t>
+      unset_variables;  ///< those of them that have no value, and no warning, until something sets them
   std::vector<Script> scripts;
   int32_t init_script = -1;  ///< init_by_lua*
   int32_t init_worker_script = -1;

@@ -205,7 +205,9 @@ static void plan_environ(const std::vector<std::string> &env, std::vector<char *
   for (const std::string &item : env) {
     size_t n = name_size(item);
     if (n == item.size()) continue;
-    bool is_known = std::any_of(out.begin(), out.end(), [&](char *p) { return Str(p).starts_with({item.data(), n + 1}); });
+    bool is_known = std::any_of(out.begin(), out.end(), [&](char *p) {
+      return Str(p).starts_with({item.data(), n + 1});
+    });
     if (!is_known) out.push_back(const_cast<char *>(item.c_str()));
   }
   if (out.empty()) return;

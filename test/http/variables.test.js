@@ -68,8 +68,16 @@ test("$args: nil without any, also behind a bare question mark; empty where they
       location = /d { rewrite ^ /show?$arg_none? break; content_by_lua_block { ngx.print(tostring(ngx.var.args)) } }`,
   });
   for (const [path, body] of [
-    ["/a", "nil|"], ["/a?", "nil|"], ["/a?x", "x|?"], ["/b?x", "||"], ["/b", "||"], ["/c?x", ""], ["/c", "nil"], ["/c?", "nil"],
-    ["/d", ""], ["/d?x=1", ""],
+    ["/a", "nil|"],
+    ["/a?", "nil|"],
+    ["/a?x", "x|?"],
+    ["/b?x", "||"],
+    ["/b", "||"],
+    ["/c?x", ""],
+    ["/c", "nil"],
+    ["/c?", "nil"],
+    ["/d", ""],
+    ["/d?x=1", ""],
   ])
     t.is((await s.get(path)).body, body, path);
 });
@@ -98,6 +106,9 @@ test("variables of smaller modules: a configuration may name them, and what they
   await s.raw("GET /lua HTTP/1.1\r\nHost: h\r\n\r\nGET /all HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
   await waitFor(() => s.log("logs/x.log").split("\n").length === 7, "the log");
   const lines = s.log("logs/x.log").split("\n");
-  t.deepEqual([...lines.slice(0, 3), ...lines.slice(4)], [". - t200", ". - t200", ". - t200", ". - t200", "p - t200", ""]);
+  t.deepEqual(
+    [...lines.slice(0, 3), ...lines.slice(4)],
+    [". - t200", ". - t200", ". - t200", ". - t200", "p - t200", ""],
+  );
   t.regex(lines[3], /^\. \d\d\.\d\d t200$/);
 });

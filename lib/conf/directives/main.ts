@@ -100,7 +100,8 @@ export const main = {
     initial: [],
     read: (c, d) => void c.plan["env"].push(d.args[0]!.text),
     type: typed<OneOrMore<string>>(),
-    about: "an environment variable, `NAME` or `NAME=value`, that Lua's os.getenv sees, and with a value the commands of os.execute, io.popen and ngx.pipe; under `moonwire-nginx` os.getenv sees no others (except TZ), under `moonwire serve` it sees all",
+    about:
+      "an environment variable, `NAME` or `NAME=value`, that Lua's os.getenv sees, and with a value the commands of os.execute, io.popen and ngx.pipe; under `moonwire-nginx` os.getenv sees no others (except TZ), under `moonwire serve` it sees all",
   },
   error_log: {
     module: "core",

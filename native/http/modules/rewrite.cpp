@@ -56,7 +56,8 @@ static bool match(Request *r, int32_t regex, Str subject) {
 /// `return CODE TEXT`: the text as the body, type default_type; `return 30x URL`: a redirect.
 static Rc run_return(Request *r, const RewriteOp &op) {
   if (!op.has_text && op.status >= 400) return op.status;
-  if (r->err_status == 0) r->abi.status = op.status;  // within an error page the error's status stands; the text may use it
+  if (r->err_status == 0)
+    r->abi.status = op.status;  // within an error page the error's status stands; the text may use it
   Str text = complex_value(r, op.value);
   if (is_redirect(op.status)) {
     http_redirect(r, text, op.status);

@@ -152,8 +152,8 @@ static Rc run_index(Request *r) {
   Str dir = static_path(r, r->uri);
   struct stat st;
   if (stat(dir.data(), &st) < 0) {
-    if (r->conf->log_not_found) log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found",
-                                         (first.data() ? first : dir).data());
+    if (r->conf->log_not_found)
+      log_write(r->log(), kLogError, errno, &r->log_ctx, "\"%s\" is not found", (first.data() ? first : dir).data());
     return 404;
   }
   if (r->conf->autoindex && (r->method_id & (kMethodGet | kMethodHead))) return autoindex_run(r);
