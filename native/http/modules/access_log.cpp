@@ -251,7 +251,7 @@ static void make_line(Request *r, const LogFormat &format, std::string &line) {
     }
     const VarDef &def = r->core->vars->defs[static_cast<size_t>(p.var)];
     Str value;
-    if (!def.get(r, def, value) || (value.empty() && format.escape == 0))
+    if (!def.get(r, def, value))  // one that is there, but empty, is empty: nginx's difference
       value = format.escape == 0 ? Str("-") : Str("");
     append_escaped(line, value, format.escape);
   }
