@@ -213,6 +213,7 @@ static void finalize_subrequest(Request *r, Rc rc) {
   bool has_page = has_status_page(rc);
   if (has_page && r->abi.header_sent) r->is_truncated = true;
   if (is_abort) {
+    if (rc == 444 && r->main->abi.status == 0) r->main->abi.status = rc;
     cut_subrequest(r, rc);
     if (rc == 444) http_connection_failed(c);
     return;

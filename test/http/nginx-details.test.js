@@ -39,3 +39,17 @@ test("a response of 204 has no type; the page of 401 and the log's lines are ngi
   t.regex(s.log(), /\[warn\] .* seen while logging request, client: /);
   t.regex(s.log(), /main chunk while logging request, client: /);
 });
+
+test("444 in a captured subrequest ends the main request with 444", async (t) => {
+  const s = await startServer(t, {
+    http: "log_format x '$uri $status';",
+    server: `access_log logs/x.log x; location = /444 { return 444; }
+      location = /main { content_by_lua_block { ngx.location.capture("/444") ngx.say("goes on") } }
+      location = /exit { content_by_lua_block { ngx.exit(444) } }
+      location = /of-exit { content_by_lua_block { ngx.location.capture("/exit") ngx.say("goes on") } }`,
+  });
+  for (const path of ["/main", "/of-exit"])
+    t.is((await s.raw(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`).catch(() => "")).toString(), "");
+  await waitFor(() => s.log("logs/x.log").split("\n").length === 3, "the log");
+  t.is(s.log("logs/x.log"), "/main 444\n/of-exit 444\n");
+});

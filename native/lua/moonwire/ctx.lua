@@ -41,7 +41,7 @@ return setmetatable(M, {
 
     local function set(value)
       if type(value) ~= "table" then
-        error("ctx should be a table while getting a " .. type(value), 3)
+        error("ctx should be a table while getting a " .. type(value), 2)
       end
       local thread = W.thread
       if thread == nil then
