@@ -10,3 +10,4 @@ files["native/lua/**"] = {
   -- the boot code builds the globals of the VM
   globals = { "ngx", "coroutine", "require", "print", "_G" },
 }
+files["native/lua/moonwire/env.lua"] = { globals = { "os", "io" } }

@@ -184,5 +184,5 @@ test("handlers that wait in all eight phases while the server reloads, then drai
   }
   for (const { body } of await Promise.all(answers)) t.is(body, "a\nb\n");
   await s.server.close({ drainMs: 5000 });
-  t.is(s.log().match(/ logged,/g).length, 50);
+  t.is(s.log().match(/ logged while logging request,/g).length, 50);
 });

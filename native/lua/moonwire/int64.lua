@@ -19,8 +19,12 @@ end
 --- 1 for an int64_t, 2 for a uint64_t, 0 for any other cdata.
 local function kind(x)
   local is_signed = istype(int64, x)
-  if not is_signed and not istype(uint64, x) then return 0 end
-  if byte(tostring(x)) == LETTER_C then return 0 end -- the type itself: "ctype<int64_t>"
+  if not is_signed and not istype(uint64, x) then
+    return 0
+  end
+  if byte(tostring(x)) == LETTER_C then
+    return 0
+  end -- the type itself: "ctype<int64_t>"
   return is_signed and 1 or 2
 end
 

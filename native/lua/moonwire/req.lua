@@ -249,15 +249,15 @@ local function set_content_length(r, n)
 end
 
 -- The one argument of a function that takes a string; numbers are such, as everywhere in Lua.
-local function check_text(name, count, text)
+local function check_text(name, count, value)
   if count ~= 1 then
     error("expecting 1 arguments but seen " .. count, 3)
   end
-  local kind = type(text)
+  local kind = type(value)
   if kind ~= "string" and kind ~= "number" then
     error("bad argument #1 to '" .. name .. "' (string expected, got " .. kind .. ")", 3)
   end
-  return tostring(text)
+  return tostring(value)
 end
 
 function req.set_body_data(...)
