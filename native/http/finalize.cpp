@@ -113,6 +113,7 @@ static void serve_error_page(Request *r, const ErrorPage &page, int32_t status) 
   bool is_redirect = page.response == 301 || page.response == 302 || page.response == 303 || page.response == 307 ||
                      page.response == 308;
   r->err_status = 0;
+  r->is_error_page = true;  // the redirect is the page: none of its own
   http_redirect(r, uri, is_redirect ? page.response : 302);
   http_special_response(r, r->abi.status);
 }
@@ -233,6 +234,7 @@ void http_finalize(Request *r, Rc rc) {
   if (is_silent) r->abi.status = rc;
   if (is_abort) {
     if (r->subs) subrequest_free_all(r);
+    if (!r->conn->is_closed && !r->conn->is_blocked) connection_send(r->conn);  // answers to requests before this one
     return http_connection_failed(r->conn);
   }
   bool has_status = has_status_page(rc);

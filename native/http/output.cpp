@@ -34,12 +34,16 @@ bool output_is_buffering(const Request *r) {
 
 bool output_take_back(Request *r) {
   Output &o = r->out;
-  if (!output_is_buffering(r) || o.is_serialized || o.is_last_queued || o.is_filtering) return false;
+  if (!output_is_buffering(r) || o.is_serialized || o.is_last_queued || o.is_filtering ||
+      o.header_state == kHeaderFiltering)
+    return false;
   o.body.clear(r->core->net.blocks);
   output_queue_clear(r);
   o.header_state = kHeaderUntouched;
+  o.filters = 0;
   r->abi.header_sent = 0;
   r->abi.status = 0;
+  r->resp = Response();
   return true;
 }
 

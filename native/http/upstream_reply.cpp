@@ -297,6 +297,7 @@ void upstream_go_on(Upstream *u) {
   if (u->is_head_done && u->r->conn->is_closed && !upstream_outlives_client(u)) return upstream_finish(u, 499);
   if (!u->out || u->out->is_connecting || u->is_waiting) return;
   if (!u->is_head_done) return upstream_read_head(u);
+  if (u->is_upgraded) return;  // its head is still to go out; the tunnel then reads
   read_body(u);
 }
 

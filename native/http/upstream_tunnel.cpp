@@ -162,10 +162,12 @@ static void send_head(Upstream *u) {
   Request *r = u->r;
   ++r->running;  // nothing frees the request under us
   bool is_through = output_send_header(r) != kAgain;
-  if (is_through && !r->out.is_last_queued) output_flush(r, true);
+  bool is_refused =
+      is_through && (r->out.is_last_queued || r->is_aborted);  // a filter has answered in its place, or failed
+  if (is_through && !is_refused) output_flush(r, true);
   --r->running;
-  if (r->conn->is_closed && !u->conf->ignore_client_abort) return upstream_finish(u, 499);
-  if (is_through && r->out.is_last_queued) return upstream_finish(u, kOk);  // a filter has answered in its place
+  if (r->conn->is_closed) return upstream_finish(u, 499);
+  if (is_refused) return upstream_finish(u, kOk);
   if (is_through && output_is_sent(r)) return open_tunnel(u);
   outgoing_read_timeout(u->out, 0);
   u->is_waiting = true;
@@ -179,7 +181,10 @@ static void send_head(Upstream *u) {
   output_wait(r, &u->waiter, is_through);
 }
 
-void upstream_tunnel(Upstream *u) { send_head(u); }
+void upstream_tunnel(Upstream *u) {
+  u->r->keepalive = false;  // after this head nothing on the connection is HTTP
+  send_head(u);
+}
 
 void upstream_tunnel_end(Upstream *u) {
   if (!u->tunnel) return;

@@ -220,7 +220,8 @@ apiCase("ngx.redirect and a jump are refused while another light thread waits fo
 
 test("an error behind output ends the connection: nothing that is cut looks complete", async (t) => {
   const s = await startServer(t, {
-    server: `location = /said { content_by_lua_block { ngx.say("{") error("cut") } }
+    server: `location = /fine { content_by_lua_block { ngx.say("fine") } }
+      location = /said { content_by_lua_block { ngx.say("{") error("cut") } }
       location = /access { access_by_lua_block { ngx.say("{") error("cut") } content_by_lua_block { } }
       location = /sent { content_by_lua_block { ngx.say("sent") ngx.flush(true) ngx.sleep(0.01) error("cut") } }
       location = /filter { content_by_lua_block { ngx.say("{") error("cut") } body_filter_by_lua_block { } }
@@ -232,6 +233,8 @@ test("an error behind output ends the connection: nothing that is cut looks comp
   t.is(await raw(`GET /filter HTTP/1.1\r\n${close}`), "");
   const sent = await raw(`GET /sent HTTP/1.1\r\n${close}`);
   t.regex(sent, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\n5\r\nsent\n\r\n$/);
+  const both = await raw(`GET /fine HTTP/1.1\r\nHost: x\r\n\r\nGET /said HTTP/1.1\r\n${close}`);
+  t.regex(both, /^HTTP\/1\.1 200 OK\r\n[^]*\r\n\r\nfine\n$/); // an answer before it is not lost
   t.is((await s.get("/proxy")).status, 502);
   // What HTTP/1.0 would have been given at the end was never begun.
   t.regex(await raw("GET /said HTTP/1.0\r\n\r\n"), /^HTTP\/1\.1 500 [^]*500 Internal Server Error/);

@@ -75,3 +75,13 @@ test("a filter that fails in a subrequest ends the request", async (t) => {
   });
   await t.throwsAsync(s.get("/main"));
 });
+
+test("an error_page that redirects to another host is no error of its own", async (t) => {
+  const s = await startServer(t, {
+    server: `recursive_error_pages on; error_page 302 http://other.test/;
+      location = /t { return 302 /x; }`,
+  });
+  const answer = await s.get("/t");
+  t.is(answer.status, 302);
+  t.is(answer.headers.location, "http://other.test/");
+});

@@ -119,6 +119,7 @@ test("it ends with either side, with the time that nothing comes, and with a hea
     server: `location / { ${upgrade} proxy_read_timeout 200ms; proxy_pass http://127.0.0.1:${port}; }
       location = /bye { ${upgrade} proxy_pass http://127.0.0.1:${port}; }
       location = /long { ${upgrade} proxy_pass http://127.0.0.1:${port}; }
+      location = /fail { ${upgrade} header_filter_by_lua_block { error("no") } proxy_pass http://127.0.0.1:${port}; }
       location = /refuse { ${upgrade} header_filter_by_lua_block { ngx.exit(403) } proxy_pass http://127.0.0.1:${port}; }`,
   });
   const bye = open(t, s.port, ask("/bye"));
@@ -137,6 +138,10 @@ test("it ends with either side, with the time that nothing comes, and with a hea
   await idle.closed;
   t.regex(idle.text, /^HTTP\/1\.1 101 /);
   t.regex(s.log(), /upstream timed out \(110: Connection timed out\) while proxying upgraded connection/);
+
+  const failed = open(t, s.port, ask("/fail"));
+  await failed.closed;
+  t.is(failed.text, "");
 
   const refused = open(t, s.port, ask("/refuse"));
   await waitFor(() => refused.text.includes("</html>"), "the page");
