@@ -16,7 +16,9 @@ apiCase("ngx.pipe: lines, partial data, both ends of a child, its status", {
     local sh = assert(pipe.spawn("echo out; echo err >&2; exit 3"))
     ngx.say(sh:stdout_read_all(), sh:stderr_read_line(), " ", tostring(select(3, sh:wait())))
     local slow = assert(pipe.spawn({ "sleep", "9" }, { wait_timeout = 20, stdout_read_timeout = 20 }))
-    ngx.say(select(2, slow:wait()), " ", select(2, slow:stdout_read_line()), " ", slow:kill(15), " ", select(2, slow:wait()))
+    ngx.print(select(2, slow:wait()), " ", select(2, slow:stdout_read_line()), " ", slow:kill(15), " ")
+    slow:set_timeouts(nil, nil, nil, 5000)
+    ngx.say(select(2, slow:wait()))
     ngx.say(pipe.spawn({ "/nope" }))`,
   body: "4 a b1\nnil closed [] true exited\nout\nerr 3\ntimeout timeout true signal15\nnilNo such file or directory\n",
 });

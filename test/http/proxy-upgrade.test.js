@@ -116,7 +116,7 @@ test("it ends with either side, with the time that nothing comes, and with a hea
     if (text.includes("/bye")) socket.end("bye");
   });
   const s = await startMoonwire(t, {
-    server: `location / { ${upgrade} proxy_read_timeout 200ms; proxy_pass http://127.0.0.1:${port}; }
+    server: `location / { ${upgrade} proxy_read_timeout 2s; proxy_pass http://127.0.0.1:${port}; }
       location = /bye { ${upgrade} proxy_pass http://127.0.0.1:${port}; }
       location = /long { ${upgrade} proxy_pass http://127.0.0.1:${port}; }
       location = /fail { ${upgrade} header_filter_by_lua_block { error("no") } proxy_pass http://127.0.0.1:${port}; }
