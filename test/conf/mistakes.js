@@ -61,7 +61,11 @@ export const mistakes = [
     "reads on until a directive is a duplicate, or for ever",
   ],
   // simple values
-  ["events { worker_connections 0; }", '1:29 invalid value "0": a worker needs connections'],
+  [
+    "events { worker_connections 0; }",
+    '1:29 invalid value "0": a worker needs connections',
+    "counts them against the listening sockets, when all is read",
+  ],
   ["events { worker_connections x; }", '1:29 invalid number "x"'],
   ["events { } worker_processes 0;", '1:12 "worker_processes" directive invalid value', "takes 0 workers"],
   [http("client_max_body_size 1x;"), '2:1 "client_max_body_size" directive invalid value'],
