@@ -3,6 +3,7 @@
 // nginx.sh, which waits for the exit code on a descriptor when the server is to become a daemon.
 import { closeSync, writeSync } from "node:fs";
 import { resolve } from "node:path";
+import { MoonwireError } from "../errors.js";
 import type { NginxOptions } from "./nginx-options.js";
 import { readOptions, usage } from "./nginx-options.js";
 import { complain } from "./report.js";
@@ -37,6 +38,13 @@ async function main(options: NginxOptions): Promise<number | undefined> {
   return server.run({ isWaitedFor: waiting !== 0, answer });
 }
 
+// A stack is shown of our own mistakes alone.
+function messageOf(e: unknown): string {
+  if (e instanceof MoonwireError) return e.message;
+  if ((e as NodeJS.ErrnoException | null)?.syscall === "uv_cwd") return "the working directory is gone";
+  return e instanceof Error ? (e.stack ?? e.message) : String(e);
+}
+
 const options = readOptions(process.argv.slice(2));
 let code: number | undefined;
 if (typeof options === "string") {
@@ -46,7 +54,7 @@ if (typeof options === "string") {
   try {
     code = await main(options);
   } catch (e) {
-    complain(`nginx: [emerg] ${e instanceof Error ? (e.stack ?? e.message) : String(e)}`);
+    complain(`nginx: [emerg] ${messageOf(e)}`);
     code = 1;
   }
 }

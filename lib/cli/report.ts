@@ -55,20 +55,17 @@ function named(message: string): string {
   return /^\S+:\d+/.test(message) ? message : `moonwire: ${message}`;
 }
 
-const neverSettled = 13; // Node's exit code
-
-/** What comes of a configuration file. Where its module awaits what never comes, Node ends the process: then that is told. */
+/** What comes of a configuration file. Where its module awaits what never comes, nothing is left to run: then that is told. */
 export async function awaitConfig<T>(file: string, reading: Promise<T>): Promise<T> {
-  const onExit = () => {
-    if (process.exitCode !== neverSettled) return;
+  const onIdle = () => {
     complain(`${file}: a top-level await never settles`);
-    process.exitCode = exitCode.failed;
+    process.exit(exitCode.failed);
   };
-  process.on("exit", onExit);
+  process.on("beforeExit", onIdle);
   try {
     return await reading;
   } finally {
-    process.off("exit", onExit);
+    process.off("beforeExit", onIdle);
   }
 }
 

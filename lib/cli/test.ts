@@ -11,7 +11,7 @@ import { ConfigError, LuaError, MoonwireError } from "../errors.js";
 import { WorkerHost } from "../worker-host.js";
 import { exitCode } from "./exit-code.js";
 import { findConfig } from "./find-config.js";
-import { badArgument, complain, report } from "./report.js";
+import { awaitConfig, badArgument, complain, report } from "./report.js";
 import { findSpecs } from "./spec-files.js";
 import { reporters, type Reporter, type TestResult } from "./test-reporters.js";
 
@@ -83,7 +83,7 @@ interface Loaded {
 
 /** A spec file in its worker. */
 class SpecWorker {
-  readonly #host = new WorkerHost();
+  #host: WorkerHost | undefined;
   readonly #folder = mkdtempSync(join(tmpdir(), "moonwire-"));
   readonly #log = join(this.#folder, "error.log");
   readonly #timeout: number;
@@ -91,20 +91,23 @@ class SpecWorker {
 
   constructor(timeout: number) {
     this.#timeout = timeout;
+    process.on("exit", this.#removeFolder);
   }
 
   async start(config: string | Config, prefix: string | undefined): Promise<void> {
-    const { plan, problems } = await loadConfig(config, {
+    const reading = loadConfig(config, {
       ...(prefix === undefined ? {} : { prefix }),
       overrides: { workers: 1, ephemeral: true, errorLog: { path: this.#log, level: "info" } },
       httpText: runnerServer(this.#timeout),
     });
+    const { plan, problems } = await (typeof config === "string" ? awaitConfig(config, reading) : reading);
     if (plan === null) throw new ConfigError(problems);
+    this.#host = new WorkerHost();
     await this.#host.start(plan);
   }
 
   load(file: string, filter: string | undefined): Promise<Loaded> {
-    const addresses = this.#host.addresses();
+    const addresses = this.#host!.addresses();
     const [host, port] = addresses.pop()!.split(":");
     const options = {
       runner: { host, port: Number(port) },
@@ -126,9 +129,12 @@ class SpecWorker {
   }
 
   async close(): Promise<void> {
-    await this.#host.close(0);
-    rmSync(this.#folder, { recursive: true, force: true });
+    await this.#host?.close(0);
+    process.off("exit", this.#removeFolder);
+    this.#removeFolder();
   }
+
+  readonly #removeFolder = (): void => rmSync(this.#folder, { recursive: true, force: true });
 
   /** The errors that the log has got since `from`, and where it ends. */
   errorsSince(from: number): { lines: string[]; end: number } {
@@ -152,7 +158,7 @@ class SpecWorker {
   #stuck(): void {
     const what = this.#running === "" ? "the spec file" : `"${this.#running}"`;
     complain(`moonwire: ${what} neither ends nor yields, its worker is stuck; nothing after it can run`);
-    rmSync(this.#folder, { recursive: true, force: true });
+    this.#removeFolder();
     process.kill(process.pid, "SIGKILL");
   }
 
@@ -161,7 +167,7 @@ class SpecWorker {
     const watchdog = setTimeout(() => this.#stuck(), this.#timeout + 5000);
     try {
       const code = `return require("moonwire.test.runner").${call}`;
-      const reply = await this.#host.run(true, code, "=test", encodeValue(args));
+      const reply = await this.#host!.run(true, code, "=test", encodeValue(args));
       if (!reply.ok) throw new LuaError(reply.error, reply.traceback);
       const [value] = decodeValue(reply.values, { strings: "utf8" }) as unknown[];
       return value as T;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // moonwire-nginx: what it prints and how it ends where it does not serve. Texts and codes are nginx's.
 import test from "ava";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { nginxPrefix, runNginx } from "../helpers/nginx.js";
+import { text } from "node:stream/consumers";
+import { nginxCommand, nginxPrefix, runNginx } from "../helpers/nginx.js";
 
 test("-v and -V say which nginx it is", async (t) => {
   const v = await runNginx(["-v"]);
@@ -160,4 +163,21 @@ test("a pid file that cannot be written", async (t) => {
   const { code, stderr } = await n.run();
   t.is(code, 1);
   t.is(stderr, `nginx: [emerg] open() "${n.prefix}/none/nginx.pid" failed (2: No such file or directory)\n`);
+});
+
+test("a binary that cannot be loaded is told in a line", async (t) => {
+  const n = await nginxPrefix(t, { files: { "logs/.keep": "" } });
+  const env = { MOONWIRE_BINARY: join(n.prefix, "none.node") };
+  for (const args of [[], ["-t"]]) {
+    const { code, stderr } = await runNginx(["-p", n.prefix, ...args], { env });
+    t.is(code, 1);
+    t.regex(stderr, /^nginx: \[emerg\] no Moonwire binary for \S+: .*none\.node is missing; .*\n$/);
+  }
+});
+
+test("a working directory that is gone is told in a line", async (t) => {
+  const sh = spawn("/bin/sh", ["-c", `cd "$(mktemp -d)" && rmdir "$PWD" && exec "${nginxCommand}" -t`]);
+  const [code, stderr] = await Promise.all([once(sh, "close").then(([c]) => c), text(sh.stderr)]);
+  t.is(code, 1);
+  t.is(stderr.replace(/^sh: .*\n/, ""), "nginx: [emerg] the working directory is gone\n");
 });

@@ -7,11 +7,12 @@ import { confText, freePort, makePrefix, readLog, removePrefix, writeFile } from
 import { get } from "./http.js";
 import { waitFor } from "./process.js";
 
-const command = join(dirname(fileURLToPath(import.meta.url)), "../../dist/cli/nginx.sh");
+/** The path of the command. */
+export const nginxCommand = join(dirname(fileURLToPath(import.meta.url)), "../../dist/cli/nginx.sh");
 
 /** Starts `moonwire-nginx ...args` and leaves it running; `exit` resolves with its code. */
 export function spawnNginx(args, { cwd, env = {} } = {}) {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(nginxCommand, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const text = { out: "", err: "" };
   child.stdout.on("data", (part) => (text.out += part));
   child.stderr.on("data", (part) => (text.err += part));
