@@ -124,11 +124,7 @@ static bool get_upstream_cookie(Request *r, const VarDef &def, Str &out) {
   return false;
 }
 
-struct Named {
-  Str name;
-  bool (*get)(Request *, const VarDef &, Str &);
-};
-static constexpr Named kNames[] = {
+static constexpr NamedVar kNames[] = {
     {"upstream_addr", get_addr},
     {"upstream_status", get_status},
     {"upstream_response_time", get_response_time},
@@ -145,21 +141,9 @@ static constexpr Named kNames[] = {
     {"proxy_add_x_forwarded_for", get_forwarded_for},
     {"proxy_internal_body_length", get_body_length},
 };
-static constexpr Named kPrefixes[] = {{"upstream_http_", get_upstream_http}, {"upstream_cookie_", get_upstream_cookie}};
+static constexpr NamedVar kPrefixes[] = {{"upstream_http_", get_upstream_http}, {"upstream_cookie_", get_upstream_cookie}};
 
-bool upstream_variable_resolve(Str name, VarDef &def) {
-  for (const Named &n : kNames)
-    if (n.name == name) {
-      def = {std::string(name), -1, n.get, nullptr};
-      return true;
-    }
-  for (const Named &n : kPrefixes)
-    if (name.size() > n.name.size() && name.starts_with(n.name)) {
-      def = {std::string(name.substr(n.name.size())), -1, n.get, nullptr};
-      return true;
-    }
-  return false;
-}
+bool upstream_variable_resolve(Str name, VarDef &def) { return variable_find(kNames, kPrefixes, name, def); }
 
 void upstream_log_tail(const Request *r, std::string &out) {
   const Upstream *u = r->upstream;

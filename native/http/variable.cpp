@@ -74,9 +74,6 @@ Str connection_local_port(const Request *r, char *buf) {
 
 // --- built in --------------------------------------------------------------------------------------------------------
 
-using Get = bool (*)(Request *, const VarDef &, Str &);
-using Set = bool (*)(Request *, const VarDef &, Str);
-
 static bool get_args(Request *r, const VarDef &, Str &out) { return out = r->args, out.data() != nullptr; }
 static bool set_args(Request *r, const VarDef &, Str v) {
   r->args = v.data() && v.empty() ? Str("") : r->arena.dup(v);
@@ -227,12 +224,7 @@ static bool get_echo_incr(Request *r, const VarDef &, Str &out) {
   return out = r->arena.format("%u", ++r->main->echo_incr), true;
 }
 
-struct Builtin {
-  Str name;
-  Get get;
-  Set set;
-};
-static constexpr Builtin kBuiltins[] = {
+static constexpr NamedVar kBuiltins[] = {
     {"args", get_args, set_args},
     {"query_string", get_args, nullptr},
     {"is_args", get_is_args, nullptr},
@@ -369,11 +361,7 @@ static bool get_cookie(Request *r, const VarDef &def, Str &out) {
   return false;
 }
 
-struct Family {
-  Str prefix;
-  Get get;
-};
-static constexpr Family kFamilies[] = {
+static constexpr NamedVar kFamilies[] = {
     {"sent_http_", get_sent_http}, {"http_", get_http}, {"arg_", get_arg}, {"cookie_", get_cookie}};
 
 // --- declared by set -------------------------------------------------------------------------------------------------
@@ -415,6 +403,20 @@ static bool set_user(Request *r, const VarDef &def, Str value) {
 
 // --- tables ----------------------------------------------------------------------------------------------------------
 
+bool variable_find(std::span<const NamedVar> names, std::span<const NamedVar> families, Str name, VarDef &def) {
+  for (const NamedVar &n : names)
+    if (n.name == name) {
+      def = {std::string(name), -1, n.get, n.set};
+      return true;
+    }
+  for (const NamedVar &f : families)
+    if (name.size() > f.name.size() && name.starts_with(f.name)) {
+      def = {std::string(name.substr(f.name.size())), -1, f.get, f.set};
+      return true;
+    }
+  return false;
+}
+
 bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
   for (int32_t slot : plan.user_variables)
     if (plan.variables[static_cast<size_t>(slot)] == name) {
@@ -424,21 +426,11 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
       if (def.table >= 0) return def.get = map_get, true;
       if ((def.table = geo_of_variable(plan, name)) >= 0) return def.get = geo_get, true;
       if ((def.table = split_of_variable(plan, name)) >= 0) return def.get = split_get, true;
-      for (const Builtin &b : kBuiltins)  // `set $args ...` changes the built-in one
-        if (b.name == name) def = {std::string(name), -1, b.get, b.set};
+      variable_find(kBuiltins, {}, name, def);  // `set $args ...` changes the built-in one
       return true;
     }
-  for (const Builtin &b : kBuiltins)
-    if (b.name == name) {
-      def = {std::string(name), -1, b.get, b.set};
-      return true;
-    }
-  for (const Family &f : kFamilies)
-    if (name.size() > f.prefix.size() && name.starts_with(f.prefix)) {
-      def = {std::string(name.substr(f.prefix.size())), -1, f.get, nullptr};
-      return true;
-    }
-  return upstream_variable_resolve(name, def) || module_variable_resolve(name, def);
+  return variable_find(kBuiltins, kFamilies, name, def) || upstream_variable_resolve(name, def) ||
+         module_variable_resolve(name, def);
 }
 
 std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems) {

@@ -3,6 +3,7 @@
 // on the control thread and shared; values live in the request's arena.
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,13 @@ struct VarDef {
   int32_t table = -1;  ///< index into Plan::maps, geos or splits
 };
 
+/// A row of a table of variables, written as a constant. In a table of families `name` is their prefix.
+struct NamedVar {
+  Str name;
+  bool (*get)(Request *r, const VarDef &def, Str &out);
+  bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
+};
+
 struct MapTable;
 
 struct VarTable {
@@ -32,7 +40,9 @@ struct VarTable {
 std::shared_ptr<const VarTable> variable_build(const Plan &plan, Problems &problems);
 /// Resolves one name (lower case, no '$'), declared in `plan` or built in. False when there is no such variable.
 bool variable_resolve(const Plan &plan, Str name, VarDef &def);
-/// The part of it for the variables of smaller modules (variable_modules.cpp).
+/// Looks for `name` among `names`, then among the prefixes of `families`. False when it is in neither.
+bool variable_find(std::span<const NamedVar> names, std::span<const NamedVar> families, Str name, VarDef &def);
+/// The part of variable_resolve() for the variables of smaller modules (variable_modules.cpp).
 bool module_variable_resolve(Str name, VarDef &def);
 
 /// The value of plan variable `index`; empty when it has none.

@@ -119,11 +119,7 @@ static bool get_date_gmt(Request *r, const VarDef &, Str &out) {
 
 // --- tables ----------------------------------------------------------------------------------------------------------
 
-struct Named {
-  Str name;
-  bool (*get)(Request *, const VarDef &, Str &);
-};
-static constexpr Named kNames[] = {
+static constexpr NamedVar kNames[] = {
     {"connection_time", get_connection_time},
     {"pipe", get_pipe},
     {"tcpinfo_rtt", get_rtt},
@@ -143,20 +139,8 @@ static constexpr Named kNames[] = {
     {"date_local", get_date_local},
     {"date_gmt", get_date_gmt},
 };
-static constexpr Named kPrefixes[] = {{"sent_trailer_", get_sent_trailer}, {"upstream_trailer_", get_nothing}};
+static constexpr NamedVar kPrefixes[] = {{"sent_trailer_", get_sent_trailer}, {"upstream_trailer_", get_nothing}};
 
-bool module_variable_resolve(Str name, VarDef &def) {
-  for (const Named &n : kNames)
-    if (n.name == name) {
-      def = {std::string(name), -1, n.get, nullptr};
-      return true;
-    }
-  for (const Named &n : kPrefixes)
-    if (name.size() > n.name.size() && name.starts_with(n.name)) {
-      def = {std::string(name.substr(n.name.size())), -1, n.get, nullptr};
-      return true;
-    }
-  return false;
-}
+bool module_variable_resolve(Str name, VarDef &def) { return variable_find(kNames, kPrefixes, name, def); }
 
 }  // namespace mw
