@@ -8,20 +8,21 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { fds, memory } from "./lib/proc.mjs";
-import { EchoSocket } from "./lib/websocket.mjs";
+import { echoLocation, EchoSocket } from "./lib/websocket.mjs";
 import { runWrk, wrkMissing } from "./lib/wrk.mjs";
 
-const { values: args } = parseArgs({
+const { values: args } = readOptions({
+  usage: "node bench/reload.mjs [options]",
   options: {
-    reloads: { type: "string", default: "100" },
-    seconds: { type: "string", default: "60" },
-    connections: { type: "string", default: "64" },
-    sockets: { type: "string", default: "20" },
-    workers: { type: "string", default: "2" },
-    processes: { type: "string" },
-    verbose: { type: "boolean", short: "v" },
+    reloads: { type: "string", default: "100", help: "how many" },
+    seconds: { type: "string", default: "60", help: "in how long" },
+    connections: { type: "string", default: "64", help: "of wrk" },
+    sockets: { type: "string", default: "20", help: "WebSockets" },
+    workers: { type: "string", default: "2", help: "worker threads" },
+    processes: { type: "string", help: "serve --processes, this many" },
+    verbose: { type: "boolean", short: "v", help: "a line for every reload" },
   },
 });
 const reloads = Number(args.reloads);
@@ -38,14 +39,7 @@ http {
     listen 127.0.0.1:0;
     keepalive_requests 100000000;
     location / { content_by_lua_block { ngx.shared.counts:incr("n", 1, 0) ngx.say("hello, world") } }
-    location /echo { content_by_lua_block {
-      local ws = assert(require("resty.websocket.server"):new({ timeout = 60000 }))
-      while true do
-        local data, kind = ws:recv_frame()
-        if not data or kind == "close" then return end
-        if kind == "text" then ws:send_text(data) end
-      end
-    } }
+    ${echoLocation}
   }
 }
 `;

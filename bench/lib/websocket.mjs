@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: MIT
-// A WebSocket that sends a text and waits for its echo, again and again. Counts echoes; remembers why it ended too soon.
+// A WebSocket that sends a text and waits for its echo, again and again, and the location that it talks to.
 import { connect } from "node:net";
+
+/// `location = /echo`, which sends back every text.
+export const echoLocation = `location = /echo { content_by_lua_block {
+  local ws = assert(require("resty.websocket.server"):new({ timeout = 60000 }))
+  while true do
+    local data, kind = ws:recv_frame()
+    if not data or kind == "close" then return end
+    if kind == "text" then ws:send_text(data) end
+  end
+} }`;
 
 /// A masked text frame of fewer than 126 bytes.
 function textFrame(text) {
@@ -10,6 +20,7 @@ function textFrame(text) {
   return Buffer.concat([Buffer.from([0x81, 0x80 | data.length]), mask, data]);
 }
 
+/// Counts echoes; remembers why it ended too soon.
 export class EchoSocket {
   echoes = 0;
   failure = undefined;

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import test from "ava";
 import { startMoonwire, waitFor } from "../helpers/index.js";
 import { rawServer } from "../helpers/upstream.js";
-import { EchoSocket } from "../../bench/lib/websocket.mjs";
+import { echoLocation, EchoSocket } from "../../bench/lib/websocket.mjs";
 
 const upgrade = "proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade;";
 const ask = (path, more = "") =>
@@ -27,13 +27,7 @@ test("a WebSocket goes through, lives on over a reload, and its bytes are logged
   const s = await startMoonwire(t, {
     http: 'log_format f "$request_uri $status $upstream_status"; map $http_upgrade $cu { default upgrade; "" close; }',
     server: `access_log logs/access.log f;
-      location = /echo { content_by_lua_block {
-        local ws = assert(require("resty.websocket.server"):new({ timeout = 60000 }))
-        while true do
-          local data, kind = ws:recv_frame()
-          if not data or kind == "close" then return end
-          if kind == "text" then ws:send_text(data) end
-        end } }
+      ${echoLocation}
       location = /ws { proxy_http_version 1.1; proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $cu;
         proxy_pass http://127.0.0.1:$server_port/echo; }`,
   });

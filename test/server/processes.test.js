@@ -6,7 +6,7 @@ import test from "ava";
 import { startProcess, waitFor, writeFile } from "../helpers/index.js";
 import { steadyClients } from "../helpers/steady.js";
 import { openWire } from "../helpers/wire.js";
-import { EchoSocket } from "../../bench/lib/websocket.mjs";
+import { echoLocation, EchoSocket } from "../../bench/lib/websocket.mjs";
 
 const server = `
   location / { content_by_lua_block { ngx.say("hello") } }
@@ -17,14 +17,7 @@ const server = `
     for i = 1, 200 do ngx.shared.d:set("k" .. math.random(500), ("v"):rep(math.random(300))) end ngx.say("stored")
   } }
   location = /null { content_by_lua_block { local ffi = require "ffi" ngx.say(ffi.cast("int *", 8)[0]) } }
-  location = /echo { content_by_lua_block {
-    local ws = assert(require("resty.websocket.server"):new({ timeout = 60000 }))
-    while true do
-      local data, kind = ws:recv_frame()
-      if not data or kind == "close" then return end
-      if kind == "text" then ws:send_text(data) end
-    end
-  } }`;
+  ${echoLocation}`;
 
 const http = "lua_shared_dict d 1m; keepalive_requests 100000000;";
 

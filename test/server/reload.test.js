@@ -7,16 +7,8 @@ import test from "ava";
 import { startMoonwire, startProcess, waitFor, writeFile } from "../helpers/index.js";
 import { steadyClients } from "../helpers/steady.js";
 import { openWire, takeResponse } from "../helpers/wire.js";
-import { EchoSocket } from "../../bench/lib/websocket.mjs";
+import { echoLocation, EchoSocket } from "../../bench/lib/websocket.mjs";
 
-const echo = `location /echo { content_by_lua_block {
-  local ws = assert(require("resty.websocket.server"):new({ timeout = 60000 }))
-  while true do
-    local data, kind = ws:recv_frame()
-    if not data or kind == "close" then return end
-    if kind == "text" then ws:send_text(data) end
-  end
-} }`;
 const hello = `location / { content_by_lua_block { ngx.say(ngx.shared.counts:incr("n", 1, 0) and "hello") } }`;
 const generation = (s) => Math.max(...s.server.stats().map((w) => w.generation));
 
@@ -30,7 +22,7 @@ test("fifteen reloads under keep-alive clients, pipelines, slow requests and Web
   const s = await startMoonwire(t, {
     main: "worker_processes 2;",
     http: "lua_shared_dict counts 1m; keepalive_requests 100000000;",
-    server: `${hello} ${echo} location /slow { content_by_lua_block { ngx.sleep(0.05) ngx.say("slow") } }`,
+    server: `${hello} ${echoLocation} location /slow { content_by_lua_block { ngx.sleep(0.05) ngx.say("slow") } }`,
   });
   const clients = [
     steadyClients(t, s.port, 8),
@@ -143,7 +135,7 @@ test("an address that the new configuration drops: its connections get one more 
 test("worker_shutdown_timeout ends what a reload left behind", async (t) => {
   const s = await startMoonwire(t, {
     main: "worker_shutdown_timeout 300ms;",
-    server: `${echo} location = /long { content_by_lua_block {
+    server: `${echoLocation} location = /long { content_by_lua_block {
       ngx.log(ngx.INFO, "begun") ngx.sleep(3600)
     } } location / { return 200 ok; }`,
   });
@@ -232,7 +224,7 @@ test("thirty reloads leave no descriptor and no thread behind", async (t) => {
   const s = await startProcess(t, {
     main: "worker_processes 2;",
     http: "lua_shared_dict counts 1m;",
-    server: `${hello} ${echo}`,
+    server: `${hello} ${echoLocation}`,
   });
   const pid = s.child.pid;
   const kinds = () =>
