@@ -7,19 +7,24 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { exchange, requestText } from "./lib/client.mjs";
 import { Stage, chooseContenders, contenderOptions } from "./lib/contenders.mjs";
 import { fds, memory } from "./lib/proc.mjs";
 import { table } from "./lib/report.mjs";
 
-const { values: args } = parseArgs({
+const { values: args } = readOptions({
+  usage: "node bench/cosockets.mjs [options]",
   options: {
-    count: { type: "string", default: "5000" },
-    rounds: { type: "string", default: "100" },
-    endings: { type: "string", default: "sleep,receive,close,keepalive" }, // of the rounds, in turn
-    limit: { type: "string" }, // bytes each; a higher figure fails
-    growth: { type: "string", default: "1048576" }, // bytes between the third and the last quarter of the rounds
+    count: { type: "string", default: "5000", help: "cosockets, each with a light thread" },
+    rounds: { type: "string", default: "100", help: "how often again" },
+    endings: { type: "string", default: "sleep,receive,close,keepalive", help: "of the rounds, in turn" }, // of the rounds, in turn
+    limit: { type: "string", help: "bytes a pair; more fails" }, // bytes each; a higher figure fails
+    growth: {
+      type: "string",
+      default: "1048576",
+      help: "bytes between the third and the last quarter of the rounds; more fails",
+    }, // bytes between the third and the last quarter of the rounds
     ...contenderOptions,
   },
 });

@@ -4,14 +4,19 @@
 // without a single connection.
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { exchange, parseAnswer, requestText } from "./lib/client.mjs";
 import { Stage, chooseContenders, contenderOptions } from "./lib/contenders.mjs";
 import { memory } from "./lib/proc.mjs";
 import { table } from "./lib/report.mjs";
 
-const { values: args } = parseArgs({
-  options: { count: { type: "string", default: "10000" }, limit: { type: "string" }, ...contenderOptions },
+const { values: args } = readOptions({
+  usage: "node bench/idle.mjs [options]",
+  options: {
+    count: { type: "string", default: "10000", help: "connections" },
+    limit: { type: "string", help: "bytes a connection; more fails" },
+    ...contenderOptions,
+  },
 });
 const count = Number(args.count);
 const workerConnections = Math.ceil(count * 1.1) + 64; // nginx closes idle ones when less than a sixteenth is free

@@ -4,51 +4,28 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { availableParallelism, cpus } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { withBackend } from "./lib/backend.mjs";
 import { verify } from "./lib/client.mjs";
-import { Stage, chooseContenders, contenderOptions, defaultMoonwire, root } from "./lib/contenders.mjs";
+import { Stage, chooseContenders, contenderOptions, root } from "./lib/contenders.mjs";
 import { runLoad } from "./lib/load.mjs";
 import { runWrk, wrkMissing } from "./lib/wrk.mjs";
 import { coreBusy, cpu, cpuBetween } from "./lib/proc.mjs";
 import { ratios, scenarioText, summarize } from "./lib/report.mjs";
 import { scenarios } from "./lib/scenario.mjs";
 
-const usage = `npm run bench -- [options]
-  --only NAME          this scenario alone (may be given again)
-  --rounds N           rounds per contender (5)
-  --seconds N          seconds per round (2)
-  --quick              2 rounds of 1 second: a look, not a measurement
-  --contenders A,B     of nginx,moonwire,limit (all)
-  --moonwire COMMAND   how to start Moonwire ("${defaultMoonwire.replace(`${root}/`, "")}")
-  --wrk                wrk makes the load instead of load.c
-  --nginx PATH         which nginx (nginx)
-  --json FILE          where the result goes (bench/results/TIME.json)`;
-
-function readOptions() {
-  try {
-    return parseArgs({
-      options: {
-        only: { type: "string", multiple: true },
-        rounds: { type: "string" },
-        seconds: { type: "string" },
-        quick: { type: "boolean" },
-        wrk: { type: "boolean" },
-        ...contenderOptions,
-        json: { type: "string" },
-        help: { type: "boolean", short: "h" },
-      },
-    }).values;
-  } catch (e) {
-    console.error(`${e.message}\n\n${usage}`);
-    process.exit(2);
-  }
-}
-const args = readOptions();
-if (args.help) {
-  console.log(usage);
-  process.exit(0);
-}
+const { values: args } = readOptions({
+  usage: "npm run bench -- [options]",
+  options: {
+    only: { type: "string", multiple: true, help: "this scenario alone" },
+    rounds: { type: "string", help: "rounds per contender (5)" },
+    seconds: { type: "string", help: "seconds per round (2)" },
+    quick: { type: "boolean", help: "2 rounds of 1 second: a look, not a measurement" },
+    wrk: { type: "boolean", help: "wrk makes the load instead of load.c" },
+    ...contenderOptions,
+    json: { type: "string", help: "where the result goes (bench/results/TIME.json)" },
+  },
+});
 const rounds = Number(args.rounds ?? (args.quick ? 2 : 5));
 const generate = args.wrk ? runWrk : runLoad;
 const seconds = Number(args.seconds ?? (args.quick ? 1 : 2));

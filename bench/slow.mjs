@@ -4,15 +4,16 @@
 // client_header_timeout + 0.5 s or lets the good client wait more than 50 ms.
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { parseAnswer, requestText } from "./lib/client.mjs";
 import { Stage, chooseContenders, contenderOptions } from "./lib/contenders.mjs";
 import { table } from "./lib/report.mjs";
 
-const { values: args } = parseArgs({
+const { values: args } = readOptions({
+  usage: "node bench/slow.mjs [options]",
   options: {
-    count: { type: "string", default: "500" },
-    timeout: { type: "string", default: "3" },
+    count: { type: "string", default: "500", help: "connections that dribble" },
+    timeout: { type: "string", default: "3", help: "client_header_timeout in seconds" },
     ...contenderOptions,
   },
 });

@@ -6,19 +6,20 @@
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
+import { readOptions } from "../scripts/options.mjs";
 import { Stage, chooseContenders, contenderOptions } from "./lib/contenders.mjs";
 import { actors as allActors, setup } from "./lib/mix.mjs";
 import { fds, memory } from "./lib/proc.mjs";
 
-const { values: args } = parseArgs({
+const { values: args } = readOptions({
+  usage: "node bench/soak.mjs [options]",
   options: {
-    minutes: { type: "string", default: "10" },
-    slope: { type: "string", default: "512" },
-    every: { type: "string", default: "5" },
-    keep: { type: "string" },
-    only: { type: "string", multiple: true },
-    verbose: { type: "boolean", short: "v" },
+    minutes: { type: "string", default: "10", help: "how long" },
+    slope: { type: "string", default: "512", help: "growth of resident memory that fails, in KiB a minute" },
+    every: { type: "string", default: "5", help: "seconds between two samples" },
+    keep: { type: "string", help: "where to keep the server's error log" },
+    only: { type: "string", multiple: true, help: "this actor of lib/mix.mjs alone" },
+    verbose: { type: "boolean", short: "v", help: "every sample" },
     ...contenderOptions,
   },
 });

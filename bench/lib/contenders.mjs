@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const bench = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const root = join(bench, "..");
-export const defaultMoonwire = `${process.execPath} ${join(root, "dist/cli/main.js")}`;
+const defaultMoonwire = `${process.execPath} ${join(root, "dist/cli/main.js")}`;
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
@@ -74,18 +74,21 @@ function findMoonwire(command = defaultMoonwire) {
   return { argv };
 }
 
-/// The options that every benchmark takes for its contenders, for node's parseArgs.
+/// The options that every benchmark takes for its contenders.
 export const contenderOptions = {
-  contenders: { type: "string" },
-  moonwire: { type: "string" },
-  nginx: { type: "string" },
+  contenders: { type: "string", help: "which ones, with commas between" },
+  moonwire: { type: "string", help: "the command that starts Moonwire (this build)" },
+  nginx: { type: "string", help: "the nginx to compare with (nginx)" },
 };
 
 /// Looks for the contenders that were asked for; says which are missing. Resolves to what Stage takes, and their names.
 export function chooseContenders(args, names) {
   const found = { nginx: findNginx(args.nginx), moonwire: findMoonwire(args.moonwire) };
   const wanted = (args.contenders?.split(",") ?? names).filter((name) => {
-    if (!names.includes(name)) throw new Error(`no contender ${name}; there are ${names.join(", ")}`);
+    if (!names.includes(name)) {
+      console.error(`error: no contender ${name}; there are ${names.join(", ")}`);
+      process.exit(2);
+    }
     const why = found[name]?.missing;
     if (why) console.log(`without ${name}: ${why}`);
     return !why;

@@ -17,31 +17,28 @@ import {
 import { chmodSync, lchownSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
-import { parseArgs } from "node:util";
+import { readOptions } from "../../scripts/options.mjs";
 import { nativeBuild, npmPackages, root, typescriptBuild } from "../../scripts/steps.mjs";
 import { fail, hasTool, say } from "../../scripts/shell.mjs";
 import { patchHarness } from "./harness.mjs";
 import { compare, readRecord, writeRecord } from "./record.mjs";
 import { blockNames, readTap } from "./tap.mjs";
 
-const { values: options, positionals } = parseArgs({
+const { values: options, positionals } = readOptions({
+  usage: "npm run conformance -- --suite DIR --test-nginx DIR [options] [t/FILE.t ...]",
   allowPositionals: true,
   options: {
-    suite: { type: "string" },
-    "test-nginx": { type: "string" },
-    deps: { type: "string" },
-    jobs: { type: "string", default: "1" },
-    timeout: { type: "string", default: "240" },
-    logs: { type: "string" },
-    record: { type: "boolean", default: false },
-    sanitize: { type: "boolean", default: false },
-    verbose: { type: "boolean", default: false },
+    suite: { type: "string", needed: true, help: "a checkout of the suite" },
+    "test-nginx": { type: "string", needed: true, help: "a checkout of Test::Nginx" },
+    deps: { type: "string", help: "checkouts that the suite looks for beside itself, and mockeagain" },
+    jobs: { type: "string", default: "1", help: "files at a time" },
+    timeout: { type: "string", default: "240", help: "seconds for a file" },
+    logs: { type: "string", help: "where to keep each file's output" },
+    record: { type: "boolean", help: "write passing.txt anew" },
+    sanitize: { type: "boolean", help: "under ASan and UBSan" },
+    verbose: { type: "boolean", help: "name the blocks that fail" },
   },
 });
-if (!options.suite || !options["test-nginx"])
-  fail(
-    "usage: npm run conformance -- --suite DIR --test-nginx DIR [--deps DIR] [--jobs N] [--timeout SECONDS] [--logs DIR] [--record] [--sanitize] [--verbose] [t/FILE.t ...]",
-  );
 
 const suite = resolve(options.suite);
 const recordFile = join(root, "test/conformance/passing.txt");
