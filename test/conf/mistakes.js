@@ -27,13 +27,13 @@ export const mistakes = [
   [http("sendfile on { }"), '2:1 directive "sendfile" is not terminated by ";"'],
   [http("server { sendfile on }"), '2:22 unexpected "}"'],
   [http("tcp_nopush maybe;"), '2:12 invalid value "maybe" in "tcp_nopush" directive, it must be "on" or "off"'],
-  [http("resolver local=maybe;"), "2:10 invalid parameter: local=maybe", "an option of OpenResty's own nginx"],
-  [http("resolver local=off;"), "2:1 no name servers defined", "an option of OpenResty's own nginx"],
+  [http("resolver local=;"), "2:10 invalid parameter: local=", "an option of OpenResty's own nginx"],
   [
-    http("resolver local=on 127.0.0.1;"),
-    '2:1 "local=on" stands in the place of name servers',
+    http("resolver local=/nowhere/resolv.conf;"),
+    '2:10 open() "/nowhere/resolv.conf" failed (2: No such file or directory)',
     "an option of OpenResty's own nginx",
   ],
+  [http("resolver local=off;"), "2:1 no name servers defined", "an option of OpenResty's own nginx"],
   // stream, which Debian's nginx has in a module of its own
   ["events { } stream { server { listen 1; } }", "1:21 no handler for server", "no such block"],
   [

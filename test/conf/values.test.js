@@ -3,6 +3,7 @@
 import test from "ava";
 import { parseAddress } from "../../dist/conf/listen.js";
 import { parseSize, parseText, parseTime } from "../../dist/conf/words.js";
+import { planOf } from "./load.js";
 
 const sizes = {
   0: 0,
@@ -86,3 +87,23 @@ const wrong = {
 };
 for (const [text, error] of Object.entries(wrong))
   test(`address "${text}" is none`, (t) => t.deepEqual(parseAddress(text, 80), { error }));
+
+const resolvConf = `# nameserver 192.0.2.9
+search example.com
+nameserver 192.0.2.1
+ nameserver\t2001:db8::1 # the second
+nameserver fe80::1%eth0
+`;
+const nameServers = {
+  "127.0.0.1:5353 [::1] localhost": ["127.0.0.1:5353", "[::1]:53", "127.0.0.1:53"],
+  "local=on": [],
+  "local=off 192.0.2.7": ["192.0.2.7:53"],
+  "local=resolv.conf": ["192.0.2.1:53", "[2001:db8::1]:53"],
+  "local=resolv.conf 192.0.2.7 valid=30s": ["192.0.2.7:53", "192.0.2.1:53", "[2001:db8::1]:53"],
+};
+for (const [words, servers] of Object.entries(nameServers))
+  test(`resolver ${words}`, async (t) => {
+    const conf = `events { } http { resolver ${words}; server { listen 1; location / { } } }`;
+    const plan = await planOf(t, conf, { "resolv.conf": resolvConf });
+    t.deepEqual(plan.servers[0].locations[0].conf.resolver.servers, servers);
+  });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 // Cosockets and the resolver they use: lua_socket_*, resolver, resolver_timeout.
+import { readFileSync } from "node:fs";
 import type { Compiler, Level } from "../compile.js";
+import { openFailure } from "../parser.js";
 import { everywhereAndStream, many, typed, type Spec } from "../spec.js";
-import type { Directive } from "../tree.js";
+import type { Directive, Word } from "../tree.js";
 import { parseTime } from "../words.js";
 
 const module = "lua";
@@ -45,8 +47,9 @@ export const socket = {
     type: typed<string | string[]>(),
     read: readResolver,
     about:
-      "name servers: addresses, `valid=`, `ipv4=`, `ipv6=`, `local=on` for those of the system; " +
-      "without it /etc/hosts and /etc/resolv.conf hold",
+      "name servers: addresses, `valid=`, `ipv4=`, `ipv6=`, and OpenResty's `local=on` or `local=FILE`: those of " +
+      "/etc/resolv.conf or of another such file too; without it, and with `local=on` alone, /etc/hosts and " +
+      "/etc/resolv.conf hold, as they are at the moment",
   },
   resolver_timeout: {
     module: "http",
@@ -63,7 +66,8 @@ function time(initial: string, about: string) {
 
 function readResolver(c: Compiler, d: Directive, level: Level): void {
   const out = { servers: [] as string[], valid: 0, ipv4: true, ipv6: true };
-  let isLocal = false;
+  const mistakes = c.problems.list.length;
+  let local: Word | undefined;
   for (const word of d.args) {
     const [, key, value = ""] = /^(valid|ipv4|ipv6|local|status_zone)=(.*)$/.exec(word.text) ?? [];
     if (key === undefined) {
@@ -74,16 +78,33 @@ function readResolver(c: Compiler, d: Directive, level: Level): void {
       const valid = parseTime(value);
       if (valid === undefined) c.problems.add(word, `invalid parameter: ${word.text}`);
       else out.valid = valid;
+    } else if (key === "local") {
+      if (value === "") c.problems.add(word, `invalid parameter: ${word.text}`);
+      else local = value === "off" ? undefined : word;
     } else if (key !== "status_zone") {
-      if (key === "local") isLocal = value !== "off";
       if (value !== "on" && value !== "off") c.problems.add(word, `invalid parameter: ${word.text}`);
-      else if (key !== "local") out[key as "ipv4" | "ipv6"] = value === "on";
+      else out[key as "ipv4" | "ipv6"] = value === "on";
     }
   }
   if (!out.ipv4 && !out.ipv6) c.problems.add(d, '"ipv4" and "ipv6" cannot both be "off"');
-  if (isLocal && out.servers.length > 0) c.problems.add(d, '"local=on" stands in the place of name servers');
-  if (!isLocal && out.servers.length === 0 && d.args.length > 0) c.problems.add(d, "no name servers defined");
+  const isSystemAlone = local?.text === "local=on" && out.servers.length === 0;
+  if (local && !isSystemAlone) out.servers.push(...localServers(c, local));
+  const isBroken = c.problems.list.length > mistakes || d.args.length === 0;
+  if (!isSystemAlone && out.servers.length === 0 && !isBroken) c.problems.add(d, "no name servers defined");
   level.conf["resolver"] = out;
+}
+
+/** The name servers of the file that `local=` names, /etc/resolv.conf where it is `on` (resolv.conf(5)). */
+function localServers(c: Compiler, word: Word): string[] {
+  const name = word.text.slice("local=".length);
+  const path = name === "on" ? "/etc/resolv.conf" : c.path(name);
+  try {
+    const lines = readFileSync(path, "utf8").matchAll(/^[ \t]*nameserver[ \t]+(\S+)/gm);
+    return [...lines].flatMap(([, host = ""]) => serverAddress(host.includes(":") ? `[${host}]` : host) ?? []);
+  } catch (e) {
+    c.problems.add(word, openFailure(path, e));
+    return [];
+  }
 }
 
 // "ADDRESS:PORT" or "[ADDRESS]:PORT" of a name server; a name would need one itself.
