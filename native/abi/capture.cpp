@@ -12,6 +12,9 @@ extern "C" MW_EXPORT
 mw_capture_t *mw_capture_new(mw_req_t *r) { return capture_new(of(r)); }
 
 extern "C" MW_EXPORT
+void mw_capture_select(mw_capture_t *c) { capture_select(c); }
+
+extern "C" MW_EXPORT
 int32_t mw_capture_add(mw_capture_t *c, const char *uri, size_t len, const char *args, size_t args_len, uint32_t method,
                        mw_req_t **out) {
   Request *sub = nullptr;

@@ -435,6 +435,8 @@ int32_t mw_var_set(mw_req_t *r, int32_t id, const char *value, size_t len);
 /* ---- capture: native/abi/capture.cpp (starting and collecting are C functions: script/capture.cpp) ---- */
 typedef struct mw_capture mw_capture_t; /* subrequests that one light thread waits for; lives as long as the request */
 mw_capture_t *mw_capture_new(mw_req_t *r);
+/* Makes it the one that is started next: options with metamethods may have made others meanwhile. */
+void mw_capture_select(mw_capture_t *c);
 /* A subrequest to `uri` ("path?args"), not started. MW_NOT_FOUND: the uri is unsafe; MW_BAD_ARG: no such method; MW_ERROR:
    nested too deep. */
 int32_t mw_capture_add(mw_capture_t *c, const char *uri, size_t len, const char *args, size_t args_len, uint32_t method,

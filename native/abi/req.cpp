@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The request as Lua reads and changes it: head, arguments, body, and where it goes next.
 #include "abi/abi.h"
+
+#include <utility>
+
 #include "http/body.h"
 #include "http/phase.h"
 #include "http/target.h"
@@ -125,30 +128,53 @@ int32_t mw_req_exec(mw_req_t *req, const char *uri, size_t len, const char *args
 
 // --- body ------------------------------------------------------------------------------------------------------------
 
+struct BodyWait;
+
+/// The light threads that wait for a request's body.
+struct BodyWaits {
+  Request *r = nullptr;
+  BodyWait *first = nullptr;
+};
+
 struct BodyWait {
   Waiter waiter;
-  Request *r = nullptr;
+  BodyWaits *all = nullptr;
   BodyWait *next = nullptr;
 };
 
 static void on_body(Request *, Rc rc, void *arg) {
-  sched_wake(&static_cast<BodyWait *>(arg)->waiter, rc == kOk ? MW_OK : rc == kError ? MW_CLOSED : rc);
+  for (BodyWait *w = std::exchange(static_cast<BodyWaits *>(arg)->first, nullptr); w; w = w->next)
+    sched_wake(&w->waiter, rc == kOk ? MW_OK : rc == kError ? MW_CLOSED : rc);
 }
 
-static void cancel_body(Waiter *w) {
-  body_forget(reinterpret_cast<BodyWait *>(reinterpret_cast<char *>(w) - offsetof(BodyWait, waiter))->r);
+static void cancel_body(Waiter *waiter) {
+  BodyWait *w = reinterpret_cast<BodyWait *>(reinterpret_cast<char *>(waiter) - offsetof(BodyWait, waiter));
+  BodyWait **at = &w->all->first;
+  while (*at != w) at = &(*at)->next;
+  *at = w->next;
+  if (!w->all->first) body_forget(w->all->r);
 }
 
 extern "C" MW_EXPORT
 int32_t mw_req_read_body(mw_req_t *req) {
   Request *r = of(req);
-  if (r->body.state == BodyState::reading) return MW_BUSY;
+  BodyState &b = r->body;
+  bool is_reading = b.state == BodyState::reading;
+  if (is_reading && b.done && b.done != on_body) return MW_BUSY;
+  BodyWaits *all = is_reading && b.done ? static_cast<BodyWaits *>(b.done_arg) : r->arena.make<BodyWaits>();
+  all->r = r;
+  if (is_reading) {  // for another light thread, or one that was killed
+    b.done = on_body;
+    b.done_arg = all;
+  } else {
+    Rc rc = body_read(r, on_body, all);
+    if (rc == kOk) return MW_OK;
+    if (rc == kError) return MW_CLOSED;
+    if (rc != kAgain) return rc;
+  }
   BodyWait *wait = r->arena.make<BodyWait>();
-  wait->r = r;
-  Rc rc = body_read(r, on_body, wait);
-  if (rc == kOk) return MW_OK;
-  if (rc == kError) return MW_CLOSED;
-  if (rc != kAgain) return rc;
+  wait->all = all;
+  wait->next = std::exchange(all->first, wait);
   sched_park(&wait->waiter, cancel_body);
   return MW_AGAIN;
 }

@@ -72,7 +72,7 @@ void sock_drop(Sock *s) {
     sock_write_fail(s, "closed");
     s->io->close(s);
   }
-  s->is_read_closed = s->is_write_closed = false;
+  s->is_read_closed = s->is_write_closed = s->is_end_open = false;
   if (pool) sock_pool_release(pool);
 }
 
@@ -83,7 +83,7 @@ static void recycle(Sock *s) {
   s->abi = {"", "", "", 0, 0, generation, 0};
   s->connect_ms = s->send_ms = s->read_ms = 0;
   s->local.len = 0;
-  s->is_read_closed = s->is_write_closed = false;
+  s->is_read_closed = s->is_write_closed = s->is_end_open = false;
   s->op = {};
   sock_worker().free_socks.push_back(s);
 }
@@ -102,7 +102,7 @@ static int32_t connected(Sock *s) {
   s->o->owner = s;
   s->o->events = &sock_events;
   s->abi.reused = s->o->uses;
-  s->is_read_closed = s->is_write_closed = false;
+  s->is_read_closed = s->is_write_closed = s->is_end_open = false;
   sock_free_buffer(s);
   return MW_OK;
 }
@@ -259,6 +259,10 @@ static const SockIo kOutgoing = {[](const Sock *s) { return s->o->may_read; },
 
 // --- what the calls share --------------------------------------------------------------------------------------------
 
+/// False for the request's own socket, which a method taken from another socket may be given.
+static bool is_own(const Sock *s) { return s->io == &kOutgoing; }
+static const char kNotOwn[] = "request socket";
+
 Sock *sock_create(const SockIo *io) {
   Sock *s = new (std::nothrow) Sock();
   if (!s) abort();
@@ -325,6 +329,7 @@ extern "C" MW_EXPORT
 int32_t mw_sock_connect(mw_sock_t *sock, const char *host, size_t host_len, int32_t port, const char *pool,
                         size_t pool_len, int32_t pool_size, int32_t backlog) {
   Sock *s = sock_of(sock);
+  if (!is_own(s)) return sock_fail(s, kNotOwn);
   if (sched_is_waiting(s->connector)) return sock_fail(s, "socket busy connecting");
   if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer)) return sock_fail(s, "socket busy writing");
@@ -369,6 +374,7 @@ int32_t mw_sock_bind(mw_sock_t *sock, const char *address, size_t len, int32_t p
 extern "C" MW_EXPORT
 int32_t mw_sock_keepalive(mw_sock_t *sock, int64_t timeout, int32_t size) {
   Sock *s = sock_of(sock);
+  if (!is_own(s)) return sock_fail(s, kNotOwn);
   if (int32_t rc = sock_check(s, "")) return rc;
   if (sock_is_reading(s)) return sock_fail(s, "socket busy reading");
   if (sched_is_waiting(s->writer) || !s->out.is_empty()) return sock_fail(s, "socket busy writing");

@@ -58,6 +58,7 @@ struct Sock {
   Timer queue_timer;
   bool is_queued = false;
   bool is_read_closed = false;   ///< the peer's end of stream, or an error, was met
+  bool is_end_open = false;      ///< a "*a" took all up to the end: the next read is told of it, not refused
   bool is_write_closed = false;  ///< a send failed: where the peer's stream stands is not known
   // input
   ReadOp op;

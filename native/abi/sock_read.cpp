@@ -134,7 +134,7 @@ static bool complete_until(Sock *s) {
                         ? memmem(in.data() + op.scanned, in.size() - op.scanned, pattern.data(), pattern.size())
                         : nullptr;
   size_t before = hit ? static_cast<size_t>(static_cast<const char *>(hit) - in.data()) : 0;
-  if (hit && (op.n == 0 || before < op.n || (before == op.n && op.is_inclusive))) {
+  if (hit && (op.n == 0 || before < op.n)) {
     *op.found = 1;
     if (op.is_inclusive)
       give(s, before + pattern.size(), 0);
@@ -170,17 +170,21 @@ static bool complete(Sock *s) {
 
 // --- the read --------------------------------------------------------------------------------------------------------
 
-/// The read fails; what is buffered goes with it.
-static int32_t fail_read(Sock *s, const char *err) {
+/// The read fails; what is buffered goes with it. A pattern that has begun is no part of it: it is dropped, or with
+/// `goes_on` stays for the next read, as receiveuntil of lua-nginx-module keeps its place.
+static int32_t fail_read(Sock *s, const char *err, bool goes_on = false) {
   s->abi.read_err = err;
-  give(s, s->buf_end - s->buf_pos, 0);
+  size_t rest = s->op.kind == MW_SOCK_UNTIL ? begun(buffered(s), {s->op.pattern, s->op.pattern_size}) : 0;
+  give(s, s->buf_end - s->buf_pos - rest, goes_on ? 0 : rest);
   return MW_ERROR;
 }
 
 static int32_t end_of_stream(Sock *s) {
   s->is_read_closed = true;
+  s->is_end_open = false;
   if (const char *err = s->io->end(s)) return fail_read(s, err);
   if (s->op.kind != MW_SOCK_ALL) return fail_read(s, "closed");
+  s->is_end_open = true;
   give(s, s->buf_end - s->buf_pos, 0);
   return MW_OK;
 }
@@ -232,7 +236,7 @@ bool sock_readable(Sock *s) {
 void sock_read_timeout(Sock *s) {
   if (!sched_is_waiting(s->reader)) return;
   sock_log(s, 0, "lua tcp socket read timed out");
-  end_read(s, fail_read(s, "timeout"));
+  end_read(s, fail_read(s, "timeout", true));
 }
 
 void sock_read_fail(Sock *s, const char *err) {
@@ -268,7 +272,7 @@ static bool may_read(Sock *s) {
   s->abi.size = 0;
   if (sock_is_open(s)) {
     if (sched_is_waiting(s->connector)) return s->abi.read_err = "socket busy connecting", false;
-    if (!s->is_read_closed || s->buf_pos < s->buf_end) return true;
+    if (!s->is_read_closed || s->is_end_open || s->buf_pos < s->buf_end) return true;
   }
   sock_log_closed(s, "receive data");
   s->abi.read_err = "closed";

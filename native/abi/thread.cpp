@@ -151,14 +151,16 @@ mw_semaphore_t *mw_semaphore_new(int32_t n) {
 
 extern "C" MW_EXPORT
 void mw_semaphore_free(mw_semaphore_t *s) {
-  // Collected: nobody holds it, so nobody can be waiting but threads that died with the VM.
   if (vm_current && vm_is_debug(vm_current)) {
     if (vm_current->current)
       run_debug(vm_current->current->run, "in lua gc, semaphore %p", static_cast<void *>(s));
     else
       log_write(*vm_current->core->log, kLogDebug, 0, nullptr, "in lua gc, semaphore %p", static_cast<void *>(s));
   }
-  while (SemaphoreWait *w = pop_wait(s)) delete w;
+  while (SemaphoreWait *w = pop_wait(s)) {  // left over, see begin_wait(): a wait that is awaited keeps the semaphore
+    if (w->waiter.thread) w->waiter.thread->waiter = nullptr;
+    delete w;
+  }
   if (vm_current) vm_current->core->loop->unpost(&s->task);
   delete s;
 }
@@ -176,7 +178,7 @@ int32_t mw_semaphore_wait(mw_semaphore_t *s, double seconds) {
     --s->resources;
     return MW_OK;
   }
-  if (seconds <= 0) return MW_TIMEOUT;
+  if (!(seconds > 0)) return MW_TIMEOUT;
   SemaphoreWait *w = new SemaphoreWait();
   w->sem = s;
   w->prev = s->last;

@@ -34,9 +34,11 @@ static void run_start(Task *t) {
 mw_capture *capture_new(Request *parent) {
   mw_capture *c = parent->arena.make<mw_capture>();
   c->parent = parent;
-  vm_current->current->capture = c;
+  capture_select(c);
   return c;
 }
+
+void capture_select(mw_capture *c) { vm_current->current->capture = c; }
 
 /// True where the subrequests would run next if the running light thread yielded: then it need not. The main request must
 /// be on the stack, too: a client that is found gone would end it otherwise, and free what stands here.

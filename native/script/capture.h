@@ -18,6 +18,8 @@ namespace mw {
 
 /// A new one, which the running light thread's next capture_run() takes.
 mw_capture *capture_new(Request *parent);
+/// Makes `c` the one that is taken next.
+void capture_select(mw_capture *c);
 enum class CaptureError : uint8_t { none, unsafe_uri, bad_method, nested_too_deep };
 /// Adds a subrequest to `uri` ("path?args", escaped as Lua wrote it), `args` appended to its arguments.
 CaptureError capture_add(mw_capture *c, Str uri, Str args, uint32_t method_id, Request *&sub);

@@ -117,7 +117,7 @@ static void end_left_over(LightThread *t) {
 }
 
 /// A wait begins. One may be left over: where Lua cannot yield (a sort's comparison, a gsub's callback) the await after a
-/// park raises an error, and code that catches it goes on; that wait must not wake the next one.
+/// park raises an error, and code that catches it goes on; that wait must not wake the next one, nor a bare yield.
 static void begin_wait(LightThread *t) {
   end_left_over(t);
   t->state = LightThread::running;
@@ -282,9 +282,11 @@ static void on_end(LightThread *t, int status) {
 /// A light thread yielded.
 static void on_yield(LightThread *t) {
   Run *run = t->run;
-  lua_settop(t->co, 0);  // the await mark
+  bool is_await = lua_gettop(t->co) > 0 && lua_touserdata(t->co, -1) == &kAwaitMark;
+  lua_settop(t->co, 0);
   if (t->is_exiting) run->has_exited = true;
   if (run->has_exited) return;
+  if (!is_await) begin_wait(t);
   if (LightThread *child = t->spawned) {
     t->spawned = nullptr;
     lua_rawgeti(t->co, LUA_REGISTRYINDEX, child->ref);

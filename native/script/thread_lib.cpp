@@ -83,7 +83,8 @@ static int thread_kill(lua_State *L) {
   Handle h = check_handle(L, 1);
   if (h.was_one) return refuse(L, "already waited or killed");
   if (!h.thread) return refuse(L, "not user thread");
-  if (h.thread->parent != L) return refuse(L, "killer not parent");
+  // One that runs is itself the killer, or has resumed it.
+  if (h.thread->parent != L || h.thread->state == LightThread::running) return refuse(L, "killer not parent");
   if (h.thread->waiter && h.thread->waiter->is_subrequest) return refuse(L, "pending subrequests");
   bool is_zombie = h.thread->state == LightThread::zombie;
   sched_kill(h.thread);

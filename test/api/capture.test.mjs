@@ -310,3 +310,24 @@ test("a client that goes while subrequests wait harms nobody", async (t) => {
   t.is((await s.get("/ok")).body, "ok");
   t.is((await s.get("/t")).body.length, 400000);
 });
+
+test("options whose metamethods make captures of their own", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location = /ok { content_by_lua_block { ngx.print("ok ", ngx.var.arg_a) } }
+      location = /slow { content_by_lua_block { ngx.sleep(0.02) ngx.print("slow") } }
+      location = /index { content_by_lua_block {
+        local inner
+        local options = setmetatable({ args = "a=1" }, { __index = function(_, name)
+          if name == "method" then inner = ngx.location.capture("/slow").body end
+        end })
+        ngx.say(ngx.location.capture("/ok", options).body, " ", inner)
+        local a, b = ngx.location.capture_multi { { "/ok", options }, { "/ok", { args = "a=2" } } }
+        ngx.say(a.body, " ", b.body) } }
+      location = /tostring { content_by_lua_block {
+        local h = newproxy(true)
+        getmetatable(h).__tostring = function() return pcall(ngx.location.capture, "/ok") and "x" or "refused" end
+        ngx.say(ngx.location.capture("/ok", { args = "a=3", headers = { x = h } }).body) } }`,
+  });
+  t.is((await s.get("/index")).body, "ok 1 slow\nok 1 ok 2\n");
+  t.is((await s.get("/tostring")).body, "ok 3\n");
+});

@@ -2,6 +2,7 @@
 // ngx.req.read_body and what reads, replaces or builds the request body.
 import test from "ava";
 import { apiCase, startServer } from "../helpers/api.js";
+import { openWire } from "../helpers/wire.js";
 
 const post = (body, headers = {}) => ({
   method: "POST",
@@ -190,3 +191,27 @@ apiCase("$request_body of an empty body is empty, of none nothing", {
 });
 
 apiCase("$request_body and $content_length without a body", { content: sizes, body: "nil [nil] nil [nil] nil\n" });
+
+test("several light threads wait for one body; one of them is killed meanwhile, or the only one", async (t) => {
+  const s = await startServer(t, {
+    server: `location /all { content_by_lua_block {
+        local function read() ngx.req.read_body() return ngx.req.get_body_data() end
+        local threads = {}
+        for i = 1, 4 do threads[i] = ngx.thread.spawn(read) end
+        ngx.thread.kill(threads[2])
+        for i = 1, 4 do ngx.print(select(2, ngx.thread.wait(threads[i])), " ") end } }
+      location /again { content_by_lua_block {
+        ngx.thread.kill(ngx.thread.spawn(ngx.req.read_body))
+        ngx.req.read_body() ngx.print(ngx.req.get_body_data()) } }`,
+  });
+  for (const [path, body] of [
+    ["/all", "abcde already waited or killed abcde abcde "],
+    ["/again", "abcde"],
+  ]) {
+    const wire = await openWire(t, s);
+    wire.send(`POST ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    wire.send("cde");
+    t.is((await wire.response()).body.toString(), body);
+  }
+});

@@ -440,3 +440,76 @@ apiCase("setkeepalive of a closed cosocket is refused, and not logged", {
     "(string, number, boolean, nil, ngx.null, or array table expected, but got function)\n",
   noLog: /closed socket/,
 });
+
+test("receiveuntil keeps its place over a timeout, and a pattern that only began is no part of what it gives", async (t) => {
+  const port = await listening(
+    t,
+    createServer((socket) => {
+      socket.on("error", () => {}).setNoDelay(true);
+      socket.write("hello\nabcd-");
+      socket.once("data", () => {
+        socket.write("-gh-");
+        socket.once("data", () => socket.end());
+      });
+    }),
+  );
+  const code = `local s = open() assert(s:receive() == "hello") s:settimeout(50)
+    local read = s:receiveuntil("--")
+    ngx.say(read())
+    s:send("1") s:settimeout(5000) ngx.say("[", read(), "]") s:send("2") ngx.say(read())`;
+  const { body } = await run(t, code, { port });
+  t.is(body, "niltimeoutabcd\n[]\nnilclosedgh\n");
+});
+
+test("receiveuntil inclusive with a size gives pieces of that size, then the pattern", async (t) => {
+  const port = await saying(t, "abcd--x", { stays: true });
+  const code = `local read = open():receiveuntil("--", { inclusive = true }) ngx.say(read(4), " ", read(4), " ", (read(4)))
+    read = open():receiveuntil("--", { inclusive = true }) ngx.say(read(5), " ", (read(5)))`;
+  t.is((await run(t, code, { port })).body, "abcd -- nil\nabcd-- nil\n");
+});
+
+test('behind "*a" the end is told: closed and nothing, again and again "" for "*a"', async (t) => {
+  const port = await saying(t, "ab");
+  const code = `local s = open() ngx.say(s:receive("*a"), "[", s:receive("*a"), "]")
+    ngx.say(s:receive(3)) ngx.say(s:receive(3)) local _, _, rest = open():receive(3) ngx.say(rest)`;
+  t.is((await run(t, code, { port })).body, "ab[]\nnilclosed\nnilclosed\nab\n");
+  const partial = `local s = open() s:receive("*a") local _, err, part = s:receive(3) ngx.say(err, "[", part, "]")`;
+  t.is((await run(t, partial, { port })).body, "closed[]\n");
+});
+
+test("numbers that are none, too large ones and texts of numbers", async (t) => {
+  const port = await saying(t, "abcdefgh", { stays: true });
+  const code = `local s = open() s:settimeout(1000)
+    local function try(f, ...) return select(2, pcall(s[f], s, ...)) end
+    for _, n in ipairs { 0/0, 1e300, -1, "99999999999999999999" } do
+      ngx.say(try("receive", n), "; ", try("receiveany", n), "; ", try("settimeout", n))
+      ngx.say((select(2, pcall(s:receiveuntil("--"), n))))
+    end
+    ngx.say(s:receive("0x2"), s:receive(" 2"), s:receive("2.5"))
+    ngx.say(ngx.socket.tcp():connect("127.0.0.1", port, { pool_size = "3", backlog = "1" }), ngx.socket.tcp():connect("127.0.0.1", port, 1))
+    ngx.say(select(2, pcall(s.connect, s, "127.0.0.1", port, { pool_size = 0/0 })))
+    ngx.say(s:connect("127.0.0.1", 0/0)) ngx.say((select(2, pcall(s.connect, s)))) ngx.say(s:bind(1))`;
+  const { body } = await run(t, code, { port });
+  const bad = [
+    "bad argument #1 to '?' (bad pattern argument); bad argument #2 to '?' (bad max argument); bad timeout value",
+    "bad argument #1 to '?' (bad size argument)",
+  ];
+  const lines = body.split("\n").map((line) => line.replace(/'receive'/g, "'?'").replace(/[^ ;]*:\d+: /g, ""));
+  for (let i = 0; i < 8; i++) t.is(lines[i], bad[i % 2], body);
+  t.deepEqual(lines.slice(8, 10), ["abcdef", "11"]);
+  t.regex(lines[10], /bad "pool_size" option value: -?nan/);
+  t.regex(lines[11], /^nilbad port number: -?nan$/);
+  t.regex(lines[12], /expecting 2, 3, or 4 arguments \(including the object\), but seen 1$/);
+  t.is(lines[13], "nilbad address");
+});
+
+test("methods of a socket do not take the request's socket for one of their own", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location /t { content_by_lua_block {
+      ngx.req.read_body()
+      local tcp, raw = ngx.socket.tcp(), assert(ngx.req.socket(true))
+      local text = table.concat({ select(2, tcp.setkeepalive(raw)), select(2, tcp.connect(raw, "127.0.0.1", 1)) }, "; ")
+      raw:send("HTTP/1.1 200 OK\\r\\nConnection: close\\r\\n\\r\\n" .. text) } }`,
+  });
+  t.is((await s.get("/t")).body, "request socket; request socket");
+});

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 // What waits and what runs later: sleep, timers, semaphores, light threads seen from a request, shared dictionaries.
+import { createServer } from "node:net";
 import test from "ava";
 import { againstNginx, apiCase, startServer } from "../helpers/api.js";
+import { startMoonwire } from "../helpers/index.js";
+import { listening } from "../helpers/upstream.js";
 
 apiCase("ngx.sleep: waits, 0 gives way, strings, bad values", {
   content: `
@@ -188,4 +191,94 @@ apiCase("ngx.thread.wait returns at once when the last of several has been waite
     ngx.say(ngx.now() - from < 0.2)
     ngx.say(ngx.thread.wait(b, a))`,
   body: "trueb\nnilalready waited or killed\ntrue\ntruea\n",
+});
+
+apiCase("ngx.sleep: numbers that are none, or hardly negative", {
+  content: `
+    for _, n in ipairs { 0/0, 1/0, -1/0, 1e300, -0.0001, -1.0005 } do
+      local ok, err = pcall(ngx.sleep, n)
+      ngx.say(ok and "slept" or err:match 'invalid sleep duration "(.*)"')
+    end`,
+  body: "0\n0\n0\n0\nslept\n-1000\n",
+});
+
+apiCase("ngx.timer.at with a time that has passed, and no number", {
+  content: `
+    local n = 0
+    local function count() n = n + 1 end
+    ngx.say(ngx.timer.at(-1, count), ngx.timer.at(0/0, count), " ", pcall(ngx.timer.every, -1, count))
+    ngx.sleep(0.02)
+    ngx.say(n)`,
+  body: /^11 false.*delay cannot be zero\n2\n$/,
+});
+
+apiCase("a semaphore waited for in no time, and posted nothing", {
+  content: `
+    local sem = require("ngx.semaphore").new()
+    ngx.say((sem:wait(0/0)), " ", select(2, pcall(sem.post, sem, 0)))`,
+  body: /^nil .*positive number required\n$/,
+});
+
+// A wait that begins where Lua cannot yield fails; code that catches the error goes on.
+const leftOver = (wait) => `pcall(table.sort, { 3, 2, 1 }, function(a, b) ${wait} return a < b end)`;
+
+apiCase("a left-over wait: its semaphore may be collected", {
+  content: `
+    do local sem = require("ngx.semaphore").new() ${leftOver("sem:wait(5)")} end
+    collectgarbage() collectgarbage()
+    coroutine.yield()
+    ngx.sleep(0.001)
+    ngx.say("after")`,
+  body: "after\n",
+});
+
+apiCase("a left-over wait: a bare yield does not take it for its own", {
+  content: `
+    local began = ngx.now()
+    ${leftOver("ngx.sleep(2)")}
+    coroutine.yield()
+    ${leftOver("ngx.sleep(0)")}
+    coroutine.yield()
+    ngx.update_time()
+    ngx.say(ngx.now() - began < 1)`,
+  body: "true\n",
+});
+
+test("a left-over read writes nothing into memory that is another's by now", async (t) => {
+  const port = await listening(
+    t,
+    createServer((socket) => {
+      socket.on("error", () => {});
+      setTimeout(() => socket.write("abcEND"), 30);
+    }),
+  );
+  const s = await startMoonwire(t, {
+    server: `location / { content_by_lua_block {
+      local ffi = require "ffi"
+      local s = ngx.socket.tcp() assert(s:connect("127.0.0.1", ${port}))
+      do local read = s:receiveuntil("END") ${leftOver("read()")} end
+      collectgarbage() collectgarbage()
+      local ints = {} for i = 1, 3000 do ints[i] = ffi.new("int32_t[1]") end
+      coroutine.yield()
+      ngx.sleep(0.1)
+      local n = 0 for i = 1, 3000 do if ints[i][0] ~= 0 then n = n + 1 end end
+      ngx.say(n) } }`,
+  });
+  t.is((await s.get("/")).body, "0\n");
+});
+
+test("a light thread that runs is not killed, whoever's coroutine asks", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location / { content_by_lua_block {
+      local co, thread
+      co = coroutine.create(function()
+        thread = ngx.thread.spawn(function() ngx.sleep(0.01) ngx.say(coroutine.resume(co)) end)
+        coroutine.yield()
+        ngx.say(ngx.thread.kill(thread))
+      end)
+      coroutine.resume(co)
+      ngx.sleep(0.05)
+      ngx.say("end") } }`,
+  });
+  t.is((await s.get("/")).body, "nilkiller not parent\ntrue\nend\n");
 });

@@ -168,7 +168,9 @@ return function(ngx, host)
     if opts == nil and type(uri) == "string" then
       status, body, truncated, content_type, has_more = start(uri)
     elseif is_allowed() then
-      add(C.mw_capture_new(W.req), uri, opts, 1, 2)
+      local capture = C.mw_capture_new(W.req)
+      add(capture, uri, opts, 1, 2)
+      C.mw_capture_select(capture)
       start()
     else
       status = false
@@ -207,6 +209,7 @@ return function(ngx, host)
       end
       add(capture, item[1], item[2], i, 2)
     end
+    C.mw_capture_select(capture)
     start()
     local responses = {}
     for i = 1, n do

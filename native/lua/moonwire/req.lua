@@ -192,7 +192,9 @@ function req.read_body()
   if rc == AGAIN then
     rc = await()
   end
-  if rc ~= OK then
+  if rc == C.MW_BUSY then
+    error("request body is being read", 2)
+  elseif rc ~= OK then
     C.mw_thread_exit(rc == C.MW_CLOSED and -1 or rc)
     await()
   end

@@ -8,7 +8,7 @@ local cosocket = require "moonwire.cosocket"
 local C, W, await = abi.C, abi.W, abi.await
 local ffi_new, ffi_string = ffi.new, ffi.string
 local type, tonumber, tostring, error, select, floor = type, tonumber, tostring, error, select, math.floor
-local setmetatable, sub, find = setmetatable, string.sub, string.find
+local setmetatable, sub = setmetatable, string.sub
 local OK, AGAIN, OTHERS, BUSY = C.MW_OK, C.MW_AGAIN, C.MW_NO_REQUEST, C.MW_BUSY
 local attach, current, handle = cosocket.attach, cosocket.current, cosocket.handle
 local bad_argument, text_of = cosocket.bad_argument, cosocket.text
@@ -16,6 +16,7 @@ local LINE, ALL, SIZE, ANY = C.MW_SOCK_LINE, C.MW_SOCK_ALL, C.MW_SOCK_SIZE, C.MW
 
 local tcp = {}
 local metatable = { __index = tcp }
+local MOST = 2147483647 -- of sizes and milliseconds
 
 local function check_count(count, least, most, words)
   if count < least or count > most then
@@ -44,25 +45,28 @@ local function whole_number(opts, name, least)
   if value == nil then
     return -1
   end
-  if type(value) ~= "number" then
+  local number = tonumber(value)
+  if not number then
     return nil, 'bad "' .. name .. '" option type: ' .. type(value)
   end
-  if value < least then
+  if not (number >= least and number <= MOST) then
     return nil, 'bad "' .. name .. '" option value: ' .. value
   end
-  return floor(value)
+  return floor(number)
 end
 
 --- Connects to `host` and `port`, or to "unix:/path"; opts: pool, pool_size, backlog.
 -- @return 1, or nil and the reason
-function tcp:connect(host, ...)
-  local count = select("#", ...) + 2
+function tcp:connect(...)
+  local count = select("#", ...) + 1
   check_count(count, 2, 4, "ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen ")
   local s = handle(self, "connect")
-  if type(host) ~= "string" then
+  local host, port, opts = ...
+  if type(host) == "number" then
+    host = tostring(host)
+  elseif type(host) ~= "string" then
     error("bad argument #1 to 'connect' (string expected, got " .. (host == nil and "nil" or type(host)) .. ")", 2)
   end
-  local port, opts = ...
   local is_unix = sub(host, 1, 5) == "unix:"
   if is_unix then
     opts, port = type(port) == "table" and port or opts, -1
@@ -74,16 +78,13 @@ function tcp:connect(host, ...)
       return nil, "missing the port number"
     end
     port = floor(number)
-    if port < 0 or port > 65535 then
+    if not (port >= 0 and port <= 65535) then
       return nil, "bad port number: " .. port
     end
   end
   local pool, pool_size, backlog = nil, -1, -1
-  if opts ~= nil then
+  if type(opts) == "table" then -- lua-nginx-module minds nothing else there
     local place = is_unix and 2 or 3
-    if type(opts) ~= "table" then
-      bad_argument(place, "table expected, got " .. type(opts))
-    end
     local complaint
     pool_size, complaint = whole_number(opts, "pool_size", 1)
     if pool_size then
@@ -116,11 +117,13 @@ function tcp:bind(address, ...)
       return nil, "expecting port to be a number but got type: " .. type((...))
     end
     port = floor(port)
-    if port < 0 or port > 65535 then
+    if not (port >= 0 and port <= 65535) then
       return nil, "bad port number: " .. port
     end
   end
-  if type(address) ~= "string" then
+  if type(address) == "number" then
+    address = tostring(address)
+  elseif type(address) ~= "string" then
     bad_argument(1, "string expected, got " .. type(address))
   end
   if C.mw_sock_bind(s, address, #address, port) ~= OK then
@@ -185,9 +188,10 @@ function tcp:receive(...)
     return received(s, C.mw_sock_receive(s, LINE, 0))
   end
   local kind = type(pattern)
-  if kind == "number" or kind == "string" and find(pattern, "^%d+$") then
-    local n = floor(tonumber(pattern))
-    if n < 0 then
+  local size = (kind == "number" or kind == "string") and tonumber(pattern)
+  if size then
+    local n = floor(size)
+    if not (n >= 0 and n <= MOST) then
       error("bad argument #1 to 'receive' (bad pattern argument)", 2)
     end
     if n == 0 then
@@ -211,7 +215,7 @@ function tcp:receiveany(...)
   end
   local s = handle(self, "receiveany")
   local max = tonumber((...))
-  if not max or max < 1 then
+  if not (max and max >= 1 and max <= MOST) then
     bad_argument(1, "bad max argument")
   end
   max = floor(max)
@@ -252,7 +256,7 @@ function tcp:receiveuntil(pattern, opts)
     local n = 0
     if size ~= nil then
       n = tonumber(size)
-      if not n or n < 0 then
+      if not (n and n >= 0 and n <= MOST) then
         error("bad argument #1 to '?' (bad size argument)", 2)
       end
       n = floor(n)
@@ -276,7 +280,7 @@ end
 
 local function milliseconds(value)
   local ms = tonumber(value)
-  if not ms or ms < 0 or ms > 2147483647 then
+  if not (ms and ms >= 0 and ms <= MOST) then
     error("bad timeout value", 3)
   end
   return floor(ms)
@@ -323,7 +327,7 @@ function tcp:setkeepalive(...)
     local number = tonumber(size)
     if not number then
       bad_argument(2, "number expected, got " .. type(size))
-    elseif number < 1 then
+    elseif not (number >= 1 and number <= MOST) then
       bad_argument(2, 'bad "pool_size" option value: ' .. number)
     end
     size = floor(number)

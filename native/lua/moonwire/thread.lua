@@ -7,7 +7,7 @@ local bit = require "bit"
 
 local band = bit.band
 local MAY_NOTICE = bit.bor(C.MW_PHASE_REWRITE, C.MW_PHASE_ACCESS, C.MW_PHASE_CONTENT)
-local tonumber, type, error, select, floor = tonumber, type, error, select, math.floor
+local tonumber, type, error, select, ceil = tonumber, type, error, select, math.ceil
 
 return function(ngx, host)
   local lib = host.thread
@@ -46,8 +46,9 @@ return function(ngx, host)
     if not delay then
       error("bad argument #1 to 'sleep' (number expected, got " .. type(seconds) .. ")", 2)
     end
-    if delay < 0 then
-      error('invalid sleep duration "' .. floor(delay * 1000) .. '"', 2)
+    local ms = delay * 1000
+    if not (ms > -1 and ms < 2 ^ 63) then -- what NaN and numbers beyond become, lua-nginx-module shows as 0
+      error('invalid sleep duration "' .. (ms <= -1 and ms > -2 ^ 63 and ceil(ms) or 0) .. '"', 2)
     end
     if W.thread == nil or is_strict then
       abi.check_wait()

@@ -17,9 +17,6 @@ return function(ngx, host)
     if type(callback) ~= "function" then
       error("bad argument #2 to '" .. name .. "' (Lua function expected)", 3)
     end
-    if seconds < 0 then
-      error("bad argument #1 to '" .. name .. "' (delay must not be negative)", 3)
-    end
     return seconds
   end
 
@@ -29,13 +26,14 @@ return function(ngx, host)
     --- Runs callback(premature, ...) once after `delay` seconds. Returns 1, or nil and why not.
     at = function(...)
       local delay, callback = ...
-      return add(check("at", select("#", ...), delay, callback), callback, false, select(3, ...))
+      local seconds = check("at", select("#", ...), delay, callback)
+      return add(seconds > 0 and seconds or 0, callback, false, select(3, ...)) -- a moment that has passed is now
     end,
     --- Runs callback(premature, ...) every `delay` seconds.
     every = function(...)
       local delay, callback = ...
       local seconds = check("every", select("#", ...), delay, callback)
-      if seconds < 0.001 then
+      if not (seconds >= 0.001) then
         error("delay cannot be zero", 2)
       end
       return add(seconds, callback, true, select(3, ...))

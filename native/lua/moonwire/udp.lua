@@ -44,7 +44,7 @@ function udp:setpeername(...)
       bad_argument(2, "number expected, got " .. type(port))
     end
     number = floor(number)
-    if number < 0 or number > 65535 then
+    if not (number >= 0 and number <= 65535) then
       return nil, "bad port number: " .. number
     end
   end

@@ -55,7 +55,7 @@ function methods.post(sem, n)
   local handle = handle_of(sem)
   n = n == nil and 1 or tonumber(n)
   if not n or n < 1 then
-    error("no positive number", 2)
+    error("positive number required", 2)
   end
   C.mw_semaphore_post(handle, n)
   return true
