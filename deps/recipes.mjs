@@ -48,12 +48,16 @@ export const recipes = {
         "extern int mw_mcode_munmap(void *, size_t);\n#define mmap mw_mcode_mmap\n#define munmap mw_mcode_munmap\n" +
         '#include "lj_mcode.c"\n#undef mmap\n#undef munmap\n';
       const text = readFileSync(amalg, "utf8");
-      if (!text.includes('#include "lj_mcode.c"')) throw new Error("ljamalg.c does not include lj_mcode.c");
+      for (const name of ["lj_mcode.c", "lj_clib.c"])
+        if (!text.includes(`#include "${name}"`)) throw new Error(`ljamalg.c does not include ${name}`);
+      // ffi.load opens through the addon, see native/script/clib.cpp.
+      const opened = "#define dlopen mw_clib_dlopen\n#include \"lj_clib.c\"\n#undef dlopen\n";
       // An allocation that fails under compiled code: its error looks for a frame at L->base, which such code does not keep.
       const settle =
         "\nvoid mw_luajit_settle(lua_State *L) {\n  TValue *base = tvref(G(L)->jit_base);\n" +
         "  if (base) gco2th(gcref(G(L)->cur_L))->base = base;\n}\n";
-      writeFileSync(amalg, "#define _GNU_SOURCE\n" + text.replace('#include "lj_mcode.c"', wrapped) + settle);
+      const changed = text.replace('#include "lj_mcode.c"', wrapped).replace('#include "lj_clib.c"', opened);
+      writeFileSync(amalg, "#define _GNU_SOURCE\n" + changed + settle);
       const cross = chain.cross ? ["HOST_CC=gcc", `CROSS=${chain.cross}`, "TARGET_SYS=Linux"] : [];
       run("make", [
         "-C",

@@ -154,6 +154,7 @@ std::unique_ptr<GenerationState> Server::Impl::prepare(const PlanRef &plan, Prob
   shared.is_cli = plan->is_cli;
   shared.total_workers = plan->worker_processes;
   if (from) inherit(g.get(), *from);
+  if (!shared.board) shared.pids = std::make_unique<std::atomic<int32_t>[]>(shared.total_workers);
   std::vector<ShmDictRef> have_dicts = from ? std::move(shared.dicts) : dicts;
   std::vector<ShmDictRef> have_zones = from ? std::move(shared.limit_zones) : limit_zones;
   shared.dicts.clear();

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -34,6 +35,20 @@ Worker::Worker(std::shared_ptr<const Generation> generation, uint32_t id, std::v
     listen_keys_.push_back(listen_key(*generation_->plan, i));
   kill_timer_.worker = publish_timer_.worker = init_timer_.worker = this;
 }
+
+/// The worker that goes by its process's id.
+static std::atomic<const Worker *> pid_holder{nullptr};
+
+/// ngx.worker.pid(). Libraries take it for the worker's identity, in random seeds and in events for all others, so no two workers
+/// that live have the same: a first worker goes by the process's id, as in a pid file, the rest by their threads' ids, which
+/// kill() and /proc take for the process, too.
+static int32_t claim_pid(const Worker *w, bool is_first) {
+  const Worker *nobody = nullptr;
+  if (is_first && pid_holder.compare_exchange_strong(nobody, w)) return getpid();
+  return static_cast<int32_t>(syscall(SYS_gettid));
+}
+
+static void release_pid(const Worker *w) { pid_holder.compare_exchange_strong(w, nullptr); }
 
 Worker::~Worker() { join(); }
 
@@ -95,7 +110,7 @@ bool Worker::boot(std::string &error) {
   abi_.buf_size = scratch_.size();
   abi_.worker_id = role_ == Role::serving ? static_cast<int32_t>(generation_->first_worker + id_) : -1;
   abi_.worker_count = static_cast<int32_t>(generation_->total_workers);
-  abi_.pid = getpid();
+  abi_.pid = claim_pid(this, role_ == Role::serving && id_ == 0);
   abi_.is_strict_phases = plan.lua_strict_phases;
   abi_worker = &abi_;
   loop_.on_tick = on_tick;
@@ -119,6 +134,11 @@ bool Worker::boot_vm(std::string &error) {
       board_slot = &board->slots[abi_.worker_id];
       board_slot->length = board_slot->place_length = 0;
     }
+  }
+  if (generation_->pids) {
+    static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t));
+    host.pids = reinterpret_cast<int32_t *>(generation_->pids.get());
+    if (role_ == Role::serving) generation_->pids[id_].store(abi_.pid, std::memory_order_relaxed);
   }
   if (!host.is_cli) host.replace = replace_vm;
   host.replace_arg = this;
@@ -261,6 +281,7 @@ void Worker::main() {
   core_.resolvers.reset();
   abi_worker = nullptr;
   board_slot = nullptr;
+  release_pid(this);
   events_.ended(this);
 }
 

@@ -138,7 +138,7 @@ void log_text(const Log &log, LogLevelId level, int err, const LogContext *ctx, 
         .append(strerror_r(err, reason, sizeof reason))
         .append(")");
   }
-  if (ctx && ctx->tail) ctx->tail(ctx, line);
+  if (ctx && ctx->tail && level != kLogDebug) ctx->tail(ctx, line);
   if (line.size() > kLogLineMax - 1) line.resize(kLogLineMax - 1);
   if (log_tap) log_tap(level, line);
   line.push_back('\n');

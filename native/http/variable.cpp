@@ -194,7 +194,9 @@ static bool get_content_type(Request *r, const VarDef &, Str &out) {
   return out = request_header(r, "content-type"), out.data();
 }
 static bool get_nginx_version(Request *, const VarDef &, Str &out) { return out = "1.29.2", true; }
-static bool get_pid(Request *r, const VarDef &, Str &out) { return out = r->arena.format("%d", getpid()), true; }
+static bool get_pid(Request *r, const VarDef &, Str &out) {
+  return out = r->arena.format("%d", r->core->abi->pid), true;
+}
 static bool get_msec(Request *r, const VarDef &, Str &out) {
   long long ms = r->core->loop->wall_ms();
   return out = r->arena.format("%lld.%03lld", ms / 1000, ms % 1000), true;

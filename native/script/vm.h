@@ -21,7 +21,7 @@ struct VmHost {
   std::vector<std::pair<std::string, void *>> dicts;  ///< ngx.shared: name, ABI handle
   std::string cwd;                                    ///< the working directory, with a slash at its end
   bool is_cli = false;                                ///< `moonwire run`: print goes to standard output
-  int32_t *pids = nullptr;                            ///< of all workers, where they are in several processes
+  int32_t *pids = nullptr;                            ///< of all workers, by ngx.worker.id()
   /// Makes a VM that takes the place of `vm`, which is lost (at once, on the stack of a resume) or to be retired. False: it
   /// could not be made.
   bool (*replace)(void *arg, Vm *vm) = nullptr;

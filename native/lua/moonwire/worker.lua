@@ -14,7 +14,6 @@ return function(ngx, host)
     pid = function()
       return W.pid
     end,
-    -- Workers are threads of one process, or of several that share a list.
     pids = function()
       local pids = {}
       for i = 1, W.worker_count do
