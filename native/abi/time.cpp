@@ -1,19 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The time family of mw_abi.h: refreshes the worker's cached clocks and formats dates. Runs on the worker's thread.
-#include <time.h>
-
 #include "abi/abi.h"
+#include "base/clock.h"
 #include "base/http_time.h"
-
-namespace {
-
-int64_t clock_ms(clockid_t id) {
-  struct timespec ts;
-  clock_gettime(id, &ts);
-  return static_cast<int64_t>(ts.tv_sec) * 1000 + ts.tv_nsec / 1000000;
-}
-
-}  // namespace
 
 extern "C" {
 
@@ -21,8 +10,9 @@ MW_EXPORT
 void mw_time_update(void) {
   mw_worker_t *w = mw::abi_worker;
   if (!w) return;
-  w->now_ms = clock_ms(CLOCK_REALTIME);
-  w->mono_ms = clock_ms(CLOCK_MONOTONIC);
+  mw::Clock clock = mw::clock_now();
+  w->now_ms = clock.wall_ms;
+  w->mono_ms = clock.mono_ms;
 }
 
 MW_EXPORT

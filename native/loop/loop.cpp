@@ -5,8 +5,9 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 namespace mw {
 
@@ -66,14 +67,11 @@ bool Loop::open() {
 }
 
 void Loop::update_time() {
-  timespec mono, wall;
-  clock_gettime(CLOCK_MONOTONIC, &mono);
-  clock_gettime(CLOCK_REALTIME, &wall);
-  uint64_t now = static_cast<uint64_t>(mono.tv_sec) * 1000 + static_cast<uint64_t>(mono.tv_nsec) / 1000000;
-  int64_t wall_ms = static_cast<int64_t>(wall.tv_sec) * 1000 + wall.tv_nsec / 1000000;
-  if (now == now_ms_ && wall_ms == wall_ms_) return;
+  Clock clock = clock_now();
+  uint64_t now = static_cast<uint64_t>(clock.mono_ms);
+  if (now == now_ms_ && clock.wall_ms == wall_ms_) return;
   now_ms_ = now;
-  wall_ms_ = wall_ms;
+  wall_ms_ = clock.wall_ms;
   if (on_tick) on_tick(this, on_tick_arg);
 }
 

@@ -282,3 +282,15 @@ test("a light thread that runs is not killed, whoever's coroutine asks", async (
   });
   t.is((await s.get("/")).body, "nilkiller not parent\ntrue\nend\n");
 });
+
+apiCase("by ngx.now() a sleep is never shorter than asked for", {
+  content: `
+    local short = 0
+    for i = 1, 60 do
+      local began = ngx.now()
+      ngx.sleep(0.003)
+      if ngx.now() - began < 0.00299 then short = short + 1 end
+    end
+    ngx.say(short)`,
+  body: "0\n",
+});
