@@ -198,6 +198,102 @@ test("100-continue: the body waits for it, and is not sent when another answer c
   t.deepEqual(lines, ["200 0text 1", `417  ${must}`]);
 });
 
+/** A server that answers with what it was sent: the fields that frame the body, and the body. */
+const framed = (t) =>
+  rawServer(t, async (socket) => {
+    await new Promise((next) => setTimeout(next, 100));
+    const [head, ...rest] = socket.received().split("\r\n\r\n");
+    const fields = head.split("\r\n").filter((line) => /^(content-length|transfer-encoding)/i.test(line));
+    const answer = JSON.stringify([...fields, rest.join("\r\n\r\n")]);
+    socket.write(`${OK}Content-Length: ${answer.length}\r\n\r\n${answer}`);
+  });
+
+const TE = '["transfer-encoding"] = "chunked"';
+const other = 'nil Request body has another length than its "Content-Length"';
+const coding = 'nil Request has invalid "Transfer-Encoding"';
+const length = 'nil Request has invalid "Content-Length"';
+const notChunked = "nil Request body is not chunked as it should be nil closed";
+
+/** Method, fields taken over, body; what is sent. */
+const requests = [
+  [
+    "POST",
+    TE,
+    '"0\\r\\n\\r\\nDELETE / HTTP/1.1\\r\\n\\r\\n"',
+    ["Content-Length: 26", "0\r\n\r\nDELETE / HTTP/1.1\r\n\r\n"],
+  ],
+  ["POST", `${TE}, ["content-length"] = "3"`, '{ "a", { "b", 1 } }', ["content-length: 3", "ab1"]],
+  ["POST", '["content-length"] = 2', '{ "ab", nil, "c" }', ["content-length: 2", "ab"]],
+  ["GET", '["content-length"] = "60"', "nil", [""]],
+  ["DELETE", '["content-length"] = { 1, 1 }', "nil", [""]],
+  ["GET", TE, "nil", [""]],
+  ["POST", TE, "nil", ["Content-Length: 0", ""]],
+  ["POST", '["content-length"] = "0"', "nil", ["content-length: 0", ""]],
+  ["POST", '["content-length"] = "60"', "nil", `${other} 1`],
+  ["POST", '["content-length"] = "0x2"', 'pieces("ab")', `${length} 1`],
+  ["POST", '["content-length"] = 1.5', 'pieces("ab")', `${length} 1`],
+  ["POST", '["content-length"] = { 2, 2 }', 'pieces("ab")', `${length} 1`],
+  ["POST", '["content-length"] = 2', 'pieces("a", "bc")', `${other} nil closed`],
+  ["POST", '["content-length"] = 2', 'pieces { "a", 1 }', ["content-length: 2", "a1"]],
+  ["POST", '["transfer-encoding"] = { "chunked", "gzip" }', 'pieces("a")', `${coding} 1`],
+  ["POST", '["transfer-encoding"] = "identity"', 'pieces("a")', `${coding} 1`],
+  ["POST", TE, 'pieces("text")', notChunked],
+  ["POST", TE, 'pieces("1\\r\\na\\r\\n")', notChunked],
+  ["POST", TE, 'pieces("0\\r\\n\\r\\nGET / HTTP/1.1\\r\\n\\r\\n")', notChunked],
+  ["POST", TE, 'pieces("0\\r\\n\\r\\n", "GET / HTTP/1.1\\r\\n\\r\\n")', notChunked],
+  ["POST", TE, 'pieces("1\\r\\nab\\r\\n0\\r\\n\\r\\n")', notChunked],
+  ["POST", TE, 'pieces("1\\na\\r\\n0\\r\\n\\r\\n")', notChunked],
+  [
+    "POST",
+    TE,
+    'bytes "A;x=y\\r\\n0123456789\\r\\n0\\r\\nT: u\\r\\n\\r\\n"',
+    ["transfer-encoding: chunked", "A;x=y\r\n0123456789\r\n0\r\nT: u\r\n\r\n"],
+  ],
+  ["POST", TE, "reader(4)", ["transfer-encoding: chunked", "4\r\ntext\r\n0\r\n\r\n"]],
+];
+
+test("requests: no body ends elsewhere than the head says, whatever fields were taken over", async (t) => {
+  const port = await framed(t);
+  const asks = requests.map(
+    ([method, fields, body], i) =>
+      `ask(${port}, { method = "${method}", headers = { ${fields} }, body = ${body}, path = "/${i}" })`,
+  );
+  const lines = await runHttp(
+    t,
+    `${ASK}
+    local function pieces(...) local list, i = { ... }, 0 return function() i = i + 1 return list[i] end end
+    local function bytes(text) return text:gmatch "." end
+    local function reader(n)
+      local sock = { receive = function() return "text" end }
+      return http:get_client_body_reader(nil, sock, { ["Content-Length"] = n })
+    end
+    ${asks.join("\n")}
+    ask(${port}, { method = "POST", version = 1.0, headers = { ${TE} }, body = reader(4) })
+    show(reader("0x4")) show(reader("+4"))
+    show(http:get_client_body_reader(nil, {}, { ["Transfer-Encoding"] = "chunked", ["Content-Length"] = "4" }))`,
+  );
+  t.deepEqual(lines, [
+    ...requests.map(([, , , sent]) => (typeof sent === "string" ? sent : `200 ${JSON.stringify(sent)} 1`)),
+    'nil HTTP/1.0 request has "Transfer-Encoding" 1',
+    "nil bad Content-Length",
+    "nil bad Content-Length",
+    "nil bad Transfer-Encoding",
+  ]);
+});
+
+test("requests: what a client said of its body does not reach the next client's request", async (t) => {
+  const port = await framed(t);
+  const lines = await runHttp(
+    t,
+    `local h = { ["content-length"] = "60" }
+    local c = open(${port})
+    local list = c:request_pipeline { { headers = h }, { path = "/next" } }
+    show(list[1]:read_body())
+    c:close()`,
+  );
+  t.regex(lines.join("\n"), /^\["GET \/next HTTP\/1.1\\r\\n[^"]*"\]$/);
+});
+
 test("timeouts end the connection", async (t) => {
   const port = await numbered(t, [
     open("HTTP/1.1 200"),

@@ -218,7 +218,7 @@ local function complete_headers(self, params)
   if self.http_proxy_auth and not headers["Proxy-Authorization"] then
     headers["Proxy-Authorization"] = self.http_proxy_auth
   end
-  local ok, err = request.frame(headers, upper(params.method), params.body)
+  local ok, err = request.frame(headers, upper(params.method), params.body, params.version)
   if not ok then
     return nil, err
   end
@@ -245,6 +245,7 @@ end
 function _M.send_request(self, params)
   local sock = self.sock
   params.method, params.path, params.version = params.method or "GET", params.path or "/", params.version or 1.1
+  params.body = request.content(params.body)
   local headers, err = complete_headers(self, params)
   if not headers then
     return nil, err

@@ -10,8 +10,13 @@ local _M = {}
 
 local MOST_SIZE_LINE = 4096 -- a chunk's size with its extensions
 
---- The readers of chunked bodies: what they return is decoded, and has to be encoded again where it is sent on.
+--- The readers: what they return is the text alone, and has to be encoded where it is sent on in chunks.
 _M.is_decoded = setmetatable({}, { __mode = "k" })
+
+local function reader_of(read)
+  _M.is_decoded[read] = true
+  return read
+end
 
 -- A size given by the caller, nil for "as it comes".
 local function size_of(size, default)
@@ -36,7 +41,7 @@ end
 
 --- A body of `left` bytes.
 function _M.length(source, left, default_size)
-  return function(size)
+  return reader_of(function(size)
     if source.err then
       return nil, source.err
     elseif left == 0 then
@@ -51,7 +56,16 @@ function _M.length(source, left, default_size)
       source:finish()
     end
     return text
+  end)
+end
+
+--- The number of a chunk's size line, without its end; nil where that is malformed.
+function _M.chunk_size(line)
+  local digits, rest = match(line, "^0*(%x*)(.*)$")
+  if #digits > 13 or find(line, "[\n\r]") or not find(line, "^%x") or rest ~= "" and not find(rest, "^[ \t]*;") then
+    return nil
   end
+  return digits == "" and 0 or tonumber(digits, 16)
 end
 
 -- The size of the next chunk; or nil and the reason.
@@ -61,14 +75,12 @@ local function read_size(sock)
   if not line then
     return nil, err
   end
-  local digits, rest = match(line, "^0*(%x*)(.*)$")
-  if #line == MOST_SIZE_LINE or #digits > 13 or find(line, "[\n\r]") or not find(line, "^%x") then
-    return nil, "unable to read chunksize"
-  elseif rest ~= "" and not find(rest, "^[ \t]*;") then
+  local size = #line < MOST_SIZE_LINE and _M.chunk_size(line)
+  if not size then
     return nil, "unable to read chunksize"
   end
   read(1) -- takes note of the line's end
-  return digits == "" and 0 or tonumber(digits, 16)
+  return size
 end
 
 --- A chunked body. Its trailers are source.trailers when it has been read.
@@ -100,7 +112,7 @@ function _M.chunked(source, default_size)
     return false
   end
 
-  local function read(size)
+  return reader_of(function(size)
     if source.err then
       return nil, source.err
     elseif is_over then
@@ -122,16 +134,14 @@ function _M.chunked(source, default_size)
     end
     left = rest
     return text
-  end
-  _M.is_decoded[read] = true
-  return read
+  end)
 end
 
 --- A body that the end of the connection ends.
 function _M.until_close(source, default_size)
   local sock = source.sock
   local is_over = false
-  return function(size)
+  return reader_of(function(size)
     if source.err then
       return nil, source.err
     elseif is_over then
@@ -148,12 +158,12 @@ function _M.until_close(source, default_size)
     source:finish()
     text = text or partial
     return text ~= "" and text or nil
-  end
+  end)
 end
 
 --- Nothing to read.
-function _M.none()
+_M.none = reader_of(function()
   return nil
-end
+end)
 
 return _M

@@ -133,7 +133,7 @@ function _M.has_word(value, word)
   return false
 end
 
--- Whether the last coding of Transfer-Encoding is "chunked"; nil when it is applied twice, or before another.
+--- Whether the last coding of Transfer-Encoding is "chunked"; nil when it is applied twice, or before another.
 local function is_chunked(value)
   if type(value) == "table" then
     value = table.concat(value, ",")
@@ -149,6 +149,7 @@ local function is_chunked(value)
   end
   return codings[#codings] == "chunked"
 end
+_M.is_chunked = is_chunked
 
 --- How the body of a response to `method` is framed: "none", "length" with the number, "chunked" or "close" (all up to the
 -- end of the connection); or nil and what is wrong.

@@ -2,8 +2,9 @@
 -- resty.moonwire.http.proxy: the current request, its body and where its response goes: get_client_body_reader,
 -- proxy_request, proxy_response of resty.http.
 local body_readers = require "resty.moonwire.http.body"
-local has_word = require("resty.moonwire.http.head").has_word
-local gmatch, gsub, format, byte, lower = string.gmatch, string.gsub, string.format, string.byte, string.lower
+local is_chunked = require("resty.moonwire.http.head").is_chunked
+local find, gmatch, gsub, format, byte, lower =
+  string.find, string.gmatch, string.gsub, string.format, string.byte, string.lower
 local pairs, pcall, setmetatable, tonumber, tostring, type = pairs, pcall, setmetatable, tonumber, tostring, type
 
 local _M = {}
@@ -75,15 +76,18 @@ function _M.body_reader(chunk_size, sock, headers)
   end
   headers = headers or ngx.req.get_headers(0)
   local source = setmetatable({ sock = sock }, borrowed)
-  local length = headers["Content-Length"]
-  if length then
-    length = tonumber(tostring(length))
-    if not length or length < 0 then
+  local length, coding = headers["Content-Length"], headers["Transfer-Encoding"]
+  if coding then
+    if length or not is_chunked(coding) then
+      return nil, "bad Transfer-Encoding"
+    end
+    return body_readers.chunked(source, chunk_size or 65536)
+  elseif length then
+    length = tostring(length)
+    if #length > 15 or not find(length, "^%d+$") then
       return nil, "bad Content-Length"
     end
-    return body_readers.length(source, length, chunk_size or 65536)
-  elseif has_word(headers["Transfer-Encoding"], "chunked") then
-    return body_readers.chunked(source, chunk_size or 65536)
+    return body_readers.length(source, tonumber(length), chunk_size or 65536)
   end
   return nil
 end

@@ -2,16 +2,19 @@
 -- resty.moonwire.http.request: what a request looks like on the wire. Nothing that would end a line, or let a body end
 -- elsewhere than its head says, is sent.
 local body_module = require "resty.moonwire.http.body"
-local has_word = require("resty.moonwire.http.head").has_word
-local is_decoded = body_module.is_decoded
+local is_chunked = require("resty.moonwire.http.head").is_chunked
+local is_decoded, chunk_size = body_module.is_decoded, body_module.chunk_size
 local find, format, lower, sub, upper, concat =
   string.find, string.format, string.lower, string.sub, string.upper, table.concat
+local min = math.min
 local ipairs, next, pairs, tonumber, tostring, type = ipairs, next, pairs, tonumber, tostring, type
 local encode_args = ngx.encode_args
 
 local TOKEN = "^[%w!#$%%&'*+%-.^_`|~]+$"
 local VERSIONS = { [1.0] = " HTTP/1.0\r\n", [1.1] = " HTTP/1.1\r\n" }
 local EXPECT_BODY = { POST = true, PUT = true, PATCH = true }
+local OTHER_LENGTH = 'Request body has another length than its "Content-Length"'
+local MOST_LINE = 4096 -- of a chunk's size or a trailer, in a body that encodes its chunks itself
 
 local _M = {}
 
@@ -21,48 +24,92 @@ function _M.expects_continue(headers)
   return type(expect) == "string" and lower(expect) == "100-continue"
 end
 
--- The number of bytes of a body that is no function.
-local function length_of(body)
+-- A text, or a list of such, as one string.
+local function text_of(body)
   if type(body) ~= "table" then
-    return #tostring(body)
+    return tostring(body)
   end
-  local length = 0
+  local parts, n = {}, 0
   for _, part in ipairs(body) do
-    length = length + (type(part) == "table" and length_of(part) or #tostring(part))
+    n = n + 1
+    parts[n] = text_of(part)
   end
-  return length
+  return concat(parts)
 end
 
---- Sees that the head says how long the body is. Returns true, or nil and why that cannot be.
-function _M.frame(headers, method, body)
-  local chunked = has_word(headers["Transfer-Encoding"], "chunked")
-  if is_decoded[body] and not headers["Content-Length"] and not chunked then
-    headers["Transfer-Encoding"], chunked = "chunked", true
+--- The body as it is sent: nil, a function, or one string.
+function _M.content(body)
+  if body == nil or type(body) == "function" then
+    return body
   end
-  if chunked then
+  return text_of(body)
+end
+
+-- The number that Content-Length says; nil where it is none that every server reads alike.
+local function length_said(value)
+  if type(value) == "number" then
+    value = format("%.14g", value)
+  end
+  return type(value) == "string" and #value <= 15 and find(value, "^%d+$") and tonumber(value) or nil
+end
+
+-- Frames what a function gives: chunks, or as many bytes as were declared.
+local function frame_function(headers, body, version)
+  local coding, declared = headers["Transfer-Encoding"], headers["Content-Length"]
+  if not coding and not declared and is_decoded[body] then
+    headers["Transfer-Encoding"], coding = "chunked", "chunked"
+  end
+  if coding then
+    if not is_chunked(coding) then
+      return nil, 'Request has invalid "Transfer-Encoding"'
+    elseif tonumber(version) == 1.0 then
+      return nil, 'HTTP/1.0 request has "Transfer-Encoding"'
+    end
     headers["Content-Length"] = nil
     return true
+  elseif not declared then
+    return nil, "Request body is a function but a length or chunked encoding is not specified"
+  end
+  local length = length_said(declared)
+  if not length then
+    return nil, 'Request has invalid "Content-Length"'
+  end
+  headers["Content-Length"] = format("%.0f", length)
+  return true
+end
+
+-- Frames a request without a body, whatever fields of another one were taken over.
+local function frame_nothing(headers, method)
+  local coding, declared = headers["Transfer-Encoding"], headers["Content-Length"]
+  local is_zero = length_said(declared) == 0
+  headers["Transfer-Encoding"], headers["Content-Length"] = nil, is_zero and "0" or nil
+  if is_zero or not EXPECT_BODY[method] then
+    return true
+  elseif coding then
+    headers["Content-Length"] = "0"
+    return true
+  elseif declared then
+    return nil, OTHER_LENGTH
+  end
+  return nil,
+    "Request body is nil but "
+      .. method
+      .. ' method expects a body. Use an empty string "" if you want to send an empty body.'
+end
+
+--- Sees that the head says where the body, of content(), ends, by RFC 9112 section 6: Transfer-Encoding is for functions alone.
+--- Returns true, or nil and why that cannot be.
+function _M.frame(headers, method, body, version)
+  if body == nil then
+    return frame_nothing(headers, method)
+  elseif type(body) == "function" then
+    return frame_function(headers, body, version)
   end
   local declared = headers["Content-Length"]
-  if body == nil then
-    if not declared and EXPECT_BODY[method] then
-      return nil,
-        "Request body is nil but "
-          .. method
-          .. ' method expects a body. Use an empty string "" if you want to send an empty body.'
-    end
-    return true
-  elseif type(body) == "function" then
-    if not declared then
-      return nil, "Request body is a function but a length or chunked encoding is not specified"
-    end
-  else
-    local length = length_of(body)
-    if declared and tonumber(declared) ~= length then
-      return nil, 'Request body has another length than its "Content-Length"'
-    end
-    headers["Content-Length"] = length
+  if declared and not headers["Transfer-Encoding"] and tonumber(declared) ~= #body then
+    return nil, OTHER_LENGTH
   end
+  headers["Transfer-Encoding"], headers["Content-Length"] = nil, #body
   return true
 end
 
@@ -146,9 +193,62 @@ local function send_decoded(sock, read)
   end
 end
 
--- The pieces of a function that has to give `length` bytes (nil: it encodes its chunks itself).
-local function send_pieces(sock, read, length)
-  local sent = 0
+-- Follows a body that encodes its chunks itself. Returns a function to be called with one text after the other: it returns
+-- whether the body ends with that, or nil where it is no chunked body, or goes on behind its end.
+local function new_follower()
+  local expected, line, left = "size", "", 0
+
+  -- The state behind a whole line, its CR LF included; nil where that cannot stand there.
+  local function behind(text)
+    if expected == "size" then
+      left = chunk_size(sub(text, 1, -3))
+      return left and (left > 0 and "data" or "trailer")
+    elseif expected == "end of data" then
+      return text == "\r\n" and "size" or nil
+    end
+    return text == "\r\n" and "nothing" or "trailer"
+  end
+
+  return function(text)
+    local at = 1
+    while at <= #text do
+      if expected == "data" then
+        local taken = min(left, #text - at + 1)
+        at, left = at + taken, left - taken
+        expected = left > 0 and "data" or "end of data"
+      elseif expected == "nothing" then
+        return nil
+      else
+        local to = find(text, "\n", at, true)
+        line, at = line .. sub(text, at, to or -1), (to or #text) + 1
+        if #line > MOST_LINE or to and not find(line, "^[^\r\n]*\r\n$") then
+          return nil
+        elseif to then
+          expected, line = behind(line), ""
+          if not expected then
+            return nil
+          end
+        end
+      end
+    end
+    return expected == "nothing"
+  end
+end
+
+-- Follows a body of `length` bytes, as new_follower.
+local function new_counter(length)
+  return function(text)
+    length = length - #text
+    if length < 0 then
+      return nil
+    end
+    return length == 0
+  end
+end
+
+-- The pieces of a function as it gives them. What would lead out of the body is not sent.
+local function send_pieces(sock, read, follow, wrong)
+  local is_whole = follow ""
   while true do
     local piece, err, partial = read()
     if piece == nil and err ~= nil then
@@ -156,9 +256,10 @@ local function send_pieces(sock, read, length)
     elseif piece == nil then
       break
     end
-    sent = sent + length_of(piece)
-    if length and sent > length then
-      break
+    piece = text_of(piece)
+    is_whole = follow(piece)
+    if is_whole == nil then
+      return nil, wrong
     end
     local ok
     ok, err = sock:send(piece)
@@ -166,8 +267,8 @@ local function send_pieces(sock, read, length)
       return nil, err
     end
   end
-  if length and sent ~= length then
-    return nil, 'Request body has another length than its "Content-Length"'
+  if not is_whole then
+    return nil, wrong
   end
   return true
 end
@@ -180,10 +281,12 @@ function _M.send_body(sock, headers, body)
     return sock:send(body)
   end
   local length = headers["Content-Length"]
-  if length == nil and is_decoded[body] then
+  if length then
+    return send_pieces(sock, body, new_counter(tonumber(length)), OTHER_LENGTH)
+  elseif is_decoded[body] then
     return send_decoded(sock, body)
   end
-  return send_pieces(sock, body, tonumber(length))
+  return send_pieces(sock, body, new_follower(), "Request body is not chunked as it should be")
 end
 
 return _M
