@@ -143,3 +143,14 @@ test("the server's commands, pools, failures", async (t) => {
     "nil nil closed",
   ]);
 });
+
+test("a length that memcached never says closes the connection", async (t) => {
+  const odd = await listening(
+    t,
+    createServer((socket) =>
+      socket.on("error", () => {}).once("data", () => socket.write("VALUE x 0 99999999999\r\n")),
+    ),
+  );
+  const lines = await run(t, odd, `show(memc:get("x")) show(memc:get("x"))`);
+  t.deepEqual(lines, ["nil nil VALUE x 0 99999999999", "nil nil closed"]);
+});

@@ -243,3 +243,62 @@ test("what is no reply closes the connection; ssl is refused", async (t) => {
     closed,
   ]);
 });
+
+/** Replies that no Redis sends, and what is said of them. */
+const malformed = [
+  [":abc", "bad integer: :abc"],
+  [":", "bad integer: :"],
+  [":0x10", "bad integer: :0x10"],
+  [":nan", "bad integer: :nan"],
+  ["$nan", "bad bulk length: $nan"],
+  ["$inf", "bad bulk length: $inf"],
+  ["$1e3", "bad bulk length: $1e3"],
+  ["$ 1", "bad bulk length: $ 1"],
+  ["$536870913", "bad bulk length: $536870913"],
+  ["$-", "bad bulk length: $-"],
+  [`$${"9".repeat(400)}`, `bad bulk length: $${"9".repeat(400)}`],
+  ["*0x1", "bad array length: *0x1"],
+  ["*inf", "bad array length: *inf"],
+  ["*4294967297", "bad array length: *4294967297"],
+  ["*1\r\n".repeat(200000), "arrays nested too deep"],
+];
+
+test("lengths and numbers that no Redis sends, depth and length of arrays", async (t) => {
+  const deep = "*1\r\n".repeat(128);
+  const answers = [
+    ...malformed.map(([line]) => line),
+    `${deep}:-42`,
+    "*-1",
+    ":-9007199254740991",
+    "*2\r\n*0\r\n$0\r\n",
+  ];
+  let next = 0;
+  const odd = await listening(
+    t,
+    createServer((socket) => socket.on("error", () => {}).once("data", () => socket.write(`${answers[next++]}\r\n`))),
+  );
+  const long = await listening(
+    t,
+    createServer((socket) => socket.on("error", () => {}).once("data", () => socket.end("*100000000\r\n"))),
+  );
+  const body = await run(
+    t,
+    odd,
+    `for i = 1, ${malformed.length} do show(red:get("x")) show(red:set_keepalive()) red = open() end
+    local value, depth = red:get("x"), 0
+    while type(value) == "table" do value, depth = value[1], depth + 1 end
+    show(depth, value) for i = 1, 3 do red = open() show(red:get("x")) end
+    collectgarbage() local before = collectgarbage("count")
+    red = redis:new() assert(red:connect("127.0.0.1", ${long}))
+    show(red:get("x")) show(collectgarbage("count") - before < 1024)`,
+  );
+  t.deepEqual(body.trimEnd().split("\n"), [
+    ...malformed.flatMap(([, err]) => [`nil ${err}`, "nil closed"]),
+    "128 -42",
+    "null",
+    "-9.007199254741e+15",
+    '[{},""]',
+    "nil closed",
+    "true",
+  ]);
+});

@@ -5,6 +5,8 @@ local tcp, escape_uri, unescape_uri = ngx.socket.tcp, ngx.escape_uri, ngx.unesca
 local type, tonumber, tostring, setmetatable, error = type, tonumber, tostring, setmetatable, error
 local find, match, sub, concat = string.find, string.match, string.sub, table.concat
 
+local MOST_BYTES = 1024 * 1024 * 1024 -- of a value: what memcached can be told to take
+
 local _M = { _VERSION = "0.17" }
 local metatable = { __index = _M }
 
@@ -84,6 +86,10 @@ local function read_value(sock)
     return nil, line
   end
   size = tonumber(size)
+  if size > MOST_BYTES then
+    sock:close()
+    return nil, line
+  end
   local text
   text, err = sock:receive(size + 2)
   if not text then

@@ -5,10 +5,14 @@
 local tcp, null = ngx.socket.tcp, ngx.null
 local type, tostring, tonumber, select, pairs = type, tostring, tonumber, select, pairs
 local setmetatable, rawget, error = setmetatable, rawget, error
-local byte, sub, concat = string.byte, string.sub, table.concat
+local byte, sub, concat, min = string.byte, string.sub, table.concat, math.min
 local new_tab = require "table.new"
 
 local STATUS, ERROR, INTEGER, BULK, ARRAY = 43, 45, 58, 36, 42 -- + - : $ *
+local MINUS, ZERO, NINE = 45, 48, 57
+local MOST_BYTES = 512 * 1024 * 1024 -- of a text: Redis' own limit
+local MOST_VALUES, MOST_ROOM = 2 ^ 32, 4096 -- of an array; those that room is made for before they have come
+local MOST_DEPTH = 128 -- of arrays in arrays
 
 local _M = new_tab(0, 64)
 _M._VERSION = "0.32"
@@ -23,9 +27,25 @@ local LENGTH = setmetatable({}, {
     return text
   end,
 })
+
+-- The number behind a line's first byte; nil where there is none as Redis writes it. Without patterns, which are not compiled.
+local function number_of(line)
+  local from, to = byte(line, 2) == MINUS and 3 or 2, #line
+  if to < from or to > 21 then
+    return nil
+  end
+  for i = from, to do
+    local digit = byte(line, i)
+    if digit < ZERO or digit > NINE then
+      return nil
+    end
+  end
+  return tonumber(sub(line, 2))
+end
+
 local SIZE = setmetatable({}, {
   __index = function(self, line)
-    local n = tonumber(sub(line, 2))
+    local n = number_of(line)
     if n and #line < 5 then
       self[line] = n
     end
@@ -51,13 +71,14 @@ end
 
 local read_reply
 
-local function read_array(sock, n)
+-- `depth`: of how many arrays this is an element.
+local function read_array(sock, n, depth)
   if n < 0 then
     return null
   end
-  local values = new_tab(n, 0)
+  local values = new_tab(min(n, MOST_ROOM), 0)
   for i = 1, n do
-    local value, err = read_reply(sock)
+    local value, err = read_reply(sock, false, depth + 1)
     if value == nil then
       return nil, err
     end
@@ -68,7 +89,7 @@ end
 
 -- The reply; false and the text of an error reply; nil and why there is none. `may_wait`: a timeout before its first byte
 -- leaves the connection open.
-function read_reply(sock, may_wait)
+function read_reply(sock, may_wait, depth)
   local line, err, partial = sock:receive()
   if not line then
     if may_wait and partial == "" then
@@ -79,7 +100,7 @@ function read_reply(sock, may_wait)
   local kind = byte(line)
   if kind == BULK then
     local n = SIZE[line]
-    if not n then
+    if not n or n > MOST_BYTES then
       return refuse(sock, "bad bulk length: " .. line)
     end
     if n < 0 then
@@ -94,13 +115,20 @@ function read_reply(sock, may_wait)
   elseif kind == STATUS then
     return sub(line, 2)
   elseif kind == INTEGER then
-    return tonumber(sub(line, 2))
-  elseif kind == ARRAY then
-    local n = tonumber(sub(line, 2))
+    local n = number_of(line)
     if not n then
-      return refuse(sock, "bad array length: " .. line)
+      return refuse(sock, "bad integer: " .. line)
     end
-    return read_array(sock, n)
+    return n
+  elseif kind == ARRAY then
+    local n = number_of(line)
+    depth = depth or 0
+    if not n or n > MOST_VALUES then
+      return refuse(sock, "bad array length: " .. line)
+    elseif depth == MOST_DEPTH then
+      return refuse(sock, "arrays nested too deep")
+    end
+    return read_array(sock, n, depth)
   elseif kind == ERROR then
     return false, sub(line, 2)
   end
@@ -262,7 +290,7 @@ function _M.commit_pipeline(self)
   if not ok then
     return nil, err
   end
-  return read_array(sock, n)
+  return read_array(sock, n, -1)
 end
 
 -- channels ------------------------------------------------------------------------------------------------------------
