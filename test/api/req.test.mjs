@@ -61,6 +61,35 @@ apiCase("get_uri_args: repeated, flags, empty, escaped, order of values", {
   body: "312true true [] f+g h nil 1\n",
 });
 
+apiCase("limits that are no whole numbers, or out of range, are nginx's", {
+  request: { path: "/t?a=1&b=2&c=3&d=4", method: "POST", body: "a=1&b=2&c=3&d=4", headers: { x: "1", y: "2" } },
+  content: `
+    ngx.req.read_body()
+    local function count(t, err) local n = 0 for _ in pairs(t) do n = n + 1 end return n > 3 and "all" or n, err and " " .. err or "" end
+    for _, max in ipairs { 1.5, 0.5, -1.5, 0 / 0, 1 / 0, -1 / 0, 1e300, 2 ^ 31, 2 ^ 31 - 1, 2.9 } do
+      for _, f in ipairs { ngx.req.get_uri_args, ngx.req.get_post_args, ngx.req.get_headers } do
+        ngx.print(max, " ", count(f(max))) ngx.print("; ")
+      end
+      ngx.say(count(ngx.decode_args("a&b&c&d", max)))
+    end`,
+  expect: (t, r) =>
+    t.deepEqual(
+      r.body.trimEnd().split("\n"),
+      [
+        "1.5 1 truncated",
+        "0.5 all",
+        "-1.5 all",
+        "nan all",
+        "inf all",
+        "-inf all",
+        "1e+300 all",
+        "2147483648 all",
+        "2147483647 all",
+        "2.9 2 truncated",
+      ].map((s) => `${s}; ${s}; ${s}; ${s.slice(s.indexOf(" ") + 1)}`),
+    ),
+});
+
 apiCase("get_uri_args: limit and truncation", {
   path: `/t?${Array.from({ length: 101 }, (_, i) => `k${i}=${i}`).join("&")}`,
   content: `

@@ -23,12 +23,18 @@ local out = string_buffer.new()
 
 local args = {}
 
+--- A limit as lua-nginx-module takes it, an int: the whole part of `max`; 0, none, for less than 1, NaN and what is too large.
+function args.limit(max)
+  return max >= 1 and max < 2147483648 and max - max % 1 or 0
+end
+
 --- Splits a query string into a table: a key seen again collects its values in a list, one without `=` is true.
 -- @param src a string, or a pointer with `len`
--- @param max arguments at most; 0 or less: all
+-- @param max arguments at most, see args.limit; 0: all
 -- @param into table to fill (optional)
 -- @return the table, and "truncated" when arguments were left out
 function args.parse(src, len, max, into)
+  max = args.limit(max)
   local result = into or {}
   local text = get_buffer(len)
   local base = ffi.cast(char_ptr, src)

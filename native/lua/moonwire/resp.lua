@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local fields = require "moonwire.fields"
+local limit = require("moonwire.args").limit
 local bit = require "bit"
 
 local C, W, await = abi.C, abi.W, abi.await
@@ -213,7 +214,7 @@ local headers_metatable = {
 
 --- Builds the table of get_headers out of pairs that `fill(r, pairs, max, raw)` writes.
 local function headers_table(fill, r, max, raw)
-  max = max == nil and MAX_HEADERS or max
+  max = limit(max == nil and MAX_HEADERS or max)
   local n = fill(r, pairs_buffer, 256, raw and 1 or 0)
   local buffer = pairs_buffer
   if n > 256 then
