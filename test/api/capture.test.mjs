@@ -330,4 +330,33 @@ test("options whose metamethods make captures of their own", async (t) => {
   });
   t.is((await s.get("/index")).body, "ok 1 slow\nok 1 ok 2\n");
   t.is((await s.get("/tostring")).body, "ok 3\n");
+test("the headers option cannot add lines: names and values are escaped as by ngx.req.set_header", async (t) => {
+  const headers = `{ ["X-A"] = "a\\r\\nX-Evil: 1", ["X-B\\r\\nX-Evil: 2"] = "v", ["X-C:D E"] = "\\0\\127\\t\\195\\164",
+    ["X-L"] = { "a\\n", "", "b\\r\\nX-Evil: 3", 4 }, ["X-N"] = 5, ["X-Gone"] = "" }`;
+  const s = await startMoonwire(t, {
+    server: `location /sub { proxy_pass http://127.0.0.1:$server_port/echo; }
+      location = /echo { content_by_lua_block { ngx.print(ngx.req.raw_header()) } }
+      location = /t { content_by_lua_block {
+        ngx.print(ngx.location.capture("/sub", { headers = ${headers} }).body, "--\\r\\n")
+        for name, value in pairs(${headers}) do ngx.req.set_header(name, value) end
+        ngx.print(ngx.location.capture("/sub").body) } }
+      location = /kept { content_by_lua_block {
+        ngx.location.capture("/sub", { headers = ${headers} }) ngx.print(ngx.var.http_x_gone, ngx.var.http_x_a) } }`,
+  });
+  const { body } = await s.get("/t", { headers: { "X-Gone": "g" } });
+  const [captured, set] = body.split("--\r\n").map((text) => text.trimEnd().split("\r\n").sort());
+  t.deepEqual(captured, set);
+  t.deepEqual(
+    captured.filter((line) => /^x-/i.test(line)),
+    [
+      "X-A: a%0D%0AX-Evil: 1",
+      "X-B%0D%0AX-Evil%3A%202: v",
+      "X-C%3AD%20E: %00%7F\t\u00e4",
+      "X-L: 4",
+      "X-L: a%0A",
+      "X-L: b%0D%0AX-Evil: 3",
+      "X-N: 5",
+    ],
+  );
+  t.is((await s.get("/kept", { headers: { "X-Gone": "g" } })).body, "gnil");
 });

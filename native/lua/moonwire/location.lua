@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local args_module = require "moonwire.args"
+local set_header = require("moonwire.req").set_header
 
 local C, W = abi.C, abi.W
 local type, tostring, error, pairs, select = type, tostring, error, pairs, select
@@ -29,20 +30,19 @@ local function set_vars(sub, vars, level)
   end
 end
 
+-- Names and values are escaped as ngx.req.set_header escapes them.
 local function set_headers(sub, headers, level)
   for name, value in pairs(headers) do
     if type(name) ~= "string" then
       error('attempt to use a non-string key in the "headers" option table', level + 1)
     end
-    name = tostring(name)
     if type(value) == "table" then
+      set_header(sub, name, nil, false)
       for i = 1, #value do
-        local text = tostring(value[i])
-        C.mw_req_set_header(sub, name, #name, text, #text, i > 1 and 1 or 0)
+        set_header(sub, name, tostring(value[i]), true)
       end
     else
-      value = tostring(value)
-      C.mw_req_set_header(sub, name, #name, value, #value, 0)
+      set_header(sub, name, tostring(value), false)
     end
   end
 end
