@@ -56,6 +56,22 @@ t.eq(err_of("a", "a**+b"), 'pcre2_compile() failed: quantifier does not follow a
 t.eq((select(3, ngx.re.find("a", "(abc"))), 'pcre2_compile() failed: missing closing parenthesis in "(abc"')
 t.eq((select(3, ngx.re.gsub("a", "(abc", "x"))), 'pcre2_compile() failed: missing closing parenthesis in "(abc"')
 t.fails('unknown flag "q" (flags "iq")', ngx.re.match, "a", "a", "iq")
+
+-- positions behind the subject, and such as no int32_t holds
+local behind = err_of("abcd", "[a-z]", "", { pos = 6 })
+t.ok(behind)
+for _, pos in ipairs { 1e300, 0 / 0, 1 / 0, 2 ^ 31 - 1, 2 ^ 31, 2 ^ 31 + 1, 2 ^ 32, 2 ^ 32 + 1 } do
+  for _, options in ipairs { "", "jo" } do
+    local ctx = { pos = pos }
+    t.eq(ngx.re.match("abcd", "[a-z]", options, ctx), nil)
+    t.eq(err_of("abcd", "[a-z]", options, ctx), behind)
+    t.eq((select(3, ngx.re.find("abcd", "", options, ctx))), behind)
+    t.eq(tostring(ctx.pos), tostring(pos))
+  end
+end
+for _, pos in ipairs { -1 / 0, -1e300, -1, 0, 0.5, 1.9 } do
+  t.eq(ngx.re.match("abcd", "[a-z]", "", { pos = pos })[0], "a")
+end
 local here = debug.getinfo(1, "S").short_src
 t.fails(here, function()
   local m = ngx.re.match("a", "a", "Z")

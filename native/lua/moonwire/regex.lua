@@ -14,6 +14,7 @@ local get_compiled, get_template = cache.get, cache.get_template
 
 local NOMATCH = C.MW_REGEX_NOMATCH
 local NO_MEMORY = C.MW_NO_MEMORY
+local BEHIND = 2147483647
 
 local sub_out = ffi_new("mw_str")
 
@@ -63,13 +64,15 @@ local function collect(compiled, rc, subject, res)
   return res
 end
 
--- ctx.pos counts from 1; nil and less than 1 mean the start.
+-- ctx.pos counts from 1; nil and less than 1 mean the start. NaN and what no int32_t holds are behind every subject.
 local function start_of(ctx)
   local pos = ctx.pos
   if not pos or pos <= 0 then
     return 0
+  elseif pos <= BEHIND then
+    return pos - 1
   end
-  return pos - 1
+  return BEHIND
 end
 
 local function match(subject, regex, options, ctx, res)
