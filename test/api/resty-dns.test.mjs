@@ -88,6 +88,23 @@ test("records of every type", async (t) => {
   ]);
 });
 
+/** A reply with a CNAME whose name is found through `count` pointers. */
+function chain(q, count) {
+  const first = QUESTION + encodeName(q.name).length + 4 + 12;
+  const pointers = Array.from({ length: count - 1 }, (_, i) => pointer(i === 0 ? QUESTION : first + 2 * (i - 1)));
+  return reply(q, {
+    answers: [
+      record({ name: pointer(QUESTION), type: 65280, data: Buffer.concat(pointers) }),
+      record({ name: pointer(QUESTION), type: TYPE.CNAME, data: pointer(first + 2 * (count - 2)) }),
+    ],
+  });
+}
+
+test("a name through as many pointers as it can have labels", async (t) => {
+  const port = await startDns(t, (q) => chain(q, 128));
+  t.deepEqual(await run(t, `show(open(${port}):query("a.test")[2].cname)`), ["a.test"]);
+});
+
 test("sections and error codes", async (t) => {
   const port = await startDns(t, (q) =>
     reply(q, {
@@ -139,6 +156,7 @@ const malformed = [
   [(q) => reply(q, { question: Buffer.concat([encodeName("evil.test"), u16(1), u16(1)]) }), "question mismatch"],
   [(q) => reply(q, { question: Buffer.concat([encodeName(q.name), u16(28), u16(1)]) }), "question mismatch"],
   [(q) => reply(q, { question: pointer(12) }), "bad name pointer"],
+  [(q) => chain(q, 129), "bad name pointer"],
   [(q) => reply(q, { question: bytes(64, 1) }), "bad label type"],
   [(q) => reply(q, { question: bytes(63, 1) }), "truncated"],
   [(q) => reply(q, { counts: { an: 1 } }), "truncated"],

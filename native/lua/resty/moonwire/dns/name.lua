@@ -9,6 +9,7 @@ local concat = table.concat
 local _M = {}
 
 local MOST = 255 -- bytes of a name, its lengths included
+local MOST_POINTERS = 128 -- of a name: one for every label that it can have
 
 --- A name as a message holds it; or nil and "bad name".
 function _M.encode(name)
@@ -37,7 +38,7 @@ end
 -- part of the name that it ends, so that following them comes to an end.
 function _M.decode(message, at)
   local labels, n, size = {}, 0, 1
-  local part, behind = at, nil
+  local part, behind, pointers = at, nil, 0
   while true do
     local length = byte(message, at)
     if not length then
@@ -62,7 +63,8 @@ function _M.decode(message, at)
       end
       behind = behind or at + 2
       at = lshift(band(length, 0x3f), 8) + low + 1
-      if at >= part then
+      pointers = pointers + 1
+      if at >= part or pointers > MOST_POINTERS then
         return nil, "bad name pointer"
       end
       part = at
