@@ -330,6 +330,8 @@ test("options whose metamethods make captures of their own", async (t) => {
   });
   t.is((await s.get("/index")).body, "ok 1 slow\nok 1 ok 2\n");
   t.is((await s.get("/tostring")).body, "ok 3\n");
+});
+
 test("the headers option cannot add lines: names and values are escaped as by ngx.req.set_header", async (t) => {
   const headers = `{ ["X-A"] = "a\\r\\nX-Evil: 1", ["X-B\\r\\nX-Evil: 2"] = "v", ["X-C:D E"] = "\\0\\127\\t\\195\\164",
     ["X-L"] = { "a\\n", "", "b\\r\\nX-Evil: 3", 4 }, ["X-N"] = 5, ["X-Gone"] = "" }`;

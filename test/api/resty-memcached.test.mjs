@@ -65,6 +65,20 @@ test("storage and retrieval", async (t) => {
   ]);
 });
 
+test("a nested list is joined; no value is a mistake", async (t) => {
+  const port = await startMemcached(t);
+  if (!port) return t.pass();
+  const lines = await run(
+    t,
+    port,
+    `show(memc:set("list", { "a", { 1, { "b" } }, true })) show((memc:get("list")))
+    show(select(2, pcall(memc.set, memc, "none", nil))) show((memc:get("none")))`,
+  );
+  t.deepEqual(lines.slice(0, 2), ["1", "a1btrue"]);
+  t.regex(lines[2], /bad argument #2 to 'set' \(value expected\)$/);
+  t.is(lines[3], "nil");
+});
+
 test("several keys, gets and cas, counters, key_transform", async (t) => {
   const port = await startMemcached(t);
   if (!port) return t.pass();

@@ -302,3 +302,17 @@ test("lengths and numbers that no Redis sends, depth and length of arrays", asyn
     "true",
   ]);
 });
+
+test("nils at the end are no arguments", async (t) => {
+  const port = await startRedis(t);
+  if (!port) return t.pass();
+  const body = await run(
+    t,
+    port,
+    `show(red:set("k", nil)) show(red:eval("return #ARGV", 0, "a", nil, "c", nil)) show(red:ping(nil)) show(red:echo(nil, nil))`,
+  );
+  t.is(
+    body,
+    "false ERR wrong number of arguments for 'set' command\n3\nPONG\nfalse ERR wrong number of arguments for 'echo' command\n",
+  );
+});

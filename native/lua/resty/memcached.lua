@@ -166,11 +166,23 @@ end
 
 -- storage -------------------------------------------------------------------------------------------------------------
 
+-- The text of a value: a list, nested as it may be, is joined.
+local function text_of(value)
+  if type(value) ~= "table" then
+    return tostring(value)
+  end
+  local parts = {}
+  for i = 1, #value do
+    parts[i] = text_of(value[i])
+  end
+  return concat(parts)
+end
+
 local function store(self, verb, key, value, exptime, flags, cas)
-  if type(value) == "table" then
-    value = concat(value)
+  if value == nil then
+    error("bad argument #2 to '" .. sub(verb, 1, -2) .. "' (value expected)", 3)
   elseif type(value) ~= "string" then
-    value = tostring(value)
+    value = text_of(value)
   end
   key = tostring(self.escape_key(key))
   if #key > 250 or find(key, "[%c ]") then

@@ -144,8 +144,11 @@ local function word(value)
   return LENGTH[#value] .. value .. "\r\n"
 end
 
--- A command with its arguments as the server reads it; `name` comes as a word already.
+-- A command with its arguments as the server reads it; `name` comes as a word already. Nils at the end are no arguments.
 local function request(name, n, ...)
+  while n > 0 and select(n, ...) == nil do
+    n = n - 1
+  end
   if n == 1 then
     return "*2\r\n" .. name .. word((...))
   elseif n == 2 then
