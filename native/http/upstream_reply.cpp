@@ -14,6 +14,17 @@ static constexpr int kReadsPerTurn = 16;  ///< then other connections get their 
 
 static void read_body(Upstream *u);
 
+static void on_task(Task *t) {
+  Upstream *u = reinterpret_cast<Upstream *>(reinterpret_cast<char *>(t) - offsetof(Upstream, task));
+  if (u->is_ended) return;
+  upstream_go_on(u);
+}
+
+static void post(Upstream *u) {
+  u->task.run = on_task;
+  upstream_loop(u)->post(&u->task);
+}
+
 // --- the reply's head ------------------------------------------------------------------------------------------------
 
 static uint32_t failure_of_status(int32_t status) {
@@ -149,11 +160,12 @@ static void head_done(Upstream *u) {
   pass_head(u);
 }
 
+/// As in nginx one read timeout, which began when the request was sent, is that of the whole head and of what comes before it.
 void upstream_read_head(Upstream *u) {
-  for (;;) {
+  for (int i = 0; i < kReadsPerTurn; ++i) {
     uint32_t room = u->head_capacity - u->head_size;
     ssize_t n = outgoing_recv(u->out, u->head + u->head_size, room);
-    if (n < 0 && errno == EAGAIN) return outgoing_read_timeout(u->out, u->read_timeout);
+    if (n < 0 && errno == EAGAIN) return;
     if (n < 0) {
       upstream_say(u, kLogError, errno, "recv() failed");
       return upstream_next(u, kFailError);
@@ -170,8 +182,9 @@ void upstream_read_head(Upstream *u) {
       rc = kError;
     }
     if (rc != kAgain) return upstream_next(u, kFailInvalidHeader);
-    if (!u->out->may_read) return outgoing_read_timeout(u->out, u->read_timeout);
+    if (!u->out->may_read) return;
   }
+  post(u);
 }
 
 // --- the body --------------------------------------------------------------------------------------------------------
@@ -222,17 +235,6 @@ static bool is_backed_up(const Upstream *u) {
   if (r->conn->is_closed || u->is_background) return false;
   uint64_t limit = u->is_buffered ? u->conf->buffers_n * u->conf->buffers_size : u->conf->buffer_size;
   return r->out.first || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
-}
-
-static void on_task(Task *t) {
-  Upstream *u = reinterpret_cast<Upstream *>(reinterpret_cast<char *>(t) - offsetof(Upstream, task));
-  if (u->is_ended) return;
-  upstream_go_on(u);
-}
-
-static void post(Upstream *u) {
-  u->task.run = on_task;
-  upstream_loop(u)->post(&u->task);
 }
 
 /// The output chain is on the stack below: later in the turn.

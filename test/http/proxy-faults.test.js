@@ -45,6 +45,10 @@ const malformed = {
   "a large head": [`HTTP/1.1 200 OK\r\nX: ${"x".repeat(5000)}\r\n\r\n`, /upstream sent too big header/],
   nothing: ["", /upstream prematurely closed connection while reading response header from upstream/],
   "half a head": ["HTTP/1.1 200 OK\r\nX: 1", /upstream prematurely closed connection while reading response header/],
+  "interim heads without end": [
+    "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(33) + "HTTP/1.1 200 OK\r\n\r\n",
+    /upstream sent too many interim responses while reading response header from upstream/,
+  ],
   "another protocol": ["HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n", /upstream switched protocols unasked/],
 };
 for (const [what, [bytes, line]] of Object.entries(malformed))
@@ -53,6 +57,11 @@ for (const [what, [bytes, line]] of Object.entries(malformed))
     t.is((await s.get("/")).status, 502);
     t.regex(s.log(), line);
   });
+
+test("32 interim heads are borne", async (t) => {
+  const s = await behind(t, answering("HTTP/1.1 103 E\r\n\r\n".repeat(32) + "HTTP/1.1 200 OK\r\n\r\nok"));
+  t.like(await s.get("/"), { status: 200, body: "ok" });
+});
 
 test("a reset before the head, and in the body", async (t) => {
   const s = await behind(t, (socket, text) => {
@@ -97,6 +106,18 @@ test("a reply that comes byte by byte", async (t) => {
   const res = await s.get("/");
   t.like(res, { status: 200, body: "hello" });
   t.is(res.headers["x-a"], "b");
+});
+
+test.serial("interim heads do not restart the read timeout", async (t) => {
+  const s = await behind(
+    t,
+    (socket) => {
+      const timer = setInterval(() => socket.write("HTTP/1.1 103 E\r\n\r\n"), 200);
+      socket.on("close", () => clearInterval(timer));
+    },
+    { location: "proxy_read_timeout 500ms;" },
+  );
+  t.is((await s.get("/")).status, 504);
 });
 
 test.serial("timeouts: before the head 504, in the body a cut", async (t) => {

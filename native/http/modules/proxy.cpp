@@ -222,7 +222,9 @@ static Rc create_request(Upstream *u) {
     method = "GET";
   else if (method.empty())
     method = r->method;
-  static_cast<ProxyState *>(u->module_state)->is_head = str_iequal(method, "HEAD");
+  ProxyState *state = static_cast<ProxyState *>(u->module_state);
+  state->is_head = str_iequal(method, "HEAD");
+  state->interim = 0;
   w.put(method);
   w.put(" ");
   w.put(u->uri);

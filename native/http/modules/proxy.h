@@ -9,9 +9,10 @@ namespace mw {
 
 /// What the module keeps of one request; in its arena.
 struct ProxyState {
-  Str uri;            ///< path and query of proxy_pass, empty when it has none
-  Str authority;      ///< "host[:port]" or "unix:/path" of proxy_pass
-  int64_t left = -1;  ///< of the reply's body; -1: until the end of the stream
+  Str uri;               ///< path and query of proxy_pass, empty when it has none
+  Str authority;         ///< "host[:port]" or "unix:/path" of proxy_pass
+  int64_t left = -1;     ///< of the reply's body; -1: until the end of the stream
+  uint32_t interim = 0;  ///< heads of 1xx that came before the reply's own
   bool is_chunked = false;
   bool is_head = false;  ///< HEAD was sent, whatever the client's method is: the reply has no body
   bool has_failed = false;

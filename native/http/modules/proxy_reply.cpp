@@ -78,8 +78,11 @@ static bool may_upgrade(const Upstream *u) {
   return is_asked && !r->parent && !u->is_background && r->abi.http_minor >= 1 && r->abi.http_major == 1;
 }
 
+static constexpr uint32_t kMostInterim = 32;  ///< 1xx heads of one reply
+
 Rc proxy_parse_head(Upstream *u) {
   ReplyHead head;
+  ProxyState *s = state_of(u);
   for (;;) {
     head.headers.use(u->r->core->head_room, kMaxHeaders);
     ReplyResult result = reply_parse_head(head, u->head, u->head_size);
@@ -90,6 +93,7 @@ Rc proxy_parse_head(Upstream *u) {
     if (u->is_upgraded && !may_upgrade(u)) return invalid(u, "upstream switched protocols unasked");
     u->head_used = static_cast<uint32_t>(result.consumed);
     if (head.status >= 200 || u->is_upgraded) break;
+    if (++s->interim > kMostInterim) return invalid(u, "upstream sent too many interim responses");
     u->head_size -= u->head_used;  // 1xx: the reply proper is still to come
     memmove(u->head, u->head + u->head_used, u->head_size);
     u->head_used = 0;
