@@ -225,6 +225,7 @@ static void finish(Request *r, Rc rc) {
 
 void body_send_continue(Request *r) {
   if (!r->expects_continue || r->body.sent_continue) return;
+  if (r->main->out.is_serialized) return;  // it would be read as part of the response
   r->body.sent_continue = true;
   r->conn->out.append(r->core->net.blocks, "HTTP/1.1 100 Continue\r\n\r\n");
   if (!r->conn->is_blocked) connection_send(r->conn);  // a failure shows again when the body is read

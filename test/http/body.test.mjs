@@ -179,3 +179,14 @@ wireCase("an answer while the body still comes: it can be read, and the rest is 
   answers: 413,
   closes: true,
 });
+
+for (const [how, read] of [
+  ["read", "ngx.req.read_body()"],
+  ["taken as a stream", "ngx.req.socket():receive(5)"],
+])
+  wireCase(`no 100 Continue within a response: a body that is ${how} late`, {
+    ours: "nginx writes it between the chunks",
+    server: `location / { content_by_lua_block { ngx.print("a") ngx.flush(true) ${read} ngx.print("b") } }`,
+    send: [post("/", "hello", "Expect: 100-continue").slice(0, -5), 100, "hello"],
+    answers: { body: "ab" },
+  });
