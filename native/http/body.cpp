@@ -20,6 +20,7 @@ namespace mw {
 
 static constexpr size_t kFirstBuffer = 4096;
 static constexpr size_t kReadSize = 16384;
+static constexpr size_t kFileBuffer = 16384;  ///< small pieces for the file are collected
 
 bool body_is_announced(const Request *r) {
   return r->head.chunked || (r->head.has_content_length && r->head.content_length > 0);
@@ -103,10 +104,11 @@ static Rc sink(Request *r, Str data) {
               static_cast<unsigned long long>(b.total));
     return 413;
   }
-  if (b.size + data.size() > r->conf->client_body_buffer_size || b.fd >= 0) {
+  bool is_full = b.size + data.size() > (b.fd >= 0 ? kFileBuffer : r->conf->client_body_buffer_size);
+  if (is_full) {
     Rc rc = spill(r);
-    if (rc == kOk) rc = write_file(r, data);
-    return rc;
+    if (rc != kOk) return rc;
+    if (data.size() >= kFileBuffer) return write_file(r, data);
   }
   Rc rc = grow(r, b.size + data.size());
   if (rc != kOk) return rc;

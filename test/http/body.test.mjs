@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Request bodies: framing, where they are kept, what becomes of those nobody reads, limits and timeouts.
 import test from "ava";
-import { readdirSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { openWire, startServer, wireCase } from "../helpers/wire.js";
 
 const server = `location /read { content_by_lua_block { ngx.req.read_body()
     local data, file = ngx.req.get_body_data(), ngx.req.get_body_file()
     ngx.print(file and "file " or "memory ", file and #io.open(file):read("*a") or data or "nothing") } }
+  location /echo { content_by_lua_block { ngx.req.read_body() ngx.print(io.open(ngx.req.get_body_file()):read("*a")) } }
   location / { return 200 "$uri"; }
   location /refuse { return 403; }
   location /late { content_by_lua_block { ngx.sleep(0.1) ngx.req.read_body() ngx.print(ngx.req.get_body_data()) } }`;
@@ -51,6 +52,17 @@ for (const [kind, bytes] of [
     answers: [{ body: "file 30000" }, { body: "/2" }],
     log: /\[warn\] .*: \*\d+ a client request body is buffered to a temporary file \S+, client: 127\.0\.0\.1/,
   });
+
+test.serial("small chunks are collected before they are written to the body's file", async (t) => {
+  const s = await startServer(t, { server: `client_body_buffer_size 1k; ${server}` });
+  const writes = () => Number(/^syscw: (\d+)$/m.exec(readFileSync("/proc/self/io", "latin1"))[1]);
+  const before = writes();
+  const sent = big + "x".repeat(20000);
+  const bytes = `${big.length.toString(16)}\r\n${big}\r\n${"1\r\nx\r\n".repeat(20000)}0\r\n\r\n`;
+  const wire = openWire(t, s).send(chunks("/read", bytes).replace("/read", "/echo"));
+  t.is((await wire.response()).body, sent);
+  t.true(writes() - before < 5000, `${writes() - before} writes`);
+});
 
 test("the body's file is gone with its request", async (t) => {
   const s = await startServer(t, {
