@@ -18,7 +18,8 @@
 
 namespace mw {
 
-static constexpr uint64_t kWaitMs = 100;  ///< how often one that waits looks whether the lock is free
+static constexpr uint64_t kWaitMs = 100;       ///< how often one that waits looks whether the lock is free
+static constexpr size_t kCollectBelow = 8192;  ///< bytes that do not go into the file at once
 
 static Str id_of(const Cache *c) { return {reinterpret_cast<const char *>(c->id), kCacheKeySize}; }
 static uint64_t now_ms(const Cache *c) { return c->r->core->loop->now_ms(); }
@@ -321,6 +322,7 @@ static bool open_temporary(Cache *c) {
 }
 
 static void drop_temporary(Cache *c) {
+  c->unwritten.clear(c->r->core->net.blocks);
   if (c->temp_fd < 0) return;
   close(c->temp_fd);
   c->temp_fd = -1;
@@ -364,14 +366,30 @@ bool cache_write_head(Cache *c, Str head) {
   return false;
 }
 
+static bool write_body(Cache *c, Str data) {
+  if (!write_all(c, c->temp_fd, data, c->temp_size, c->temp_path)) return false;
+  c->temp_size += data.size();
+  return true;
+}
+
+static bool write_collected(Cache *c) {
+  for (Block *b = c->unwritten.first(); b; b = b->next)
+    if (!write_body(c, b->view())) return false;
+  c->unwritten.clear(c->r->core->net.blocks);
+  return true;
+}
+
 void cache_write(Cache *c, Str data) {
   if (c->temp_fd < 0) return;
-  if (!write_all(c, c->temp_fd, data, c->temp_size, c->temp_path)) return drop_temporary(c);
-  c->temp_size += data.size();
+  if (data.size() > c->unwritten.room() && !write_collected(c)) return drop_temporary(c);
+  if (data.size() < kCollectBelow)
+    c->unwritten.append(c->r->core->net.blocks, data);
+  else if (!write_body(c, data))
+    drop_temporary(c);
 }
 
 void cache_store(Cache *c) {
-  if (c->temp_fd < 0 || c->is_updated) return cache_free(c);
+  if (c->temp_fd < 0 || c->is_updated || !write_collected(c)) return cache_free(c);
   c->meta.body_bytes = c->temp_size - c->meta.body_start;
   struct stat st;
   if (!write_all(c, c->temp_fd, cache_file_head(c->meta, c->key), 0, c->temp_path) || fstat(c->temp_fd, &st) < 0)

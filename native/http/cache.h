@@ -54,8 +54,9 @@ struct Cache {
   // of the file that is written
   int temp_fd = -1;
   Str temp_path;
-  uint64_t temp_size = 0;
-  Str reply_head;  ///< kept to sum it up
+  uint64_t temp_size = 0;  ///< of the file
+  Chain unwritten;         ///< of the body, behind it
+  Str reply_head;          ///< kept to sum it up
 };
 
 /// A cache for `key` (borrowed) in the zone of index `path`.

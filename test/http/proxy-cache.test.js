@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "moonwire";
 import { get, makePrefix, removePrefix, startMoonwire, waitFor } from "../helpers/index.js";
-import { httpServer } from "../helpers/upstream.js";
+import { answering, httpServer, rawServer } from "../helpers/upstream.js";
 
 /**
  * An origin and a server with a cache before it. `reply(req, res, n)` answers the n-th request; without it the body is
@@ -404,4 +404,17 @@ test("what a configuration must say", async (t) => {
   await refused("", /"proxy_cache" zone "x" is unknown/, "location / { proxy_cache x; proxy_pass http://127.0.0.1; }");
   await refused("proxy_cache_valid 99 1m;", /invalid status "99"/);
   await refused("proxy_cache_valid 200 x;", /invalid time value "x"/);
+});
+
+test.serial("small chunks are collected before they are written to the cache's file", async (t) => {
+  const big = "b".repeat(50_000);
+  const chunks = `${"1\r\nx\r\n".repeat(20_000)}c350\r\n${big}\r\n${"1\r\ny\r\n".repeat(20_000)}0\r\n\r\n`;
+  const port = await rawServer(t, answering(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${chunks}`));
+  const { ask } = await cached(t, { server: `location /raw { proxy_pass http://127.0.0.1:${port}; }` });
+  const writes = () => Number(/^syscw: (\d+)$/m.exec(readFileSync("/proc/self/io", "latin1"))[1]);
+  const before = writes();
+  const body = "x".repeat(20_000) + big + "y".repeat(20_000);
+  t.is(await ask("/raw"), `MISS 200 ${body}`);
+  t.true(writes() - before < 5000, `${writes() - before} writes`);
+  t.is(await ask("/raw"), `HIT 200 ${body}`);
 });
