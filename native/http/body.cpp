@@ -96,6 +96,7 @@ static Rc grow(Request *r, size_t need) {
 }
 
 static Rc sink(Request *r, Str data) {
+  if (data.empty()) return kOk;
   BodyState &b = r->body;
   b.total += data.size();
   uint64_t max = r->conf->client_max_body_size;
@@ -240,6 +241,7 @@ Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
     return kOk;
   }
   if (b.state != BodyState::unread) return 500;
+  if (!b.is_chunked && b.remaining == 0) return complete(r);  // a handler has set Content-Length: 0
   b.state = BodyState::reading;
   b.started_ms = r->core->loop->now_ms();
   if (r->conn->in_size() == 0) body_send_continue(r);

@@ -202,3 +202,19 @@ for (const [how, read] of [
     send: [post("/", "hello", "Expect: 100-continue").slice(0, -5), 100, "hello"],
     answers: { body: "ab" },
   });
+
+wireCase("a handler that sets Content-Length: 0 waits for no body, and what comes is no request", {
+  ours: "nginx takes the body for the next request",
+  server: `location / { content_by_lua_block { ngx.req.set_header("Content-Length", 0) ngx.req.read_body()
+    ngx.say(ngx.req.get_body_data()) } }`,
+  send: [post("/", "hello").slice(0, -5), 300, "hello"],
+  answers: { body: "nil\n" },
+  closes: true,
+});
+
+test("and is answered before that body comes", async (t) => {
+  const s = await startServer(t, {
+    server: `location / { content_by_lua_block { ngx.req.set_header("Content-Length", 0) ngx.req.read_body() } }`,
+  });
+  t.is((await openWire(t, s).send(post("/", "hello").slice(0, -5)).response({ timeout: 2000 })).status, 200);
+});
