@@ -28,6 +28,20 @@ wireCase("a range: first and last byte, suffix, open end, past the end", {
   ],
 });
 
+wireCase("a range: numbers up to the largest offset", {
+  files,
+  server: `${root} types { text/plain txt; }`,
+  send: ["0-9223372036854775807", "0-9223372036854775808", "-9223372036854775807", "9223372036854775807-"]
+    .map((range) => get("/a.txt", `Range: bytes=${range}`))
+    .join(""),
+  answers: [
+    { status: 206, body: files["html/a.txt"], headers: { "Content-Range": "bytes 0-19/20" } },
+    { status: 416 },
+    { status: 206, body: files["html/a.txt"], headers: { "Content-Range": "bytes 0-19/20" } },
+    { status: 416 },
+  ],
+});
+
 wireCase("several ranges: a multipart body", {
   files,
   server: `${root} types { text/plain txt; }`,

@@ -16,11 +16,11 @@ static void skip_blanks(Str &text) {
 
 /// Takes the digits at the front. False without any, or when they overflow.
 static bool take_number(Str &text, uint64_t &value) {
-  constexpr uint64_t kMost = INT64_MAX / 10 - 1;
   size_t digits = 0;
   for (value = 0; digits < text.size() && text[digits] >= '0' && text[digits] <= '9'; ++digits) {
-    if (value > kMost) return false;
-    value = value * 10 + static_cast<uint64_t>(text[digits] - '0');
+    uint64_t digit = static_cast<uint64_t>(text[digits] - '0');
+    if (value > (INT64_MAX - digit) / 10) return false;
+    value = value * 10 + digit;
   }
   text.remove_prefix(digits);
   return digits > 0;
