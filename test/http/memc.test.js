@@ -5,6 +5,7 @@ import { startMemcached } from "../helpers/backend.js";
 import { startMoonwire } from "../helpers/index.js";
 import { listening } from "../helpers/upstream.js";
 import { createServer } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 
 const location = (
   port,
@@ -91,5 +92,27 @@ test("wrong replies", async (t) => {
     const s = await startMoonwire(t, { server: location(await scripted(t, reply)) });
     const text = String(await s.raw("GET /memc?key=a HTTP/1.1\r\nHost: h\r\n\r\n"));
     t.regex(s.log(), /prematurely closed connection|invalid trailer/, text);
+  }
+});
+
+test("stats end where END is a line of its own, wherever reads part it", async (t) => {
+  const text = "STAT a BEND\r\nEN\r\nSTAT b 1\r\nEND\r\n";
+  for (const cuts of [[13], [text.length - 4], [text.length - 2], [13, text.length - 1], []]) {
+    const port = await listening(
+      t,
+      createServer((socket) => {
+        socket.on("error", () => {}).setNoDelay();
+        socket.on("data", async () => {
+          let at = 0;
+          for (const cut of [...cuts, text.length]) {
+            socket.write(text.slice(at, cut));
+            at = cut;
+            await sleep(50);
+          }
+        });
+      }),
+    );
+    const s = await startMoonwire(t, { server: location(port) });
+    t.is((await s.get("/memc?cmd=stats")).body, text, String(cuts));
   }
 });

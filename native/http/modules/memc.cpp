@@ -31,10 +31,11 @@ struct MemcState {
   uint64_t left = 0;  ///< of the body
   uint8_t tail_seen = 0;
   bool is_until_end = false;  ///< lines up to END
-  char last[5] = {};          ///< the latest bytes, for that END
+  int8_t end_seen = 0;        ///< bytes of that line that have come; -1 within another
 };
 
 static constexpr Str kTail = "\r\nEND\r\n";  ///< behind a value
+static constexpr Str kEnd = "END\r\n";       ///< behind lines
 
 static MemcState *state_of(Upstream *u) { return static_cast<MemcState *>(u->module_state); }
 
@@ -249,14 +250,18 @@ static Rc process_head(Upstream *u) {
   return kOk;
 }
 
-/// Lines up to "END": keeps the last bytes, since a read may end anywhere.
+/// Lines up to "END", wherever reads part them.
 static Rc lines_body(Upstream *u, MemcState *s, Str in) {
-  upstream_emit(u, in);
-  for (char c : in) {
-    memmove(s->last, s->last + 1, sizeof s->last - 1);
-    s->last[sizeof s->last - 1] = c;
+  for (size_t i = 0; i < in.size(); ++i) {
+    bool is_end = s->end_seen >= 0 && in[i] == kEnd[static_cast<size_t>(s->end_seen)];
+    s->end_seen = static_cast<int8_t>(is_end ? s->end_seen + 1 : in[i] == '\n' ? 0 : -1);
+    if (s->end_seen < static_cast<int8_t>(kEnd.size())) continue;
+    upstream_emit(u, in.substr(0, i + 1));
+    if (i + 1 < in.size()) u->may_keep = false;
+    return kDone;
   }
-  return Str(s->last, sizeof s->last) == "END\r\n" ? kDone : kOk;
+  upstream_emit(u, in);
+  return kOk;
 }
 
 static Rc body(Upstream *u, Str in) {
