@@ -143,20 +143,28 @@ void request_set_header(Request *r, Str name, Str value, bool append) {
 
 // --- response headers ------------------------------------------------------------------------------------------------
 
-/// Copies a header name or value; control bytes that would end the line are percent-encoded (as lua-nginx-module does).
-static Str safe_copy(Arena &arena, Str s, bool is_name) {
-  auto is_bad = [is_name](unsigned char c) {
-    if (c < 0x20) return c != '\t' || is_name;
-    if (c == 0x7f) return true;
-    return is_name && (c == ' ' || c == ':' || c >= 0x80);
-  };
+enum class Text : uint8_t { name, value, target };
+
+/// A byte that may stand in no `text`, or would end it.
+static constexpr bool is_bad(unsigned char c, Text text) {
+  if (c < 0x20) return c != '\t' || text != Text::value;
+  if (c == 0x7f) return true;
+  return text == Text::name ? c == ' ' || c == ':' || c >= 0x80 : text == Text::target && c == ' ';
+}
+
+static size_t count_bad(Str s, Text text) {
   size_t bad = 0;
-  for (char c : s) bad += is_bad(static_cast<unsigned char>(c));
+  for (char c : s) bad += is_bad(static_cast<unsigned char>(c), text);
+  return bad;
+}
+
+/// A copy in which the `bad` bytes of that kind are percent-encoded (as lua-nginx-module does).
+static Str safe_copy(Arena &arena, Str s, Text text, size_t bad) {
   char *to = static_cast<char *>(arena.alloc(s.size() + 2 * bad));
   char *at = to;
   for (char c : s) {
     unsigned char u = static_cast<unsigned char>(c);
-    if (!is_bad(u)) {
+    if (!is_bad(u, text)) {
       *at++ = c;
       continue;
     }
@@ -167,7 +175,16 @@ static Str safe_copy(Arena &arena, Str s, bool is_name) {
   return {to, static_cast<size_t>(at - to)};
 }
 
-Str header_value_copy(Arena &arena, Str value) { return safe_copy(arena, value, false); }
+static Str safe_copy(Arena &arena, Str s, Text text) { return safe_copy(arena, s, text, count_bad(s, text)); }
+
+static Str safe(Arena &arena, Str s, Text text) {
+  size_t bad = count_bad(s, text);
+  return bad ? safe_copy(arena, s, text, bad) : s;
+}
+
+Str header_value_copy(Arena &arena, Str value) { return safe_copy(arena, value, Text::value); }
+Str header_value_safe(Arena &arena, Str value) { return safe(arena, value, Text::value); }
+Str request_target_safe(Arena &arena, Str target) { return safe(arena, target, Text::target); }
 
 enum Special : uint8_t { kNone, kContentType, kContentLength, kLocation, kLastModified, kServer, kDate, kConnection };
 
@@ -190,7 +207,7 @@ static bool set_special(Request *r, Special which, Str value) {
   uint64_t n;
   switch (which) {
     case kContentType:
-      resp.content_type = safe_copy(r->arena, value, false);
+      resp.content_type = safe_copy(r->arena, value, Text::value);
       resp.has_content_type = true;
       return true;
     case kContentLength:
@@ -198,7 +215,7 @@ static bool set_special(Request *r, Special which, Str value) {
       return true;
     case kLocation:
       resp.is_location_verbatim = true;
-      resp.location = value.empty() ? Str("") : safe_copy(r->arena, value, false);
+      resp.location = value.empty() ? Str("") : safe_copy(r->arena, value, Text::value);
       return true;
     case kLastModified: resp.last_modified = -1; return http_time_parse(value, resp.last_modified);
     case kServer: resp.has_server = true; return false;
@@ -248,7 +265,7 @@ void response_set_header(Request *r, Str name, Str value) {
   ArenaVec<RespHeader> &list = r->resp.headers;
   for (uint32_t i = 0; i < list.size; ++i)
     if (str_iequal(list.data[i].name, name)) {
-      list.data[i].value = safe_copy(r->arena, value, false);
+      list.data[i].value = safe_copy(r->arena, value, Text::value);
       return erase_listed(r, name, i + 1);
     }
   response_add_header(r, name, value);
@@ -258,8 +275,8 @@ void response_add_header(Request *r, Str name, Str value) {
   if (is_framing(name)) return;
   if (set_special(r, special_of(name), value)) return;
   RespHeader *h = r->resp.headers.push(r->arena);
-  h->name = safe_copy(r->arena, name, true);
-  h->value = safe_copy(r->arena, value, false);
+  h->name = safe_copy(r->arena, name, Text::name);
+  h->value = safe_copy(r->arena, value, Text::value);
 }
 
 void response_clear_header(Request *r, Str name) {

@@ -283,6 +283,10 @@ void request_set_header(Request *r, Str name, Str value, bool append);
 
 /// A copy of a header value in which no byte ends the line: control bytes are percent-encoded, as lua-nginx-module does.
 Str header_value_copy(Arena &arena, Str value);
+/// The same without a copy where no byte needs it.
+Str header_value_safe(Arena &arena, Str value);
+/// The target of a request line, or its method, in which no byte ends it: blanks and control bytes are percent-encoded.
+Str request_target_safe(Arena &arena, Str target);
 
 /// Response headers. Names as given go out; comparison is without case. `value` is copied.
 void response_set_header(Request *r, Str name, Str value);

@@ -274,3 +274,24 @@ test("a configuration object", async (t) => {
   t.like(JSON.parse((await get(`${url}/a/c`)).body), { url: "/b/c", headers: { host: "obj.test" } });
   t.like(JSON.parse((await get(`${url}/l`)).body), { url: "/l" });
 });
+
+test("line ends and blanks from variables and arguments stay within their line", async (t) => {
+  const port = await rawServer(t, (socket, text) => socket.end(`HTTP/1.0 200 OK\r\n\r\n${text}`));
+  const s = await startMoonwire(t, {
+    server: `location /hdr/ { proxy_set_header X-Uri $uri; proxy_pass http://127.0.0.1:${port}/h; }
+      location /var/ { proxy_pass http://127.0.0.1:${port}$uri; }
+      location /method/ { proxy_method $arg_m$uri; proxy_pass http://127.0.0.1:${port}/m; }
+      location /sub/ { proxy_pass http://127.0.0.1:${port}; }
+      location /exec { content_by_lua_block { ngx.exec("/sub/y", "a=1 HTTP/1.1\\r\\nX-Evil: 1") } }
+      location /capture { content_by_lua_block {
+        ngx.print(ngx.location.capture("/sub/z", { args = "b=\\r\\nX-Evil: 1" }).body) } }
+      location /set { content_by_lua_block { ngx.req.set_header("X-Own", "1\\r\\nX-Evil: 1") ngx.exec("/sub/h") } }`,
+  });
+  const lines = async (path) => (await s.get(path)).body.split("\r\n");
+  t.true((await lines("/hdr/a%0d%0aX-Evil:%20x%09")).includes("X-Uri: /hdr/a%0D%0AX-Evil: x\t"));
+  t.is((await lines("/var/a%0d%0aX-Evil:%20x%01"))[0], "GET /var/a%0D%0AX-Evil:%20x%01 HTTP/1.0");
+  t.is((await lines("/method/%0aX"))[0], "/method/%0AX /m%0AX HTTP/1.0");
+  t.is((await lines("/exec"))[0], "GET /sub/y?a=1%20HTTP/1.1%0D%0AX-Evil:%201 HTTP/1.0");
+  t.is((await lines("/capture"))[0], "GET /sub/z?b=%0D%0AX-Evil:%201 HTTP/1.0");
+  t.true((await lines("/set")).includes("X-Own: 1%0D%0AX-Evil: 1"));
+});

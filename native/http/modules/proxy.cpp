@@ -120,11 +120,12 @@ static constexpr Str kCacheNames[] = {"If-Modified-Since", "If-Unmodified-Since"
 struct RequestWriter {
   Chain &to;
   BlockPool &pool;
+  Arena &arena;  ///< for values that have to be encoded
   void put(Str s) { to.append(pool, s); }
   void field(Str name, Str value) {
     put(name);
     put(": ");
-    put(value);
+    put(header_value_safe(arena, value));
     put("\r\n");
   }
 };
@@ -215,9 +216,9 @@ static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
 
 static Rc create_request(Upstream *u) {
   Request *r = u->r;
-  RequestWriter w{u->request, r->core->net.blocks};
+  RequestWriter w{u->request, r->core->net.blocks, r->arena};
   Str method = complex_value(r, u->conf->method);
-  u->uri = request_target(u);
+  u->uri = request_target_safe(r->arena, request_target(u));
   if (u->is_head_as_get)
     method = "GET";
   else if (method.empty())
@@ -225,7 +226,7 @@ static Rc create_request(Upstream *u) {
   ProxyState *state = static_cast<ProxyState *>(u->module_state);
   state->is_head = str_iequal(method, "HEAD");
   state->interim = 0;
-  w.put(method);
+  w.put(request_target_safe(r->arena, method));
   w.put(" ");
   w.put(u->uri);
   w.put(u->conf->http_minor ? Str(" HTTP/1.1\r\n") : Str(" HTTP/1.0\r\n"));
