@@ -295,3 +295,44 @@ test("line ends and blanks from variables and arguments stay within their line",
   t.is((await lines("/capture"))[0], "GET /sub/z?b=%0D%0AX-Evil:%201 HTTP/1.0");
   t.true((await lines("/set")).includes("X-Own: 1%0D%0AX-Evil: 1"));
 });
+
+test("a body that is not passed on leaves kept connections in step", async (t) => {
+  const connections = new Set();
+  const port = await httpServer(t, (req, res) => {
+    connections.add(req.socket);
+    echo(req, res);
+  });
+  const common = `proxy_http_version 1.1; proxy_set_header Connection ""; proxy_pass http://up;`;
+  const s = await startMoonwire(t, {
+    http: `upstream up { server 127.0.0.1:${port}; keepalive 4; }`,
+    server: `location /on { ${common} } location /off { proxy_pass_request_body off; ${common} }
+      location /none { proxy_pass_request_body off; proxy_set_header Content-Length ""; ${common} }
+      location /wrong { proxy_pass_request_body off; proxy_set_header Content-Length $http_x_length; ${common} }`,
+  });
+  const post = async (path, headers) =>
+    JSON.parse((await s.get(path, { method: "POST", body: "hello", headers })).body);
+  const off = await post("/off");
+  t.like(off, { method: "POST", body: "" });
+  t.is(off.headers["content-length"], "0");
+  t.false("content-length" in (await post("/none")).headers);
+  t.is((await post("/wrong", { "X-Length": "0" })).headers["content-length"], "0");
+  t.is((await post("/on")).body, "hello");
+  t.is(connections.size, 1);
+});
+
+test("a length of one's own that the body has not ends the connection", async (t) => {
+  const seen = [];
+  const port = await rawServer(t, (socket, text) => {
+    seen.push(text);
+    socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+  });
+  const s = await startMoonwire(t, {
+    http: `upstream up { server 127.0.0.1:${port}; keepalive 4; }`,
+    server: `proxy_http_version 1.1; proxy_set_header Connection "";
+      location /length { proxy_pass_request_body off; proxy_set_header Content-Length 5; proxy_pass http://up; }
+      location /chunks { proxy_set_header Connection ""; proxy_set_header Transfer-Encoding chunked; proxy_pass http://up; }`,
+  });
+  for (const path of ["/length", "/chunks", "/length"])
+    t.is((await s.get(path, { method: "POST", body: "hello" })).body, "ok");
+  t.is(seen.length, 3, "each on a connection of its own");
+});

@@ -169,7 +169,7 @@ static SentBody body_of(Upstream *u) {
   }
   const BodyState &state = r->body;
   b.has_length = r->head.has_content_length || r->head.chunked;
-  if (state.state != BodyState::complete) return b;
+  if (state.state != BodyState::complete || !u->conf->pass_request_body) return b;
   if (state.in_file) {
     b.in_file = true;
     b.size = state.total;
@@ -194,16 +194,26 @@ static void put_conditions(Upstream *u, RequestWriter &w) {
   if (!etag.empty() && !find_set(*u->conf, "If-None-Match")) w.field("If-None-Match", etag);
 }
 
+/// Does proxy_set_header tell another length than what follows the head has?
+static bool is_misframed(Str name, Str value, const SentBody &body) {
+  if (str_iequal(name, "transfer-encoding")) return !value.empty();
+  if (!str_iequal(name, "content-length")) return false;
+  uint64_t length = 0;
+  return (!value.empty() && !str_to_u64(value, length)) || length != body.size;
+}
+
 static void put_headers(Upstream *u, RequestWriter &w, const SentBody &body) {
   Request *r = u->r;
   const UpstreamConf &conf = *u->conf;
   ProxyState *state = static_cast<ProxyState *>(u->module_state);
-  state->asks_upgrade = false;
-  for (const NamedValue &h : conf.set_headers)
-    if (Str value = complex_value(r, h.value); !value.empty()) {
-      w.field(h.name, value);
-      state->asks_upgrade |= str_iequal(h.name, "upgrade");
-    }
+  state->asks_upgrade = state->is_misframed = false;
+  for (const NamedValue &h : conf.set_headers) {
+    Str value = complex_value(r, h.value);
+    state->is_misframed |= is_misframed(h.name, value, body);
+    if (value.empty()) continue;
+    w.field(h.name, value);
+    state->asks_upgrade |= str_iequal(h.name, "upgrade");
+  }
   for (Str name : kDefaultNames) {
     if (find_set(conf, name)) continue;
     if (Str value = default_value(u, name, body); !value.empty()) w.field(name, value);
@@ -234,7 +244,6 @@ static Rc create_request(Upstream *u) {
   u->request_length = body.size;
   put_headers(u, w, body);
   w.put("\r\n");
-  if (!u->conf->has_body && !u->conf->pass_request_body) return kOk;
   if (body.in_file && body.size)
     u->request.append_file(w.pool, r->body.fd, false, 0, body.size);
   else

@@ -16,6 +16,7 @@ struct ProxyState {
   bool is_chunked = false;
   bool is_head = false;  ///< HEAD was sent, whatever the client's method is: the reply has no body
   bool has_failed = false;
+  bool is_misframed = false;  ///< the header fields that were sent do not tell where our body ends
   bool asks_upgrade = false;  ///< an Upgrade header was sent
   ChunkedDecoder decoder;
 };

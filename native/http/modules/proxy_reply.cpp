@@ -67,7 +67,7 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
     s->is_chunked = false;
   }
   u->is_body_done = s->left == 0 && !u->is_upgraded;
-  u->may_keep = !u->is_upgraded && is_kept && !is_last && (s->left >= 0 || s->is_chunked);
+  u->may_keep = !u->is_upgraded && !s->is_misframed && is_kept && !is_last && (s->left >= 0 || s->is_chunked);
   return kOk;
 }
 
