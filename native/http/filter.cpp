@@ -33,8 +33,9 @@ void filter_header(Request *r) {
 }
 
 void filter_body(Request *r, bool last) {
+  r->out.is_held = false;
   for (const FilterRow &f : kFilters)
-    if (r->out.filters & f.bit) f.body(r, r->out.body, last);
+    if (r->out.filters & f.bit) f.body(r, r->out.body, last && !r->out.is_held);
 }
 
 }  // namespace mw

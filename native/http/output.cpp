@@ -229,7 +229,10 @@ void output_filter(Request *r, bool last) {
 static void frame(Request *r, bool last) {
   if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
+  last |= r->out.is_last_held;
   output_filter(r, last);
+  r->out.is_last_held = last && r->out.is_held;
+  last &= !r->out.is_held;
   if (r->out.is_diverted)
     subrequest_pass(r, last);
   else
@@ -237,7 +240,7 @@ static void frame(Request *r, bool last) {
 }
 
 bool output_is_sent(const Request *r) {
-  return r->out.is_diverted || (r->conn->out.is_empty() && !r->conn->is_blocked);
+  return r->out.is_diverted || (!r->out.is_held && r->conn->out.is_empty() && !r->conn->is_blocked);
 }
 
 void output_take(Request *root, Chain &from) {
@@ -448,6 +451,19 @@ void output_drained(Request *r) {
     if (sub->out.waiters) wake(sub, r->conn->is_closed ? kError : kOk, true);
   }
   if (r->out.waiters) wake(r, r->conn->is_closed ? kError : kOk, true);
+}
+
+void output_go_on(Request *r) {
+  Output &o = r->out;
+  bool was_closed = r->conn->is_closed;
+  ++r->running;  // nothing frees the request under us
+  frame(r, false);
+  if (!o.is_last_framed || !o.is_finished) connection_flush(r);
+  --r->running;
+  if (r->conn->is_closed && !was_closed) return http_connection_failed(r->conn);
+  if (o.is_held) return;
+  if (o.is_finished && o.is_last_framed) return request_finish(r);
+  if (output_is_sent(r)) output_drained(r);  // who waits for the client waits for what was held too
 }
 
 Rc output_send_header(Request *r) { return header_start(r); }

@@ -60,6 +60,9 @@ void output_unwait(Request *r, OutWaiter *w);
 /// The connection's chain is empty again.
 void output_drained(Request *r);
 
+/// For a body filter that holds input back (Output::is_held): runs it over that, from the loop.
+void output_go_on(Request *r);
+
 /// Runs the header filters if none has run. From C++ handlers only.
 Rc output_send_header(Request *r);
 /// What follows will never come: what is there goes out, then the connection is closed without the end of the body.

@@ -114,6 +114,8 @@ struct Output {
   bool has_echo_before = false;   ///< echo_before_body is still to be put out
   bool is_diverted = false;       ///< does not go to the connection directly: see subrequest_pass()
   bool is_last_diverted = false;  ///< a main request's end, behind its subrequests
+  bool is_held = false;           ///< a filter keeps input until the client has taken more: see output_go_on()
+  bool is_last_held = false;      ///< the end, behind that
   uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
   void *gzip = nullptr, *gunzip = nullptr, *sub = nullptr;  ///< of these filters: their streams
   const RangeParts *ranges = nullptr;                       ///< of a 206: what the handler sends of its content

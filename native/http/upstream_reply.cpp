@@ -234,7 +234,7 @@ static bool is_backed_up(const Upstream *u) {
   const Request *r = u->r;
   if (r->conn->is_closed || u->is_background) return false;
   uint64_t limit = u->is_buffered ? u->conf->buffers_n * u->conf->buffers_size : u->conf->buffer_size;
-  return r->out.first || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
+  return r->out.first || r->out.is_held || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
 }
 
 /// The output chain is on the stack below: later in the turn.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Output filters of modules: gzip, charset, expires; and the handlers without settings.
-import { gunzipSync } from "node:zlib";
+import { connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { gunzipSync, gzipSync } from "node:zlib";
 import test from "ava";
-import { startMoonwire } from "../helpers/index.js";
+import { startMoonwire, splitResponse } from "../helpers/index.js";
+import { httpServer } from "../helpers/upstream.js";
 
 test("gzip", async (t) => {
   const s = await startMoonwire(t, {
@@ -121,4 +124,45 @@ test("what has no body has no body filter", async (t) => {
   }
   t.is((await s.get("/said")).body, "[1]");
   t.notRegex(s.log(), /failed to run/);
+});
+
+/** An upstream whose reply inflates a thousandfold: a location without and one with a cache. */
+async function inflating(t, body, more = "") {
+  const zipped = gzipSync(body);
+  const port = await httpServer(t, (req, res) => res.setHeader("Content-Encoding", "gzip").end(zipped));
+  return startMoonwire(t, {
+    http: "proxy_cache_path cache keys_zone=one:1m;",
+    server: `gunzip on; proxy_http_version 1.1; ${more} location / { proxy_pass http://127.0.0.1:${port}; }
+      location /kept { proxy_cache one; proxy_cache_valid 1h; proxy_pass http://127.0.0.1:${port}; }`,
+  });
+}
+
+test.serial("gunzip inflates no more than the client takes", async (t) => {
+  const s = await inflating(t, Buffer.alloc(100e6));
+  t.is((await s.get("/kept")).body.length, 100e6);
+  const sockets = [];
+  t.teardown(() => sockets.forEach((socket) => socket.destroy()));
+  for (let i = 0; i < 10; ++i) {
+    const socket = connect(s.port, "127.0.0.1").pause();
+    sockets.push(socket);
+    socket.write(`GET /${i % 2 ? "kept" : ""} HTTP/1.1\r\nHost: h\r\n\r\n`);
+  }
+  global.gc?.();
+  const before = process.memoryUsage().rss;
+  await sleep(1500);
+  const grown = process.memoryUsage().rss - before;
+  t.true(grown < 50e6, `${grown} bytes`);
+});
+
+test("gunzip: all of a long body, whatever follows it", async (t) => {
+  const body = Buffer.from(Array.from({ length: 3e6 }, (_, i) => (i >> 12) % 251));
+  const s = await inflating(t, body, "location /next { return 200 next; }");
+  for (const path of ["/", "/kept", "/kept"]) {
+    const ask = (p, more = "") => `GET ${p} HTTP/1.1\r\nHost: h\r\n${more}\r\n`;
+    const text = await s.raw(ask(path) + ask("/next", "Connection: close\r\n"));
+    const { status, body: chunked } = splitResponse(text);
+    t.is(status, 200);
+    t.regex(String(chunked).slice(-4), /next/);
+    t.is((await s.get(path)).body, body.toString());
+  }
 });

@@ -80,7 +80,7 @@ static void put(Request *r, Str text) {
 
 /// A filter waits, or the client has not taken enough of what it was given. What others' output holds is taken at once.
 static bool is_backed_up(const Request *r) {
-  if (r->out.first) return true;
+  if (r->out.first || r->out.is_held) return true;
   return !r->out.is_diverted && !r->conn->is_closed && r->conn->is_blocked && r->conn->out.bytes() >= kHeld;
 }
 
