@@ -51,7 +51,9 @@ export const recipes = {
       for (const name of ["lj_mcode.c", "lj_clib.c"])
         if (!text.includes(`#include "${name}"`)) throw new Error(`ljamalg.c does not include ${name}`);
       // ffi.load opens through the addon, see native/script/clib.cpp.
-      const opened = "#define dlopen mw_clib_dlopen\n#include \"lj_clib.c\"\n#undef dlopen\n";
+      const opened =
+        "#include <dlfcn.h>\nextern void *mw_clib_dlopen(const char *, int);\n#define dlopen mw_clib_dlopen\n" +
+        '#include "lj_clib.c"\n#undef dlopen\n';
       // An allocation that fails under compiled code: its error looks for a frame at L->base, which such code does not keep.
       const settle =
         "\nvoid mw_luajit_settle(lua_State *L) {\n  TValue *base = tvref(G(L)->jit_base);\n" +

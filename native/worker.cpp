@@ -110,6 +110,7 @@ bool Worker::boot(std::string &error) {
   abi_.buf_size = scratch_.size();
   abi_.worker_id = role_ == Role::serving ? static_cast<int32_t>(generation_->first_worker + id_) : -1;
   abi_.worker_count = static_cast<int32_t>(generation_->total_workers);
+  abi_.process_pid = getpid();
   abi_.pid = claim_pid(this, role_ == Role::serving && id_ == 0);
   abi_.is_strict_phases = plan.lua_strict_phases;
   abi_worker = &abi_;

@@ -83,7 +83,8 @@ typedef struct {
   char *buf;           /* scratch of buf_size bytes, free for any call to fill and Lua to read at once */
   size_t buf_size;
   int32_t worker_count;
-  int32_t pid;
+  int32_t pid;         /* of the worker: ngx.worker.pid() */
+  int32_t process_pid; /* of its process */
   uint8_t exiting;
   uint8_t is_strict_phases;
 } mw_worker_t;

@@ -192,6 +192,7 @@ static ThreadPool *pool_of(Vm *vm, const char *name) {
   w.worker_id = vm->abi->worker_id;
   w.worker_count = vm->abi->worker_count;
   w.pid = vm->abi->pid;
+  w.process_pid = vm->abi->process_pid;
   w.phase = MW_PHASE_TIMER;
   return pool.get();
 }

@@ -84,7 +84,7 @@ test("lines, sizes, what is there, all; up to a pattern, whole and in pieces", a
     code: "SOCKET_CLOSED",
     operation: "receive",
     reason: "closed",
-    partial: undefined,
+    partial: "",
   });
 });
 

@@ -257,7 +257,7 @@ function status.document()
   totals.sockets.failures = sum.socket_failures
   totals.sockets.pools = setmetatable(merged_pools(parts), cjson.array_mt)
   return {
-    pid = ngx.worker.pid(),
+    pid = abi.W.process_pid,
     time = ngx.now(),
     workers_missing = missing,
     connections = totals.connections,

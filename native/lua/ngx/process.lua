@@ -17,7 +17,7 @@ function _M.type()
 end
 
 function _M.get_master_pid()
-  return W.pid
+  return W.process_pid
 end
 
 --- In init: beside the workers runs one more, for timers, that has no listening sockets. How many connections it may open is not
