@@ -22,6 +22,9 @@ constexpr bool is_unreserved(unsigned c) {
   return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || one_of(c, "-._~!'()*");
 }
 
+// What RFC 3986 has no place for in a URI, beside control characters and bytes above 126.
+constexpr bool is_foreign(unsigned c) { return c <= 0x20 || c >= 0x7f || one_of(c, "\"<>\\^`{|}"); }
+
 constexpr bool is_escaped_in(unsigned c, int type) {
   const bool control = c <= 0x20;  // with the space
   const bool high = c >= 0x7f;
@@ -35,6 +38,12 @@ constexpr bool is_escaped_in(unsigned c, int type) {
     case ESCAPE_MAIL_AUTH: return control || c == '%';
     case ESCAPE_HEADER_NAME: return control || high || one_of(c, "\"(),/:;<=>?@[\\]{}");
     case ESCAPE_HEADER_VALUE: return (c < 0x20 && c != '\t') || c == 0x7f;
+    case ESCAPE_NGINX_URI: return is_foreign(c) || one_of(c, "#%?");
+    case ESCAPE_NGINX_ARGS: return is_foreign(c) || one_of(c, "#%&+;?");
+    case ESCAPE_NGINX_URI_COMPONENT: return !is_unreserved(c) || one_of(c, "!'()*");
+    case ESCAPE_NGINX_HTML: return is_foreign(c) || one_of(c, "#%'");
+    case ESCAPE_NGINX_REFRESH:
+      return c == '~' || one_of(c, "'") || (is_foreign(c) && c != '}');  // nginx's table has it so
     default: return false;
   }
 }
@@ -42,7 +51,7 @@ constexpr bool is_escaped_in(unsigned c, int type) {
 constexpr std::array<uint16_t, 256> make_escape_bits() {
   std::array<uint16_t, 256> bits{};
   for (unsigned c = 0; c < 256; ++c)
-    for (int type = 0; type < ESCAPE_TYPES; ++type)
+    for (int type = 0; type < ESCAPE_ALL_TYPES; ++type)
       if (is_escaped_in(c, type)) bits[c] = static_cast<uint16_t>(bits[c] | 1u << type);
   return bits;
 }

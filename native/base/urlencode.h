@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
-// Percent encoding as nginx does it: nine escape tables, unescaping, and the splitting of a query string.
+// Percent encoding as lua-nginx-module and nginx do it: a table for each set of bytes that are escaped, unescaping, and the
+// splitting of a query string.
 // Pure functions, any thread; the caller owns every buffer.
 #pragma once
 #include "base/str.h"
 
 namespace mw {
 
-/// Which bytes are escaped; the numbers are those of ngx.escape_uri's second argument.
+/// Which bytes are escaped. The numbers up to 8 are those of ngx.escape_uri's second argument, the others the sets of nginx's
+/// own function of that name where they differ.
 enum EscapeType : int {
   ESCAPE_URI = 0,
   ESCAPE_ARGS = 1,
@@ -17,8 +19,14 @@ enum EscapeType : int {
   ESCAPE_MAIL_AUTH = 6,
   ESCAPE_HEADER_NAME = 7,
   ESCAPE_HEADER_VALUE = 8,
+  ESCAPE_NGINX_URI = 9,
+  ESCAPE_NGINX_ARGS = 10,
+  ESCAPE_NGINX_URI_COMPONENT = 11,
+  ESCAPE_NGINX_HTML = 12,
+  ESCAPE_NGINX_REFRESH = 13,
 };
-constexpr int ESCAPE_TYPES = 9;
+constexpr int ESCAPE_TYPES = 9;       ///< those of Lua's function
+constexpr int ESCAPE_ALL_TYPES = 14;  ///< with nginx's own
 
 /// Length of `s` once escaped.
 size_t url_escaped_size(Str s, EscapeType type);

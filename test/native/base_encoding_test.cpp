@@ -45,6 +45,23 @@ TEST(urlencode_escapes_by_type) {
   CHECK_EQ(escaped(Str("a\tb\n", 4), ESCAPE_HEADER_VALUE), "a\tb%0A");
 }
 
+// The printable characters that nginx's own function escapes, by its types.
+TEST(urlencode_escapes_as_nginx) {
+  const auto set = [](EscapeType type) {
+    std::string out;
+    for (char c = '!'; c <= '~'; ++c)
+      if (url_escaped_size(Str(&c, 1), type) == 3) out += c;
+    return out;
+  };
+  CHECK_EQ(set(ESCAPE_NGINX_URI), "\"#%<>?\\^`{|}");
+  CHECK_EQ(set(ESCAPE_NGINX_ARGS), "\"#%&+;<>?\\^`{|}");
+  CHECK_EQ(set(ESCAPE_NGINX_URI_COMPONENT), "!\"#$%&'()*+,/:;<=>?@[\\]^`{|}");
+  CHECK_EQ(set(ESCAPE_NGINX_HTML), "\"#%'<>\\^`{|}");
+  CHECK_EQ(set(ESCAPE_NGINX_REFRESH), "\"'<>\\^`{|~");
+  CHECK_EQ(set(ESCAPE_MEMCACHED), "%");
+  CHECK_EQ(escaped(Str("\0 \x7f\xff", 4), ESCAPE_NGINX_REFRESH), "%00%20%7F%FF");
+}
+
 TEST(urlencode_round_trip) {
   const std::string all = every_byte() + every_byte();
   CHECK(unescaped(escaped(all, ESCAPE_URI_COMPONENT)) == all);

@@ -562,6 +562,12 @@ export const groups = {
     },
     { name: "resty.core.regex", call: `require("resty.core.regex").set_buf_grow_ratio(2)` },
     {
+      name: "ffi.C.ngx_hex_dump",
+      call: `local ffi = require("ffi") ffi.cdef("unsigned char *ngx_hex_dump(unsigned char *, const unsigned char *, size_t);")
+             local out = ffi.new("unsigned char[2]") ffi.C.ngx_hex_dump(out, "a", 1) assert(ffi.string(out, 2) == "61")`,
+      note: "also `ngx_hextoi`, `ngx_atoi`, `ngx_murmur_hash2`, `ngx_escape_uri`, `ngx_unescape_uri`: a library declares them, as for nginx",
+    },
+    {
       name: "resty.lrucache",
       call: `local c = require("resty.lrucache").new(2) c:set("a", 1) c:set("b", 2) c:get("a") c:set("c", 3)
              assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,
