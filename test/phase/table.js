@@ -568,6 +568,26 @@ export const groups = {
       note: "also `ngx_hextoi`, `ngx_atoi`, `ngx_murmur_hash2`, `ngx_escape_uri`, `ngx_unescape_uri`: a library declares them, as for nginx",
     },
     {
+      name: "resty.core.regex.re_match_compile",
+      call: `assert(require("resty.core.regex").re_match_compile("(a)", "jo").ncaptures == 1)`,
+      note: "its result goes to `ffi.C.ngx_http_lua_ffi_exec_regex`, then `collect_captures`",
+    },
+    {
+      name: "resty.core.request.set_req_header",
+      call: `require("resty.core.request").set_req_header("X-D", "1", true)`,
+      where: "request",
+    },
+    {
+      name: "resty.core.response.set_resp_header",
+      call: `require("resty.core.response").set_resp_header(nil, "X-D", "1", true)`,
+      where: "request",
+    },
+    {
+      name: "resty.core.misc",
+      call: `require("resty.core.misc").register_ngx_magic_key_getter("probe", function() return 1 end) assert(ngx.probe == 1)`,
+      note: "`register_ngx_magic_key_getter`, `register_ngx_magic_key_setter`",
+    },
+    {
       name: "resty.lrucache",
       call: `local c = require("resty.lrucache").new(2) c:set("a", 1) c:set("b", 2) c:get("a") c:set("c", 3)
              assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,

@@ -204,7 +204,7 @@ local function sub_with_function(compiled, subject, replace, is_global)
   return concat(parts, "", 1, n), count
 end
 
-return function(ngx)
+local function install(_, ngx)
   local function substitute(subject, regex, replace, options, is_global)
     local kind = type(replace)
     local compiled, err = get_compiled(regex, options)
@@ -249,3 +249,6 @@ return function(ngx)
     end,
   }
 end
+
+-- Called by boot.lua with `ngx`; `collect` is for resty.core.regex.
+return setmetatable({ collect = collect }, { __call = install })

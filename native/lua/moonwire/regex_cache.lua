@@ -10,7 +10,7 @@ local new_tab = require "table.new"
 local C = abi.C
 local ffi_string, ffi_gc, ffi_new = ffi.string, ffi.gc, ffi.new
 local sub = string.sub
-local bor = require("bit").bor
+local band, bor = require("bit").band, require("bit").bor
 local error, ceil, max = error, math.ceil, math.max
 
 local DEFAULT_ENTRIES = 1024
@@ -149,6 +149,17 @@ function regex_cache.get(regex, options)
     end
   end
   return compile(regex, options, parsed, cache)
+end
+
+--- An entry for a handle that is used by itself; of `flags` (OpenResty's) 8 means duplicate names.
+function regex_cache.described(handle, flags)
+  return {
+    handle = handle,
+    captures = handle.captures,
+    ncaptures = handle.ncaptures,
+    is_dup = band(flags, 8) ~= 0,
+    names = handle.name_count > 0 and read_names(handle) or nil,
+  }
 end
 
 --- The compiled form of a replacement template.

@@ -4,6 +4,7 @@
 local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local cosocket = require "moonwire.cosocket"
+local no_tls = require "moonwire.no_tls"
 
 local C, W, await = abi.C, abi.W, abi.await
 local ffi_new, ffi_string = ffi.new, ffi.string
@@ -408,9 +409,15 @@ function tcp:getoption(name)
   return finish(s, rc)
 end
 
---- TLS is not built yet.
-function tcp.sslhandshake()
-  return nil, "TLS is not supported yet"
+tcp.sslhandshake = no_tls.refuse
+
+--- Certificate and key for the handshakes to come; without both, none.
+function tcp:setclientcert(cert, key)
+  handle(self, "setclientcert")
+  if cert == nil and key == nil then
+    return true
+  end
+  return no_tls.refuse()
 end
 
 local function new()

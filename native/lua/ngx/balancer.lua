@@ -6,7 +6,7 @@ local abi = require "moonwire.abi"
 local C = abi.C
 local type, tonumber, error = type, tonumber, error
 
-local balancer = {}
+local balancer = { version = require("resty.core.base").version }
 local status_out = ffi.new "int32_t[1]"
 
 --- Throws at the caller's caller where no balancer runs.

@@ -114,9 +114,6 @@ return function(self, options)
   if scheme and not port then
     port = is_tls and 443 or 80
   end
-  if is_tls and options.ssl_client_cert and not sock.setclientcert then
-    return nil, "cannot use SSL client cert and key without mTLS support"
-  end
   local is_new, err = open(self, options, port, is_tls)
   if is_new == nil then
     return nil, err
@@ -125,6 +122,13 @@ return function(self, options)
   if is_tls and is_new then
     local name = options.ssl_server_name
     local verify = options.ssl_verify ~= false
+    if options.ssl_client_cert then
+      local ok, why = sock:setclientcert(options.ssl_client_cert, options.ssl_client_priv_key)
+      if not ok then
+        self:close()
+        return nil, "could not set client certificate: " .. why
+      end
+    end
     session, err = sock:sslhandshake(options.ssl_reused_session, name, verify, options.ssl_send_status_req)
     if not session then
       self:close()

@@ -4,7 +4,26 @@
 local ffi = require "ffi"
 
 local ffi_new = ffi.new
-local select, error, ceil = select, error, math.ceil
+local select, error, ceil, pcall = select, error, math.ceil, pcall
+
+-- The C types that libraries expect from here. One that is known already stays, since a second of its name would be another.
+for _, type_and_text in ipairs {
+  { "u_char", "typedef unsigned char u_char;" },
+  { "ngx_int_t", "typedef intptr_t ngx_int_t;" },
+  { "ngx_uint_t", "typedef uintptr_t ngx_uint_t;" },
+  { "ngx_msec_t", "typedef uintptr_t ngx_msec_t;" },
+  { "ngx_str_t", "typedef struct { size_t len; const unsigned char *data; } ngx_str_t;" },
+  { "ngx_http_request_t", "typedef struct ngx_http_request_s ngx_http_request_t;" },
+  { "ngx_http_lua_ffi_str_t", "typedef struct { int len; const unsigned char *data; } ngx_http_lua_ffi_str_t;" },
+  {
+    "ngx_http_lua_ffi_table_elt_t",
+    "typedef struct { ngx_http_lua_ffi_str_t key; ngx_http_lua_ffi_str_t value; } ngx_http_lua_ffi_table_elt_t;",
+  },
+} do
+  if not pcall(ffi.typeof, type_and_text[1]) then
+    ffi.cdef(type_and_text[2])
+  end
+end
 
 local char_array = ffi.typeof "char[?]"
 local FREE_LIST = 0

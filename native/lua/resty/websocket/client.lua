@@ -151,9 +151,6 @@ end
 -- TLS as the options say. Returns true, or nil and the reason.
 local function start_tls(sock, target, opts)
   if opts.client_cert then
-    if not sock.setclientcert then
-      return nil, "failed to set TLS client certificate: TLS is not supported yet"
-    end
     local ok, err = sock:setclientcert(opts.client_cert, opts.client_priv_key)
     if not ok then
       return nil, "failed to set TLS client certificate: " .. err
