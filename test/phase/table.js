@@ -588,6 +588,18 @@ export const groups = {
       note: "`register_ngx_magic_key_getter`, `register_ngx_magic_key_setter`",
     },
     {
+      name: "ngx.ssl",
+      call: `local ok, err = require("ngx.ssl").cert_pem_to_der("x") assert(not ok and err:find("failed"))`,
+      note:
+        "`cert_pem_to_der`, `priv_key_pem_to_der`, `parse_pem_cert`, `parse_pem_priv_key`; the others return nil and " +
+        "`TLS is not supported yet`, as do `sock:sslhandshake` and `sock:setclientcert`",
+    },
+    {
+      name: "ngx.ocsp",
+      call: `local ok, err = require("ngx.ocsp").create_ocsp_request("x") assert(not ok and err)`,
+      note: "refuses, as do `ngx.ssl.session` and `ngx.ssl.clienthello`: TLS is not supported yet",
+    },
+    {
       name: "resty.lrucache",
       call: `local c = require("resty.lrucache").new(2) c:set("a", 1) c:set("b", 2) c:get("a") c:set("c", 3)
              assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,
@@ -647,8 +659,5 @@ export const groups = {
 
 /** What lua-nginx-module and lua-resty-core have and Moonwire does not yet: fields of globals, and modules. */
 export const missing = {
-  TLS: {
-    modules: ["ngx.ssl", "ngx.ssl.session", "ngx.ssl.clienthello", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"],
-  },
-  "TLS to upstreams, OCSP": { modules: ["ngx.proxyssl", "ngx.ocsp"] },
+  "TLS to upstreams": { modules: ["ngx.proxyssl", "ngx.ssl.proxysslcert", "ngx.ssl.proxysslverify"] },
 };
