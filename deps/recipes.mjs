@@ -66,6 +66,7 @@ export const recipes = {
         join(work, "src"),
         "-j2",
         "libluajit.a",
+        "jit/vmdef.lua",
         "LJCORE_O=ljamalg.o",
         "BUILDMODE=static",
         "CCDEBUG=",
@@ -74,6 +75,10 @@ export const recipes = {
         ...cross,
       ]);
       cpSync(join(work, "src", "libluajit.a"), join(out, "lib", "libluajit.a"));
+      // The tools of jit.*: tables of this very VM, and the disassemblers of its architecture.
+      const jit = join(work, "src", "jit");
+      const isWanted = (f) => !/^dis_/.test(f) || (chain.arch === "arm64" ? /^dis_arm64/ : /^dis_x/).test(f);
+      for (const f of readdirSync(jit).filter(isWanted)) cpSync(join(jit, f), join(out, "lua", "jit", f));
       copyHeaders(join(work, "src"), out, ["lua.h", "lualib.h", "lauxlib.h", "luaconf.h", "luajit.h"]);
     },
   },

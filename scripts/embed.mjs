@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT
-// node embed.mjs NATIVE OUT.cpp: writes every NATIVE/lua/**/*.lua and abi/mw_abi.h as string literals into one C++ file,
-// the table behind native/script/embed.h. A module's name is its path below native/lua with dots for slashes.
+// node embed.mjs NATIVE OUT.cpp DIR: writes every NATIVE/lua/**/*.lua, DIR/**/*.lua (LuaJIT's jit.*) and NATIVE/abi/mw_abi.h as
+// string literals into one C++ file, the table behind native/script/embed.h. A module's name is its path with dots for slashes.
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
-const [native, out] = process.argv.slice(2);
-const lua = join(native, "lua");
-const files = readdirSync(lua, { recursive: true })
-  .filter((f) => f.endsWith(".lua"))
-  .sort()
-  .map((f) => ({ name: f.slice(0, -4).replaceAll("/", "."), path: join(lua, f) }));
+const [native, out, ...more] = process.argv.slice(2);
+const files = [join(native, "lua"), ...more].flatMap((lua) =>
+  readdirSync(lua, { recursive: true })
+    .filter((f) => f.endsWith(".lua"))
+    .map((f) => ({ name: f.slice(0, -4).replaceAll("/", "."), path: join(lua, f) })),
+);
 files.push({ name: "mw_abi.h", path: join(native, "abi/mw_abi.h") });
 files.sort((a, b) => (a.name < b.name ? -1 : 1));
 

@@ -600,6 +600,11 @@ export const groups = {
       note: "refuses, as do `ngx.ssl.session` and `ngx.ssl.clienthello`: TLS is not supported yet",
     },
     {
+      name: "jit.v",
+      call: `assert(require("jit.v").on)`,
+      note: "also `jit.dump`, `bc`, `p`, `zone`, `vmdef` and the disassembler",
+    },
+    {
       name: "resty.lrucache",
       call: `local c = require("resty.lrucache").new(2) c:set("a", 1) c:set("b", 2) c:get("a") c:set("c", 3)
              assert(c:get("a") == 1 and c:get("b") == nil and c:get("c") == 3)`,
