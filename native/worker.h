@@ -38,9 +38,9 @@ struct Generation {
   bool is_cli = false;
   mutable std::atomic<bool> wants_privileged_agent{false};  ///< set by ngx.process in init, by any worker
   // Of a process of a supervisor's; else all workers are here.
-  uint32_t first_worker = 0;   ///< ngx.worker.id() of this process's first worker
-  uint32_t total_workers = 0;  ///< ngx.worker.count()
-  BoardRef board;              ///< null without a supervisor
+  uint32_t first_worker = 0;                     ///< ngx.worker.id() of this process's first worker
+  uint32_t total_workers = 0;                    ///< ngx.worker.count()
+  BoardRef board;                                ///< null without a supervisor
   std::unique_ptr<std::atomic<int32_t>[]> pids;  ///< as Board::pids, where there is none; 0 = not started
   std::function<void(const std::shared_ptr<StatusReplies> &)>
       ask_workers;  ///< for moonwire_status; any worker's thread

@@ -141,7 +141,8 @@ static constexpr NamedVar kNames[] = {
     {"proxy_add_x_forwarded_for", get_forwarded_for},
     {"proxy_internal_body_length", get_body_length},
 };
-static constexpr NamedVar kPrefixes[] = {{"upstream_http_", get_upstream_http}, {"upstream_cookie_", get_upstream_cookie}};
+static constexpr NamedVar kPrefixes[] = {{"upstream_http_", get_upstream_http},
+                                         {"upstream_cookie_", get_upstream_cookie}};
 
 bool upstream_variable_resolve(Str name, VarDef &def) { return variable_find(kNames, kPrefixes, name, def); }
 

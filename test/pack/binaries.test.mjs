@@ -61,12 +61,12 @@ test("what it leaves undefined, node exports", (t) => {
   }
 });
 
-test("it exports N-API's entry, Lua and the ABI, nothing else", (t) => {
+test("it exports N-API's entry, Lua, the ABI and nginx's functions, nothing else", (t) => {
   for (const [arch, file] of binaries(t)) {
     const names = tool("nm", ["-D", "--defined-only", file])
       .match(/\S+$/gm)
       .map((n) => n.split("@")[0]);
-    const ours = /^(napi_register_module_v1|node_api_module_get_api_version_v1|lua_|luaL_|luaopen_|luaJIT_|mw_)/;
+    const ours = /^(napi_register_module_v1|node_api_module_get_api_version_v1|lua_|luaL_|luaopen_|luaJIT_|mw_|ngx_)/;
     t.deepEqual(
       names.filter((n) => !ours.test(n)),
       [],

@@ -33,7 +33,7 @@ return function(ngx, host)
     every = function(...)
       local delay, callback = ...
       local seconds = check("every", select("#", ...), delay, callback)
-      if not (seconds >= 0.001) then
+      if seconds < 0.001 or seconds ~= seconds then
         error("delay cannot be zero", 2)
       end
       return add(seconds, callback, true, select(3, ...))

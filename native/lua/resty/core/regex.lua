@@ -8,8 +8,8 @@ local regex = require "moonwire.regex"
 local find = string.find
 local pairs = pairs
 
+ffi.cdef("typedef $ ngx_http_lua_regex_t;", ffi.typeof "mw_regex_t")
 ffi.cdef [[
-typedef mw_regex_t ngx_http_lua_regex_t;
 int ngx_http_lua_ffi_exec_regex(ngx_http_lua_regex_t *re, int flags, const unsigned char *s, size_t len, int pos);
 ]]
 
