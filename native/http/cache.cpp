@@ -381,8 +381,9 @@ static bool write_collected(Cache *c) {
 
 void cache_write(Cache *c, Str data) {
   if (c->temp_fd < 0) return;
-  if (data.size() > c->unwritten.room() && !write_collected(c)) return drop_temporary(c);
-  if (data.size() < kCollectBelow)
+  bool is_large = data.size() >= kCollectBelow;
+  if ((is_large || data.size() > c->unwritten.room()) && !write_collected(c)) return drop_temporary(c);
+  if (!is_large)
     c->unwritten.append(c->r->core->net.blocks, data);
   else if (!write_body(c, data))
     drop_temporary(c);

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "http/body.h"
 #include "http/filter.h"
 #include "http/lua_hook.h"
@@ -254,7 +256,7 @@ void output_take(Request *root, Chain &from) {
 void output_end_diverted(Request *root) {
   root->out.is_last_diverted = false;
   if (!root->out.is_last_framed) frame(root, true);
-  if (root->out.is_finished) request_finish(root);
+  if (root->out.is_finished && root->out.is_last_framed) request_finish(root);
 }
 
 void output_flush_main(Request *main) {
@@ -450,7 +452,10 @@ void output_drained(Request *r) {
     next = sub->sub_next;
     if (sub->out.waiters) wake(sub, r->conn->is_closed ? kError : kOk, true);
   }
-  if (r->out.waiters) wake(r, r->conn->is_closed ? kError : kOk, true);
+  Rc rc = r->conn->is_closed ? kError : kOk;
+  if (OutWaiter *holder = std::exchange(r->out.holder, nullptr)) holder->done(holder, rc);
+  if (r->out.is_held && rc == kOk) return;  // who waits for the client waits for what is held, too
+  if (r->out.waiters) wake(r, rc, true);
 }
 
 void output_go_on(Request *r) {

@@ -72,7 +72,7 @@ struct OutChunk {
 /// Where the output of a request goes.
 enum class Sink : uint8_t {
   connection,  ///< a main request
-  memory,      ///< a captured subrequest: stays in Output::body
+  memory,      ///< a captured subrequest: stays in Output::ready
   parent       ///< an inline subrequest: into the main response, see subrequest.h
 };
 
@@ -94,9 +94,10 @@ struct RangeParts;
 
 struct Output {
   Chain body;   ///< past the filters, not framed yet
-  Chain ready;  ///< of a root that inline subrequests write for: what goes before `body`
+  Chain ready;  ///< of a root that inline subrequests write for: what goes before `body`; of a captured one: its output
   OutChunk *first = nullptr, *last = nullptr;
   OutWaiter *waiters = nullptr;
+  OutWaiter *holder = nullptr;  ///< the filter that `is_held` speaks of, while it waits for the client
   Str filter_data;              ///< ngx.arg[1] of the running body filter
   char *replacement = nullptr;  ///< what the filter has put there, past the response's beginning
   size_t replacement_size = 0;

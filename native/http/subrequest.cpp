@@ -203,7 +203,8 @@ void subrequest_free_all(Request *main) {
 }
 
 Str subrequest_output(Request *sub) {
-  Chain &body = sub->out.body;
+  Chain &body = sub->out.ready;
+  body.take(sub->core->net.blocks, sub->out.body);
   const Block *first = body.first();
   if (!first) return "";
   if (!first->next) return first->view();
@@ -230,8 +231,10 @@ static void advance(Request *root) {
     root->active = parent == root ? nullptr : parent;
   }
   root->out.is_diverted = root->out.sink != Sink::connection;
-  root->out.ready.swap(root->out.body);
-  root->out.body.take(root->core->net.blocks, root->out.ready);
+  if (root->out.sink != Sink::memory) {
+    root->out.ready.swap(root->out.body);
+    root->out.body.take(root->core->net.blocks, root->out.ready);
+  }
   if (root->out.is_last_diverted) output_end_diverted(root);
 }
 
@@ -285,6 +288,8 @@ void subrequest_pass(Request *r, bool last) {
     hold(r);
     o.is_last_diverted |= last;
     return;
+  } else if (o.sink == Sink::memory) {
+    o.ready.take(r->core->net.blocks, o.body);  // what is past the filters does not meet them again
   }
   o.is_serialized = true;
   o.is_last_framed |= last;

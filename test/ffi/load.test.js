@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 // ffi.load of a library that Node holds a version of, too: its inner calls stay its own.
 import test from "ava";
+import { spawnSync } from "node:child_process";
 import { LuaVm } from "moonwire";
+import { makePrefix, removePrefix, runMoonwire } from "../helpers/index.js";
 
 // Sanitizers do not let a library put its own symbols first.
 const unsanitized = process.env.MW_TEST_SANITIZER ? test.skip : test;
@@ -36,4 +38,18 @@ unsanitized("zlib deflates through streams of its own", async (t) => {
   if (size === -1) return t.pass("no libz here");
   t.true(size > 10 && size < 500);
   t.true(same);
+});
+
+test("a C++ library finds the streams, one in C the environment, that the executable holds", async (t) => {
+  const cwd = makePrefix({
+    "own.cpp": `#include <iostream>
+      extern char **environ;
+      extern "C" int say(int n) { std::cout << n << std::endl; return std::cout.good() && environ && environ[0]; }\n`,
+  });
+  t.teardown(() => removePrefix(cwd));
+  const { status } = spawnSync("c++", ["-shared", "-fPIC", "-o", "libown.so", "own.cpp"], { cwd });
+  if (status !== 0) return t.pass("no C++ compiler");
+  const code = `local ffi = require "ffi" ffi.cdef "int say(int n);" print(ffi.load("${cwd}/libown.so").say(5))`;
+  const { stdout, stderr } = await runMoonwire(["run", "-e", code], { cwd });
+  t.is(stdout, "5\n1\n", stderr);
 });

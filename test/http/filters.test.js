@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Output filters of modules: gzip, charset, expires; and the handlers without settings.
+import { createHash, randomBytes } from "node:crypto";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { gunzipSync, gzipSync } from "node:zlib";
 import test from "ava";
-import { startMoonwire, splitResponse } from "../helpers/index.js";
+import { startMoonwire, splitResponse, waitFor } from "../helpers/index.js";
 import { httpServer } from "../helpers/upstream.js";
 
 test("gzip", async (t) => {
@@ -164,4 +165,61 @@ test("gunzip: all of a long body, whatever follows it", async (t) => {
     t.regex(String(chunked).slice(-4), /next/);
     t.is((await s.get(path)).body, body.toString());
   }
+});
+
+test("what a captured subrequest has filtered does not meet the filters again", async (t) => {
+  const random = randomBytes(30_000);
+  const zipped = gzipSync(random);
+  const port = await httpServer(t, async (req, res) => {
+    const parts =
+      req.url === "/zipped" ? [zipped.subarray(0, 12_000), zipped.subarray(12_000)] : Array(6).fill("x".repeat(10_000));
+    if (req.url === "/zipped") res.setHeader("Content-Encoding", "gzip");
+    for (const part of parts) {
+      res.write(part);
+      await sleep(30);
+    }
+    res.end();
+  });
+  const s = await startMoonwire(t, {
+    server: `proxy_http_version 1.1;
+      location /zipped { gunzip on; proxy_pass http://127.0.0.1:${port}; }
+      location /sub { sub_filter x xy; sub_filter_once off; sub_filter_types *; proxy_pass http://127.0.0.1:${port}; }
+      location /captured { content_by_lua_block { local res = ngx.location.capture(ngx.var.arg_of) ngx.print(res.status, " ", ngx.md5(res.body)) } }`,
+  });
+  const md5 = (data) => createHash("md5").update(data).digest("hex");
+  t.is((await s.get("/captured?of=/sub")).body, `200 ${md5("xy".repeat(60_000))}`);
+  t.is((await s.get("/captured?of=/zipped")).body, `200 ${md5(random)}`);
+});
+
+test("ngx.flush(true) waits for what gunzip holds, and learns that the client has gone", async (t) => {
+  const zipped = gzipSync(Buffer.alloc(60e6));
+  const s = await startMoonwire(t, {
+    http: "lua_shared_dict d 100k;",
+    files: { "zeros.gz": zipped },
+    server: `gunzip on; send_timeout 60s;
+      location = /zeros { content_by_lua_block {
+        local f = assert(io.open(ngx.config.prefix() .. "zeros.gz", "rb"))
+        ngx.header.content_encoding = "gzip"
+        ngx.print(f:read("*a")) f:close()
+        local ok, err = ngx.flush(true)
+        ngx.shared.d:set(ngx.var.arg_key, tostring(ok) .. " " .. tostring(err)) } }
+      location = /told { content_by_lua_block { ngx.print(ngx.shared.d:get(ngx.var.arg_key)) } }`,
+  });
+  const told = async (key) => (await s.get(`/told?key=${key}`)).body;
+  const ask = (key) => {
+    const socket = connect(s.port, "127.0.0.1").pause();
+    t.teardown(() => socket.destroy());
+    socket.write(`GET /zeros?key=${key} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n`);
+    return socket;
+  };
+  const reads = ask("reads"),
+    goes = ask("goes");
+  await sleep(500);
+  t.is(await told("reads"), "nil");
+  t.is(await told("goes"), "nil");
+  reads.resume();
+  goes.destroy();
+  await waitFor(async () => (await told("reads")) !== "nil" && (await told("goes")) !== "nil", "both flushes");
+  t.is(await told("reads"), "1 nil");
+  t.regex(await told("goes"), /^nil /);
 });

@@ -418,3 +418,22 @@ test.serial("small chunks are collected before they are written to the cache's f
   t.true(writes() - before < 5000, `${writes() - before} writes`);
   t.is(await ask("/raw"), `HIT 200 ${body}`);
 });
+
+test("a kept body is the reply's, byte for byte, in whatever pieces it came", async (t) => {
+  const sizes = [100, 10_000, 50, 8192, 1, 16_384, 8191, 9000, 30_000, 7];
+  const { s } = await cached(t, {
+    reply: async (req, res) => {
+      for (const [i, size] of sizes.entries()) {
+        res.write(Buffer.alloc(size, 97 + i));
+        await sleep(20);
+      }
+      res.end();
+    },
+  });
+  const whole = sizes.map((size, i) => String.fromCharCode(97 + i).repeat(size)).join("");
+  for (const status of ["MISS", "HIT"]) {
+    const res = await s.get("/pieces");
+    t.is(res.headers["x-cache"], status);
+    t.true(res.body === whole, status);
+  }
+});

@@ -28,7 +28,7 @@ struct Gunzip {
 
 static void end_stream(void *arg) {
   Gunzip *g = static_cast<Gunzip *>(arg);
-  output_unwait(g->r, &g->waiter);
+  if (g->r->out.holder == &g->waiter) g->r->out.holder = nullptr;
   g->r->core->loop->unpost(&g->task);
   g->input.clear(g->r->core->net.blocks);
   inflateEnd(&g->z);
@@ -109,7 +109,8 @@ static void on_task(Task *t) {
   Gunzip *g = reinterpret_cast<Gunzip *>(reinterpret_cast<char *>(t) - offsetof(Gunzip, task));
   if (g->r->conn->is_blocked && !g->r->conn->is_closed) {
     g->waiter.done = on_output;
-    return output_wait(g->r, &g->waiter, true);
+    g->r->out.holder = &g->waiter;
+    return;
   }
   g->is_waiting = false;
   output_go_on(g->r);

@@ -17,7 +17,10 @@ return function(ngx, host)
     pids = function()
       local pids = {}
       for i = 1, W.worker_count do
-        pids[i] = all_pids and all_pids[i - 1] or W.pid
+        local pid = all_pids and all_pids[i - 1] or W.pid
+        if pid ~= 0 then -- 0: it has not started
+          pids[#pids + 1] = pid
+        end
       end
       return pids
     end,
