@@ -9,6 +9,12 @@
 
 namespace mw {
 
+#if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+static constexpr int kOwnFirst = RTLD_DEEPBIND;
+#else
+static constexpr int kOwnFirst = 0;  // sanitizers refuse it
+#endif
+
 /// Libraries that Node holds itself, and exports the symbols of.
 static constexpr Str kHeldByNode[] = {"z", "ssl", "crypto", "uv", "nghttp2", "nghttp3", "cares", "zstd", "sqlite3"};
 
@@ -27,8 +33,6 @@ static bool is_held_by_node(Str path) {
 /// What a library calls within itself must not be found in Node's copy of it, which has other structures: its own symbols come
 /// first. Not for all: a library that uses C++'s streams or `environ` has to see the ones that Node's executable holds.
 extern "C" void *mw_clib_dlopen(const char *name, int flags) {
-#if defined(RTLD_DEEPBIND) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // sanitizers refuse it
-  if (name && !(flags & RTLD_GLOBAL) && mw::is_held_by_node(name)) flags |= RTLD_DEEPBIND;
-#endif
+  if (name && !(flags & RTLD_GLOBAL) && mw::is_held_by_node(name)) flags |= mw::kOwnFirst;
   return dlopen(name, flags);
 }
