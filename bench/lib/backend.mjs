@@ -2,21 +2,13 @@
 // The server that a scenario talks to besides the contenders: `backend: "redis"` starts Debian's redis-server on a free
 // loopback port, for all contenders alike, and puts that port for __BACKEND__ into the scenario's texts.
 import { spawn } from "node:child_process";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
+import { freePort } from "../../test/helpers/port.js";
 
 const commands = {
   redis: (port) => ["redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
   memcached: (port) => ["memcached", "-l", "127.0.0.1", "-p", port, "-u", "nobody", "-U", "0"],
 };
-
-const freePort = () =>
-  new Promise((resolve, reject) => {
-    const server = createServer().on("error", reject);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => resolve(String(port)));
-    });
-  });
 
 /// Sends `text` and waits for an answer of any kind; retries until the server is there.
 async function say(port, text) {
@@ -35,7 +27,7 @@ async function say(port, text) {
 /// Starts what the scenario needs, on `core`. Resolves to the scenario with the port in its texts, the process id, and `close`.
 export async function withBackend(scenario, core) {
   if (!scenario.backend) return { scenario, close: () => {} };
-  const port = await freePort();
+  const port = String(await freePort());
   const argv = commands[scenario.backend](port);
   if (core !== undefined) argv.unshift("taskset", "-c", String(core));
   const child = spawn(argv[0], argv.slice(1), { stdio: "ignore" });

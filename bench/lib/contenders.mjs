@@ -7,23 +7,13 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../test/helpers/port.js";
 
 const bench = join(dirname(fileURLToPath(import.meta.url)), "..");
 export const root = join(bench, "..");
 const defaultMoonwire = `${process.execPath} ${join(root, "dist/cli/main.js")}`;
 
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
-
-/// A port nobody listens on now.
-export function freePort() {
-  return new Promise((done, fail) => {
-    const server = net.createServer().on("error", fail);
-    server.listen(0, "127.0.0.1", () => {
-      const { port } = server.address();
-      server.close(() => done(port));
-    });
-  });
-}
 
 /// The nginx.conf of a run. setup: { http, server, location, workers, workerConnections }: configuration text and counts.
 function confText(setup, port, dir) {

@@ -3,7 +3,8 @@
 // lua-nginx-module when MOONWIRE_TEST_AGAINST=nginx is set, which is how their expectations were found.
 import { spawn, spawnSync } from "node:child_process";
 import test from "ava";
-import { confText, freePort, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
+import { confText, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
+import { freePort } from "./port.js";
 import { get, rawRequest } from "./http.js";
 import { startMoonwire } from "./index.js";
 import { waitFor } from "./process.js";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A folder of its own for each test: a prefix with nginx.conf, logs/ and whatever else the test needs.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { freePort } from "./port.js";
 
 /** Makes the folder; `files` maps relative paths to contents. */
 export function makePrefix(files = {}) {
@@ -31,17 +31,6 @@ export function readLog(prefix, name = "logs/error.log") {
   } catch {
     return "";
   }
-}
-
-/** A port that was free a moment ago, for a config that must name its own port. */
-export function freePort() {
-  return new Promise((resolve, reject) => {
-    const probe = createServer().on("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 /**

@@ -6,8 +6,9 @@ import { serve } from "moonwire";
 import { confText, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
 import { get, rawRequest } from "./http.js";
 
-export { makePrefix, removePrefix, writeFile, freePort } from "./files.js";
+export { makePrefix, removePrefix, writeFile } from "./files.js";
 export { get, rawRequest, splitResponse } from "./http.js";
+export { freePort } from "./port.js";
 export { runMoonwire, spawnMoonwire, startProcess, waitFor } from "./process.js";
 
 /**

@@ -3,7 +3,8 @@
 import { spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { confText, freePort, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
+import { confText, makePrefix, readLog, removePrefix, writeFile } from "./files.js";
+import { freePort } from "./port.js";
 import { get } from "./http.js";
 import { waitFor } from "./process.js";
 
