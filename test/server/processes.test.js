@@ -47,6 +47,13 @@ const isAlive = (pid) => {
   }
 };
 
+/** Waits until each of two processes has a worker, none of them `gone`; their pids. */
+const bothAlive = (s, gone) =>
+  waitFor(async () => {
+    const now = await pids(s);
+    return now.length === 2 && now.every((pid) => pid !== gone && isAlive(pid)) && now;
+  }, "workers of both processes");
+
 /** A keep-alive connection to a worker of that process. */
 async function wireTo(t, s, pid) {
   for (;;) {
@@ -79,14 +86,11 @@ test.serial(
   "a process that is killed is replaced at once; connections of the others live on, and the log tells",
   async (t) => {
     const s = await start(t);
-    const [victim, other] = await pids(s);
+    const [victim, other] = await bothAlive(s);
     const wire = await wireTo(t, s, other);
     process.kill(victim, "SIGKILL");
     const killed = performance.now();
-    const replaced = await waitFor(async () => {
-      const now = await pids(s);
-      return now[0] > 0 && now[0] !== victim && isAlive(now[0]) && now;
-    }, "the replacement");
+    const replaced = await bothAlive(s, victim);
     t.log(`replaced after ${Math.round(performance.now() - killed)} ms`);
     t.is(replaced[1], other);
     t.is(await ask(wire, "/who"), `${other} 1 2`);
@@ -98,7 +102,7 @@ test.serial(
   "a wild FFI pointer ends one process: its request is named in the log, the other's connections live on",
   async (t) => {
     const s = await start(t, { http: `${http} lua_fault_containment off;` });
-    const [victim, other] = await pids(s);
+    const [victim, other] = await bothAlive(s);
     const wire = await wireTo(t, s, victim);
     const good = await wireTo(t, s, other);
     const clients = steadyClients(t, s.port, 6, { path: "/incr", pause: 1 });
@@ -110,7 +114,7 @@ test.serial(
     // A sanitizer's own handler is the first to see the fault.
     if (!process.env.MW_TEST_SANITIZER)
       t.regex(s.log(), /HTTP\/1\.1", in Lua at content_by_lua\(nginx\.conf:\d+\):1$/m);
-    await waitFor(async () => isAlive((await pids(s))[0]), "the replacement");
+    await bothAlive(s, victim);
     t.is(await ask(good, "/who"), `${other} 1 2`);
     const { failures } = await clients.stop();
     t.true(failures.every((why) => /closed|ECONNRESET/.test(why)) && failures.length <= 6, failures.join());
@@ -122,13 +126,10 @@ test.serial("processes killed while they write to a dictionary hold no lock and 
   const clients = steadyClients(t, s.port, 6, { path: "/store" });
   for (let round = 0; round < 8; round++) {
     const before = clients.answers();
-    const list = (await pids(s)).filter(isAlive);
-    process.kill(list[round % list.length], "SIGKILL");
+    const victim = (await bothAlive(s))[round % 2];
+    process.kill(victim, "SIGKILL");
     await waitFor(() => clients.answers() > before + 20, "answers after the kill");
-    await waitFor(async () => {
-      const now = await pids(s);
-      return now.length === 2 && now.every((pid) => pid > 0 && isAlive(pid));
-    }, "the replacement");
+    await bothAlive(s, victim);
   }
   await clients.stop();
   const n = Number((await s.get("/incr")).body);
@@ -231,7 +232,7 @@ test.serial("a process that dies at every start is not started without pause, an
     server: `${server} location = /doom { content_by_lua_block { ngx.shared.d:set("doom", true) ngx.say("ok") } }`,
   });
   await s.get("/doom");
-  const [, victim] = await pids(s);
+  const [, victim] = await bothAlive(s);
   process.kill(victim, "SIGKILL");
   await waitFor(() => s.log().split("exited on signal 9").length > 4, "a few deaths");
   const wire = await wireTo(t, s, (await pids(s))[0]);
