@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local buffer = require "moonwire.buffer"
 local string_buffer = require "string.buffer"
+local unroll = require "moonwire.unroll"
 
 local C, W = abi.C, abi.W
 local ffi_new, ffi_string = ffi.new, ffi.string
@@ -28,6 +29,38 @@ function args.limit(max)
   return max >= 1 and max < 2147483648 and max - max % 1 or 0
 end
 
+--- Puts argument `i` of the batch into `result`.
+local function add(result, _, i)
+  local arg = batch[i]
+  if arg.key_size == 0 then
+    return
+  end
+  local key = ffi_string(arg.key, arg.key_size)
+  local value = true
+  if arg.value ~= nil then
+    value = ffi_string(arg.value, arg.value_size)
+  end
+  local old = result[key]
+  if old == nil then
+    result[key] = value
+  elseif type(old) == "table" then
+    old[#old + 1] = value
+  else
+    result[key] = { old, value }
+  end
+end
+
+--- Adds the next batch of arguments behind `offset`, of which `count` have been added; where the batch ends, and the new count.
+local function add_batch(result, base, len, text, offset, count, max)
+  local want = BATCH
+  if max > 0 and max - count < want then
+    want = max - count
+  end
+  local n = C.mw_escape_parse_args(base + offset, len - offset, text + offset, batch, want, rest_ptr)
+  unroll(n, add, result)
+  return offset + tonumber(rest_ptr[0]), count + n
+end
+
 --- Splits a query string into a table: a key seen again collects its values in a list, one without `=` is true.
 -- @param src a string, or a pointer with `len`
 -- @param max arguments at most, see args.limit; 0: all
@@ -36,42 +69,20 @@ end
 function args.parse(src, len, max, into)
   max = args.limit(max)
   local result = into or {}
+  if len == 0 then
+    return result
+  end
   local text = get_buffer(len)
   local base = ffi.cast(char_ptr, src)
-  local offset, count = 0, 0
-  while offset < len do
-    local want = BATCH
-    if max > 0 and max - count < want then
-      want = max - count
-    end
-    local n = C.mw_escape_parse_args(base + offset, len - offset, text + offset, batch, want, rest_ptr)
-    for i = 0, n - 1 do
-      local arg = batch[i]
-      if arg.key_size > 0 then
-        local key = ffi_string(arg.key, arg.key_size)
-        local value = true
-        if arg.value ~= nil then
-          value = ffi_string(arg.value, arg.value_size)
-        end
-        local old = result[key]
-        if old == nil then
-          result[key] = value
-        elseif type(old) == "table" then
-          old[#old + 1] = value
-        else
-          result[key] = { old, value }
-        end
-      end
-    end
-    count = count + n
-    offset = offset + tonumber(rest_ptr[0])
-    if max > 0 and count == max then
-      if offset < len or base[len - 1] == AMPERSAND then
-        abi.debug("lua hit query args limit %d", max)
-        return result, "truncated"
-      end
-      break
-    end
+  local offset, count = add_batch(result, base, len, text, 0, 0, max)
+  if offset < len and count ~= max then
+    repeat
+      offset, count = add_batch(result, base, len, text, offset, count, max)
+    until offset >= len or count == max
+  end
+  if max > 0 and count == max and (offset < len or base[len - 1] == AMPERSAND) then
+    abi.debug("lua hit query args limit %d", max)
+    return result, "truncated"
   end
   return result
 end

@@ -5,6 +5,7 @@ local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local fields = require "moonwire.fields"
 local limit = require("moonwire.args").limit
+local unroll = require "moonwire.unroll"
 local bit = require "bit"
 
 local C, W, await = abi.C, abi.W, abi.await
@@ -83,13 +84,31 @@ local function flatten(parts, n, value, position, name)
   return n + 1
 end
 
+-- The first six without a loop, see moonwire.unroll.
 local function joined(name, ...)
   local n = select("#", ...)
   if n == 0 then
     return ""
   end
-  local parts, size = {}, 0
-  for i = 1, n do
+  local a, b, c, d, e, f = ...
+  local parts = {}
+  local size = flatten(parts, 0, a, 1, name)
+  if n > 1 then
+    size = flatten(parts, size, b, 2, name)
+  end
+  if n > 2 then
+    size = flatten(parts, size, c, 3, name)
+  end
+  if n > 3 then
+    size = flatten(parts, size, d, 4, name)
+  end
+  if n > 4 then
+    size = flatten(parts, size, e, 5, name)
+  end
+  if n > 5 then
+    size = flatten(parts, size, f, 6, name)
+  end
+  for i = 7, n do
     size = flatten(parts, size, (select(i, ...)), i, name)
   end
   return concat(parts, "", 1, size)
@@ -212,6 +231,20 @@ local headers_metatable = {
   end,
 }
 
+--- Puts pair `i` of `buffer` into `headers`.
+local function add_header(headers, buffer, i)
+  local name = ffi_string(buffer[2 * i].data, buffer[2 * i].size)
+  local value = ffi_string(buffer[2 * i + 1].data, buffer[2 * i + 1].size)
+  local have = headers[name]
+  if have == nil then
+    headers[name] = value
+  elseif type(have) == "table" then
+    have[#have + 1] = value
+  else
+    headers[name] = { have, value }
+  end
+end
+
 --- Builds the table of get_headers out of pairs that `fill(r, pairs, max, raw)` writes.
 local function headers_table(fill, r, max, raw)
   max = limit(max == nil and MAX_HEADERS or max)
@@ -227,18 +260,7 @@ local function headers_table(fill, r, max, raw)
     n = max
   end
   local headers = {}
-  for i = 0, n - 1 do
-    local name = ffi_string(buffer[2 * i].data, buffer[2 * i].size)
-    local value = ffi_string(buffer[2 * i + 1].data, buffer[2 * i + 1].size)
-    local have = headers[name]
-    if have == nil then
-      headers[name] = value
-    elseif type(have) == "table" then
-      have[#have + 1] = value
-    else
-      headers[name] = { have, value }
-    end
-  end
+  unroll(n, add_header, headers, buffer)
   if not raw then
     setmetatable(headers, headers_metatable)
   end
