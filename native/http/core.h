@@ -50,6 +50,7 @@ struct HttpCore {
   Request *requests = nullptr;  ///< all live main requests, for the end of the worker
   uint64_t requests_total = 0;
   uint64_t requests_active = 0;
+  uint64_t ticks_ended = 0;  ///< when the latest request ended, by ticks_now(); http_connection.cpp sets it back
   alignas(64) mw_metrics_t metrics{};  ///< this worker's own cache lines
   alignas(64) int32_t generation = 0;
   /// Asks every worker of the server; null in tests without one.

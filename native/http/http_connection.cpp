@@ -151,7 +151,8 @@ static void abandon_head(Connection *c, int32_t status, int err, const char *rea
   c->state = kHead;
 }
 
-static void start_request(Connection *c, const RequestHead &head, const char *from, size_t size) {
+/// `began`: the reading of ticks_now() that the request counts from.
+static void start_request(Connection *c, const RequestHead &head, const char *from, size_t size, uint64_t began) {
   HttpCore *core = core_of(c);
   Request *r = request_create(core, c);
   c->user = r;
@@ -160,7 +161,7 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   r->log_ctx = {c->number, log_tail};
   r->start_ms = core->loop->wall_ms();
   r->start_mono = core->loop->now_ms();
-  r->ticks_began = ticks_now();
+  r->ticks_began = began;
   adopt_head(r, head, from, size);
   r->abi.http_major = head.is_simple ? 0 : 1;
   r->abi.http_minor = head.is_simple ? 9 : head.http_minor;
@@ -205,10 +206,12 @@ static void start_stream(Connection *c) {
 static bool handle_heads(Connection *c) {
   const ServerConf &server = default_server(c);
   ParseLimits limits = limits_of(server);
-  HttpHeader *room = core_of(c)->head_room;
+  HttpCore *core = core_of(c);
+  HttpHeader *room = core->head_room;
+  core->ticks_ended = 0;  // the requests behind the first begin where the one before them ends: one reading serves both
   while (c->in_size() > 0) {
     // A worker that ends leaves the next one to the worker that takes the connection.
-    if (core_of(c)->is_draining && http_may_keep_alive(core_of(c), c)) return false;
+    if (core->is_draining && http_may_keep_alive(core, c)) return false;
     // What has a limited rate leaves before the next answer, which may have none.
     if (c->out.bytes() > kMaxQueued || (c->pace && !c->out.is_empty())) return false;
     RequestHead head;
@@ -227,7 +230,7 @@ static bool handle_heads(Connection *c) {
     }
     const char *from = c->in_pos;
     c->in_pos += result.consumed;
-    start_request(c, head, from, result.consumed);
+    start_request(c, head, from, result.consumed, core->ticks_ended ? core->ticks_ended : ticks_now());
     if (c->is_closed || c->state != kIdle) return false;
   }
   return true;

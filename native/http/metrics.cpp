@@ -29,13 +29,15 @@ void metrics_answered(Request *r) {
   uint64_t content = r->ticks_content ? r->ticks_content : now;
   m.phase_ticks[MW_STATUS_PHASE_ACCESS] += content - began;
   m.phase_ticks[MW_STATUS_PHASE_CONTENT] += now - content;
-  r->ticks_answered = now;
+  r->ticks_answered = r->core->ticks_ended = now;
   uint32_t kind = static_cast<uint32_t>(r->abi.status) / 100;
   ++m.requests[kind < MW_STATUS_CLASSES ? kind : 0];
 }
 
 void metrics_logged(Request *r) {
-  if (r->ticks_answered) r->core->metrics.phase_ticks[MW_STATUS_PHASE_LOG] += ticks_now() - r->ticks_answered;
+  if (!r->ticks_answered) return;
+  r->core->ticks_ended = ticks_now();
+  r->core->metrics.phase_ticks[MW_STATUS_PHASE_LOG] += r->core->ticks_ended - r->ticks_answered;
 }
 
 void metrics_add(mw_metrics_t &to, const mw_metrics_t &from) {

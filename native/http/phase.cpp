@@ -143,8 +143,16 @@ static Rc upstream_content(Request *r) {
 /// ngx.exit(ngx.DECLINED) from content: there is no next handler, and as in lua-nginx-module no answer either.
 static Rc lua_content_answer(Rc rc) { return rc == kDeclined ? static_cast<Rc>(kError) : rc; }
 
+/// When the content phase began: with the request, where nothing of the configuration came before it.
+static void note_content(Request *r) {
+  if (r->parent) return;  // a subrequest is part of its main request's time
+  constexpr uint32_t early = ((1u << kStepContent) - 1) & ~(1u << kStepFindConfig);
+  bool is_first = !r->ticks_content && !((r->server->conf.steps | r->conf->steps) & early);
+  r->ticks_content = is_first ? r->ticks_began : ticks_now();
+}
+
 static Rc step_content(Request *r) {
-  r->ticks_content = ticks_now();
+  note_content(r);
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::content)];
   if (script >= 0 && lua_hook && (r->location || r->is_stream))
     return lua_content_answer(run_lua(r, LuaPhase::content));
