@@ -143,11 +143,12 @@ static Rc upstream_content(Request *r) {
 /// ngx.exit(ngx.DECLINED) from content: there is no next handler, and as in lua-nginx-module no answer either.
 static Rc lua_content_answer(Rc rc) { return rc == kDeclined ? static_cast<Rc>(kError) : rc; }
 
-/// When the content phase began: with the request, where nothing of the configuration came before it.
+/// When the content phase began: with the request, where nothing of the configuration came before it, in this location or in
+/// one that has sent the request here.
 static void note_content(Request *r) {
   if (r->parent) return;  // a subrequest is part of its main request's time
   constexpr uint32_t early = ((1u << kStepContent) - 1) & ~(1u << kStepFindConfig);
-  bool is_first = !r->ticks_content && !((r->server->conf.steps | r->conf->steps) & early);
+  bool is_first = !r->abi.is_internal && !((r->server->conf.steps | r->conf->steps) & early);
   r->ticks_content = is_first ? r->ticks_began : ticks_now();
 }
 

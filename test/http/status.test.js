@@ -43,6 +43,20 @@ async function silent(t) {
   return listener.address().port;
 }
 
+test("what came before an internal redirect is not the content's time", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `${server}
+      location = /from { rewrite_by_lua_block { ngx.sleep(0.06) ngx.exec("/ok") } }
+      location = /named { rewrite_by_lua_block { ngx.sleep(0.06) ngx.exec("@to") } }
+      location @to { content_by_lua_block { ngx.say("to") } }`,
+    http: options.http,
+  });
+  t.is((await s.get("/from")).status, 200);
+  t.is((await s.get("/named")).body, "to\n");
+  const { access } = (await status(s)).requests.phases;
+  t.true(access.seconds >= 0.11, String(access.seconds));
+});
+
 test("requests are counted by status and by time, phases apart", async (t) => {
   const s = await startMoonwire(t, options);
   for (const path of ["/ok", "/ok", "/missing", "/broken", "/slow"]) await s.get(path);
