@@ -2,6 +2,7 @@
 // See vm.h: making the state, the boot (native/lua/boot.lua), runs without a request, and the end.
 #include "script/vm.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -133,6 +134,14 @@ static int boot(lua_State *L) {
   return 0;
 }
 
+/// A signal of LuaJIT's profiler (jit.p, jit.profile) may still be on its way to a thread when the profiler has stopped and put
+/// back what was there before: the default, which ends the process, is not left there.
+static void ignore_late_samples() {
+  struct sigaction before {};
+  if (sigaction(SIGPROF, nullptr, &before) == 0 && !(before.sa_flags & SA_SIGINFO) && before.sa_handler == SIG_DFL)
+    signal(SIGPROF, SIG_IGN);
+}
+
 Vm *vm_create(const VmHost &host, std::string &error) {
   Vm *vm = new Vm(), *before = vm_current;
   vm->host = host;
@@ -141,6 +150,7 @@ Vm *vm_create(const VmHost &host, std::string &error) {
   vm->core = host.core;
   vm->abi = host.core->abi;
   vm->script_refs.assign(host.core->p->scripts.size(), LUA_NOREF);
+  ignore_late_samples();
   vm->L = luaL_newstate();
   if (!vm->L) {
     error = "cannot create the Lua VM: out of memory";

@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { startMoonwire } from "../helpers/index.js";
+import { startMoonwire, startProcess } from "../helpers/index.js";
 
 async function run(t, code) {
   const s = await startMoonwire(t, { server: `location /t { content_by_lua_block { ${code} } }` });
@@ -69,4 +69,13 @@ test("jit.p samples", async (t) => {
   );
   t.deepEqual(lines, ["done"]);
   t.regex(readFileSync(join(s.prefix, "p.txt"), "utf8"), /\d+%|No samples/);
+});
+
+test("a sample that comes when the profiler has stopped ends nothing", async (t) => {
+  const s = await startProcess(t, {
+    server: `location / { content_by_lua_block { local p = require "jit.profile" p.start("i1", function() end) p.stop() ngx.say("ok") } }`,
+  });
+  t.is((await s.get("/")).body, "ok\n");
+  s.kill("SIGPROF");
+  t.is((await s.get("/")).body, "ok\n");
 });
