@@ -34,7 +34,11 @@ class ArenaPool {
 
 class Arena {
  public:
+  /// Of no use before use().
+  Arena() = default;
   explicit Arena(ArenaPool *pool) : pool_(pool) {}
+  /// Where its chunks come from; before the first of them.
+  void use(ArenaPool *pool) { pool_ = pool; }
   ~Arena() { reset(); }
   Arena(const Arena &) = delete;
   Arena &operator=(const Arena &) = delete;
@@ -72,7 +76,7 @@ class Arena {
 
  private:
   void *alloc_slow(size_t size);
-  ArenaPool *pool_;
+  ArenaPool *pool_ = nullptr;
   ArenaPool::Chunk *chunks_ = nullptr;
   char *pos_ = nullptr;
   char *end_ = nullptr;

@@ -35,7 +35,8 @@ Request *request_create(HttpCore *core, Connection *conn) {
     space = malloc(sizeof(Request));
     if (!space) abort();
   }
-  Request *r = new (space) Request(&core->arenas);
+  Request *r = new (space) Request();
+  r->arena.use(&core->arenas);
   r->core = core;
   r->conn = conn;
   if (conn) r->client = &conn->peer;
