@@ -87,10 +87,20 @@ function newestFirst(sources) {
   return [...sources].sort((a, b) => (order.get(a) ?? Infinity) - (order.get(b) ?? Infinity));
 }
 
+/// A folder with the build's commands less the flags of gcc's that clang does not know.
+function clangCommands(dir) {
+  const commands = readFileSync(join(dir, "compile_commands.json"), "utf8");
+  const folder = join(dir, "clang");
+  mkdirSync(folder, { recursive: true });
+  const known = commands.replace(/ -(mmemset-strategy=|Wno-restrict|ffat-lto-objects)[^ "]*/g, "");
+  writeFileSync(join(folder, "compile_commands.json"), known);
+  return folder;
+}
+
 /// clang-tidy of each source, two at a time. What passed is remembered in the user's cache, shared by all worktrees: by the
 /// content of the source and its headers, the rules and the tool.
 async function clangTidy() {
-  const dir = nativeBuild();
+  const dir = clangCommands(nativeBuild());
   const tool = execFileSync("clang-tidy", ["--version"], { encoding: "utf8" });
   const rules = createHash("sha256").update(tool).update(readFileSync(".clang-tidy")).digest("hex");
   const cache = join(cacheDir(), "tidy");
@@ -110,8 +120,7 @@ async function clangTidy() {
     for (let next = queue.shift(); next; next = queue.shift()) {
       const { path, checks } = next;
       if (existsSync(mark(path, "all")) || existsSync(mark(path, checks))) continue;
-      // GCC's flags that clang does not know (-ffat-lto-objects) are no fault of the source.
-      const options = ["--quiet", "--extra-arg=-Wno-ignored-optimization-argument"];
+      const options = ["--quiet"];
       if (checks === "fast") options.push("--checks=-clang-analyzer-*");
       const lines = await run("clang-tidy", ["-p", dir, ...options, path]);
       if (lines.length === 0) writeFileSync(mark(path, checks), path);
