@@ -3,7 +3,7 @@
 // Fails when an answer was wrong, when files are open at the end that were not before, or when memory still grows after
 // the warm-up (the first quarter) faster than --slope KiB a minute. --keep FILE saves the server's error log,
 // --only ACTOR (again and again) takes some of the actors of lib/mix.mjs alone.
-import { copyFileSync } from "node:fs";
+import { copyFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readOptions } from "../scripts/options.mjs";
@@ -24,6 +24,14 @@ const { values: args } = readOptions({
   },
 });
 const minutes = Number(args.minutes);
+if (args.keep) {
+  try {
+    writeFileSync(args.keep, ""); // now, not when the load is over
+  } catch (e) {
+    console.error(`error: --keep ${args.keep}: ${e.message}`);
+    process.exit(2);
+  }
+}
 const actors = allActors.filter((a) => !args.only || args.only.includes(a.name));
 const kib = (bytes) => Math.round(bytes / 1024);
 
