@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <type_traits>
+
 #include "base/http_time.h"
 #include "http/body.h"
 #include "http/lua_hook.h"
@@ -35,6 +37,7 @@ Request *request_create(HttpCore *core, Connection *conn) {
     space = malloc(sizeof(Request));
     if (!space) abort();
   }
+  static_assert(std::is_aggregate_v<Request>);  // else Request() clears nothing at once
   Request *r = new (space) Request();
   r->arena.use(&core->arenas);
   r->core = core;
