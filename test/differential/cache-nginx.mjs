@@ -2,17 +2,20 @@
 // proxy_cache beside Debian's nginx: `node test/differential/cache-nginx.mjs [NAME]` runs the same series of requests against
 // both, each before an origin of its own that answers alike, and compares what clients got and what the origins were sent.
 // Exit code 1 when something differs.
-import { spawn } from "node:child_process";
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "moonwire";
+import { exchange, requireNginx, startDebianNginx } from "../helpers/debian-nginx.js";
 import { freePort } from "../helpers/index.js";
 
-const date = (seconds) => new Date(Math.floor(Date.now() / 1000 + seconds) * 1000).toUTCString();
+requireNginx("cache-nginx");
+
+// Of one moment for both sides and every answer, and further from it than the run takes.
+const now = Math.floor(Date.now() / 1000);
+const date = (seconds) => new Date((now + seconds) * 1000).toUTCString();
 const known = "Thu, 18 Nov 2010 11:27:35 GMT";
 /** What the origin says below each path; `n` counts the requests for it. */
 const origin = {
@@ -23,13 +26,13 @@ const origin = {
   shared: () => ({ headers: { "Cache-Control": "s-maxage=60, max-age=0" } }),
   zero: () => ({ headers: { "Cache-Control": "max-age=0" } }),
   "bad-age": () => ({ headers: { "Cache-Control": "max-age=x" } }),
-  future: () => ({ headers: { Expires: date(60) } }),
-  past: () => ({ headers: { Expires: date(-60) } }),
+  future: () => ({ headers: { Expires: date(600) } }),
+  past: () => ({ headers: { Expires: date(-600) } }),
   "bad-date": () => ({ headers: { Expires: "0" } }),
-  "control-expires": () => ({ headers: { "Cache-Control": "max-age=60", Expires: date(-60) } }),
+  "control-expires": () => ({ headers: { "Cache-Control": "max-age=60", Expires: date(-600) } }),
   accel: () => ({ headers: { "X-Accel-Expires": "60", "Cache-Control": "max-age=60" } }),
   "accel-zero": () => ({ headers: { "X-Accel-Expires": "0" } }),
-  "accel-at": () => ({ headers: { "X-Accel-Expires": `@${Math.floor(Date.now() / 1000) + 60}` } }),
+  "accel-at": () => ({ headers: { "X-Accel-Expires": `@${now + 600}` } }),
   "accel-bad": () => ({ headers: { "X-Accel-Expires": "soon" } }),
   cookie: () => ({ headers: { "Set-Cookie": "a=b" } }),
   star: () => ({ headers: { Vary: "*" } }),
@@ -155,20 +158,9 @@ for (const [name, main] of [
   writeFileSync(join(side.prefix, "nginx.conf"), config(side.port, side.origin.port, side.prefix, main));
   sides.push(side);
 }
-const nginx = spawn("/usr/sbin/nginx", ["-p", sides[0].prefix, "-c", "nginx.conf"], { stdio: "inherit" });
+const stopNginx = await startDebianNginx(sides[0].prefix, sides[0].port);
 const server = await serve(join(sides[1].prefix, "nginx.conf"), { prefix: sides[1].prefix });
-await sleep(1000);
 
-const ask = (port, bytes) =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    let text = "";
-    socket.setTimeout(5000, () => socket.destroy());
-    socket.on("data", (part) => (text += part.toString("latin1")));
-    socket.on("error", () => {});
-    socket.on("close", () => resolve(text));
-    socket.write(bytes, "latin1");
-  });
 /** A reply without what always differs: who serves, when, where, and in which order fields stand. */
 const normal = (text, side) => {
   const [head = "", ...rest] = text.replaceAll(`127.0.0.1:${side.origin.port}`, "ORIGIN").split("\r\n\r\n");
@@ -198,7 +190,7 @@ for (const [name, steps] of Object.entries(cases)) {
             /^(\S+ )(\S+)/,
             (_, method, url) => `${method}${url}${url.includes("?") ? "&" : "?"}${tag}`,
           );
-          out.push(normal(await ask(side.port, bytes), side));
+          out.push(normal(await exchange(side.port, bytes), side));
         }
       }
       return [...out, ...side.origin.seen];
@@ -209,7 +201,7 @@ for (const [name, steps] of Object.entries(cases)) {
   for (const [i, side] of sides.entries()) console.log(`== ${name}: ${side.name}\n${results[i].join("\n--\n")}`);
 }
 console.log(`${Object.keys(cases).length} series, ${differences} differ`);
-nginx.kill();
+await stopNginx();
 await server.close();
 for (const side of sides) side.origin.server.close();
 rmSync(folder, { recursive: true });

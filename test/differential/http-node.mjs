@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Node's strict http server as an oracle of the HTTP/1 parser: the cases of http-cases.mjs raw over a socket to it, and to
+// Node's strict http server as an oracle of the HTTP/1 parser: the cases of cases/http.mjs raw over a socket to it, and to
 // parser_dump, which says what our parser and chunked decoder understood; then to the running server, which must answer as
 // the dump says. Exit code 0: all is as the list has it.
 import { spawnSync } from "node:child_process";
@@ -8,7 +8,7 @@ import { connect } from "node:net";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startMoonwire } from "../helpers/index.js";
-import { cases } from "./http-cases.mjs";
+import { cases } from "./cases/http.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 

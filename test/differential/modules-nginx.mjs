@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Modules beside Debian's nginx: `node test/differential/modules-nginx.mjs [GROUP]` sends the requests of modules-cases.mjs to
+// Modules beside Debian's nginx: `node test/differential/modules-nginx.mjs [GROUP]` sends the requests of cases/modules.mjs to
 // both, each with the same files in a folder of its own, and compares the answers and what the folder holds afterwards. Exit
 // code 1 when something differs. Framing is not compared where a filter has changed the body: a short body that is complete
 // gets a Content-Length from us.
-import { spawn, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
-  existsSync,
   mkdtempSync,
   mkdirSync,
   readdirSync,
@@ -16,19 +14,15 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, relative } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { gzipSync } from "node:zlib";
 import { serve } from "moonwire";
+import { exchange, requireNginx, startDebianNginx } from "../helpers/debian-nginx.js";
 import { freePort } from "../helpers/index.js";
-import { files, groups } from "./modules-cases.mjs";
+import { files, groups } from "./cases/modules.mjs";
 
-if (spawnSync("nginx", ["-v"]).status !== 0) {
-  console.log("modules-nginx: skipped, nginx is not installed");
-  process.exit(0);
-}
+requireNginx("modules-nginx");
 
 const md5 = (text) => createHash("md5").update(text);
 const links = {
@@ -81,17 +75,6 @@ const config = (port, dir, main, http, server) =>
     .replaceAll("__ROOT__", `${dir}/root`)
     .replaceAll("__PORT__", port);
 
-const ask = (port, bytes) =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    let text = "";
-    socket.setTimeout(5000, () => socket.destroy());
-    socket.on("data", (part) => (text += part.toString("latin1")));
-    socket.on("error", () => {}); // whether a broken answer ends in FIN or RST is no matter
-    socket.on("close", () => resolve(text));
-    socket.write(bytes, "latin1");
-  });
-
 function unchunk(body) {
   let out = "";
   let rest = body;
@@ -134,9 +117,8 @@ for (const [name, http, server, requests] of groups) {
     fill(join(dirs[i], "root"));
     writeFileSync(join(dirs[i], "nginx.conf"), config(ports[i], dirs[i], main, http, server));
   }
-  const nginx = spawn("/usr/sbin/nginx", ["-p", dirs[0], "-c", join(dirs[0], "nginx.conf")], { stdio: "inherit" });
+  const stopNginx = await startDebianNginx(dirs[0], ports[0]);
   const ours = await serve(join(dirs[1], "nginx.conf"), { prefix: dirs[1] });
-  for (let i = 0; i < 100 && !existsSync(join(dirs[0], "pid")); i++) await sleep(50);
   for (const [what, fields = "", body = ""] of requests) {
     const [method, target] = what.split(" ");
     const isOld = method === "HTTP/1.0";
@@ -145,7 +127,7 @@ for (const [name, http, server, requests] of groups) {
     const bytes = `${isOld ? "GET" : method} ${path} HTTP/1.${isOld ? 0 : 1}\r\nHost: h.test\r\nConnection: close\r\n${own}\r\n${body}`;
     const isLoose = /sub_filter|gunzip|geo|add_trailer|autoindex/.test(name);
     const answers = [];
-    for (const i of [0, 1]) answers.push(normal(await ask(ports[i], bytes), dirs[i], ports[i], isLoose));
+    for (const i of [0, 1]) answers.push(normal(await exchange(ports[i], bytes), dirs[i], ports[i], isLoose));
     count++;
     const trees = dirs.map((dir) => snapshot(join(dir, "root")));
     if (answers[0] === answers[1] && trees[0] === trees[1]) continue;
@@ -158,7 +140,7 @@ for (const [name, http, server, requests] of groups) {
       );
     }
   }
-  nginx.kill();
+  await stopNginx();
   await ours.close();
   rmSync(folder, { recursive: true });
 }

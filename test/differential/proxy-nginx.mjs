@@ -2,14 +2,15 @@
 // proxy_pass beside Debian's nginx: `node test/differential/proxy-nginx.mjs` sends the same raw requests to both, before one
 // upstream that answers from a table, and compares what the upstream was sent and what the client got. Exit code 1 when
 // something differs that is not known to.
-import { spawn } from "node:child_process";
 import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { serve } from "moonwire";
+import { exchange, requireNginx, startDebianNginx } from "../helpers/debian-nginx.js";
 import { freePort } from "../helpers/index.js";
+
+requireNginx("proxy-nginx");
 
 const replies = {
   "/len": `HTTP/1.1 200 OK\r\nContent-Type: a/b\r\nContent-Length: 5\r\nX-A: 1\r\nLast-Modified: Thu, 18 Nov 2010 11:27:35 GMT\r\nETag: "x"\r\nVary: a\r\nVary: b\r\n\r\nhello`,
@@ -78,20 +79,9 @@ for (const [i, main] of ["daemon off; master_process off;", ""].entries()) {
   mkdirSync(prefixes[i]);
   writeFileSync(join(prefixes[i], "nginx.conf"), config(ports[i], upstream.address().port, prefixes[i], main));
 }
-const nginx = spawn("/usr/sbin/nginx", ["-p", prefixes[0], "-c", "nginx.conf"], { stdio: "inherit" });
+const stopNginx = await startDebianNginx(prefixes[0], ports[0]);
 const server = await serve(join(prefixes[1], "nginx.conf"), { prefix: prefixes[1] });
-await sleep(500);
 
-const ask = (port, bytes) =>
-  new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1");
-    let text = "";
-    socket.setTimeout(3000, () => socket.destroy());
-    socket.on("data", (part) => (text += part.toString("latin1")));
-    socket.on("error", () => {});
-    socket.on("close", () => resolve(text));
-    socket.write(bytes, "latin1");
-  });
 /** A reply without what always differs: who serves, when, and in which order fields stand. */
 const normal = (text) => {
   const [head = "", ...rest] = text.split("\r\n\r\n");
@@ -103,14 +93,14 @@ for (const bytes of cases) {
   const [theirs, ours] = [[], []];
   for (const [i, to] of [theirs, ours].entries()) {
     seen.length = 0;
-    to.push(normal(await ask(ports[i], bytes)), ...seen);
+    to.push(normal(await exchange(ports[i], bytes)), ...seen);
   }
   if (theirs.join() === ours.join()) continue;
   differences++;
   console.log(`== ${JSON.stringify(bytes)}\n-- nginx\n${theirs.join("\n")}\n-- moonwire\n${ours.join("\n")}`);
 }
 console.log(`${cases.length} requests, ${differences} differ`);
-nginx.kill();
+await stopNginx();
 await server.close();
 upstream.close();
 rmSync(folder, { recursive: true });
