@@ -19,6 +19,7 @@ import {
   type NamedAt,
 } from "./listen.js";
 import { readLocations } from "./locations.js";
+import { misuse } from "./misuse.js";
 import {
   combined,
   defaultTypes,
@@ -30,7 +31,7 @@ import {
   type Plan,
 } from "./plan.js";
 import { readScript, type Chunk } from "./script.js";
-import { arityOf, isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
+import { isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
 import { readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
@@ -386,7 +387,6 @@ export class Compiler {
   }
 
   #nested(d: Directive, level: Level): void {
-    if (d.name === "types") return this.#types(d, level);
     if (d.name === "location") return; // read after the other directives of the block around it
     if (d.name === "server") return level.context === "stream" ? this.#streamServer(d, level) : this.#server(d, level);
     if (d.name === "upstream") return readUpstream(this, d);
@@ -444,56 +444,10 @@ export class Compiler {
     this.#names[index] = [];
     this.#listens.addStream(build.listens, index);
   }
-
-  #types(d: Directive, level: Level): void {
-    const map = new Map<string, string>();
-    for (const entry of d.block!) {
-      if (entry.isBroken) continue;
-      if (entry.block || entry.lua !== undefined) this.problems.add(entry, `unexpected "{"`);
-      else if (entry.args.length === 0)
-        this.problems.add(entry, `invalid number of arguments in "${entry.name}" directive`);
-      for (const word of entry.args) {
-        const extension = word.text.toLowerCase();
-        const before = map.get(extension);
-        if (before !== undefined)
-          this.problems.warn(
-            word,
-            `duplicate extension "${word.text}", content type: "${entry.name}", previous content type: "${before}"`,
-          );
-        map.set(extension, entry.name);
-      }
-    }
-    level.conf["types"] = this.plan.types.push(Object.fromEntries([...map].sort(byKey))) - 1;
-  }
 }
 
 /** A place that messages leave out. */
 export const nowhere: Place = { file: "", line: 0, column: 0 };
-
-function byKey(a: [string, string], b: [string, string]): number {
-  return a[0] < b[0] ? -1 : 1;
-}
-
-// What is wrong with how a directive stands, in nginx's order of checks.
-function misuse(
-  d: Directive,
-  spec: Spec,
-  name: string,
-  form: string | undefined,
-  context: Context,
-  isRepeated: boolean,
-): string | undefined {
-  if (!isAllowedIn(spec, name, context)) return `"${d.name}" directive is not allowed here`;
-  const isLua = form === "block";
-  if (isLua ? d.lua === undefined : spec.kind === "block" && !d.block)
-    return `directive "${d.name}" has no opening "{"`;
-  if (!isLua && spec.kind !== "block" && (d.block || d.lua !== undefined))
-    return `directive "${d.name}" is not terminated by ";"`;
-  const before = spec.blockArgs ?? 0;
-  const [low, high] = isLua ? [before, before] : arityOf(spec);
-  if (d.args.length < low || d.args.length > high) return `invalid number of arguments in "${d.name}" directive`;
-  return isRepeated && !spec.repeat ? `"${d.name}" directive is duplicate` : undefined;
-}
 
 // Members of LocationConf that a block does not take from the one around it.
 function notInherited(): Record<string, unknown> {

@@ -2,6 +2,7 @@
 // Directives of nginx's http core: servers, locations, files, types, redirects. Limits and times are in limits.ts.
 import { everywhere, everywhereAndStream, many, typed, type Spec } from "../spec.js";
 import { readListen } from "../listen.js";
+import { readTypes } from "../mime-types.js";
 import { readServerName } from "../server-name.js";
 import type { Compiler, Level } from "../compile.js";
 import type { Directive } from "../tree.js";
@@ -133,6 +134,7 @@ export const http = {
     in: everywhere,
     kind: "block",
     merge: "replace",
+    read: readTypes,
     about: "MIME types, `TYPE EXTENSION...;` each; without it html, gif and jpg",
   },
   default_type: {
