@@ -232,7 +232,7 @@ static void frame(Request *r, bool last) {
   if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
   last |= r->out.is_last_held;
-  output_filter(r, last);
+  output_filter(r, last && !r->out.is_cut);  // what was cut has no end for filters to complete
   r->out.is_last_held = last && r->out.is_held;
   last &= !r->out.is_held;
   if (r->out.is_diverted)
@@ -383,7 +383,7 @@ static Rc run_filters(Request *r) {
   if (o.refused) output_queue_clear(r);
   while (o.first) {
     o.filter_data = o.first->data;
-    o.filter_last = o.first->is_last;
+    o.filter_last = o.first->is_last && !o.is_cut;
     if (script >= 0 && lua_hook &&
         (!o.is_bodiless || r->parent)) {  // as in nginx, what has no body has nothing to filter
       o.is_filtering = true;

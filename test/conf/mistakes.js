@@ -26,6 +26,10 @@ export const mistakes = [
   [http("sendfile on; sendfile on;"), '2:14 "sendfile" directive is duplicate'],
   [http("sendfile on { }"), '2:1 directive "sendfile" is not terminated by ";"'],
   [http("server { sendfile on }"), '2:22 unexpected "}"'],
+  [
+    location("secure_link x; secure_link_secret y;"),
+    '2:16 "secure_link_secret" cannot be mixed with "secure_link" and "secure_link_md5"',
+  ],
   [http("tcp_nopush maybe;"), '2:12 invalid value "maybe" in "tcp_nopush" directive, it must be "on" or "off"'],
   [http("resolver local=;"), "2:10 invalid parameter: local=", "an option of OpenResty's own nginx"],
   [

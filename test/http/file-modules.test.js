@@ -76,7 +76,10 @@ test("secure_link", async (t) => {
   const s = await startServer(t, {
     server: `location /s/ { secure_link $arg_md5,$arg_expires; secure_link_md5 "$arg_expires$uri word";
         return 200 "$secure_link|$secure_link_expires"; }
-      location /p/ { secure_link_secret word; return 200 "$secure_link"; }`,
+      location /p/ { secure_link_secret word; return 200 "$secure_link";
+        location /p/new/ { secure_link $arg_md5; secure_link_md5 word; return 200 "$secure_link"; } }
+      location /n/ { secure_link $arg_md5; secure_link_md5 word;
+        location /n/p/ { secure_link_secret word; return 200 "$secure_link"; } }`,
   });
   const md5 = (text) => createHash("md5").update(text);
   const link = (until, hash = md5(`${until}/s/x word`).digest("base64url")) => `/s/x?md5=${hash}&expires=${until}`;
@@ -86,6 +89,12 @@ test("secure_link", async (t) => {
   t.is((await s.get("/s/x?md5=x&expires=never")).body, "|");
   t.is((await s.get(`/p/${md5("a/bword").digest("hex")}/a/b`)).body, "a/b");
   t.is((await s.get(`/p/${md5("a/bword").digest("hex")}/a/c`)).body, "");
+  t.is(
+    (await s.get(`/p/new/x?md5=${md5("word").digest("base64url")}`)).body,
+    "1",
+    "in place of the other way's secret",
+  );
+  t.is((await s.get(`/n/p/x?md5=${md5("word").digest("base64url")}`)).body, "");
 });
 
 test("limit_except", async (t) => {

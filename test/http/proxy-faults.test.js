@@ -3,6 +3,7 @@
 import test from "ava"; // those that wait for moments, or move much, run one by one
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
+import { constants, gunzipSync } from "node:zlib";
 import { startMoonwire, splitResponse, waitFor } from "../helpers/index.js";
 import { dnsServer } from "../helpers/dns.js";
 import { answering, httpServer, rawServer } from "../helpers/upstream.js";
@@ -92,6 +93,23 @@ for (const [what, [bytes, body]] of Object.entries(cuts))
     );
     await t.throwsAsync(s.get("/"), { message: "aborted" });
   });
+
+// To a client of HTTP/1.0 nothing but what filters leave out can tell that a body is not whole.
+test("filters do not complete a body that was cut short", async (t) => {
+  const s = await behind(t, answering("HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 10\r\n\r\nxyz"), {
+    location: `sub_filter za ZA; gzip_http_version 1.0; gzip_min_length 1; if ($arg_gzip) { gzip on; }
+      if ($arg_lua) { body_filter_by_lua_block { ngx.arg[1] = ngx.arg[1] .. (ngx.arg[2] and "eof" or "") } }
+      if ($arg_echo) { echo_after_body after; }`,
+  });
+  const body = async (path) => {
+    const bytes = await s.raw(`GET ${path} HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n`);
+    return bytes.subarray(bytes.indexOf("\r\n\r\n") + 4);
+  };
+  for (const path of ["/", "/?lua=1", "/?echo=1"]) t.is(String(await body(path)), "xy", path);
+  const packed = await body("/?gzip=1");
+  t.throws(() => gunzipSync(packed), { message: /unexpected end/ });
+  t.is(String(gunzipSync(packed, { finishFlush: constants.Z_SYNC_FLUSH })), "xy");
+});
 
 test("a reply that comes byte by byte", async (t) => {
   const bytes = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n5;a=b\r\nhello\r\n0\r\nT: x\r\n\r\n";
