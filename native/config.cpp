@@ -331,6 +331,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(upstream_confs);
   MEMBER(if_confs);
   MEMBER(http_conf);
+  MEMBER(upstream_lists);
   MEMBER(regexes);
   MEMBER(maps);
   MEMBER(geos);

@@ -180,6 +180,9 @@ struct LocationConf {
   bool random_index = false;
   std::vector<std::string> mirrors;  ///< URIs
   bool mirror_request_body = true;
+  std::string set_base32_alphabet;  ///< 32 letters
+  bool set_base32_padding = true;
+  Rotation set_rotate;  ///< where the location's set_rotate stand
   ComplexValue secure_link, secure_link_md5;
   std::string secure_link_secret;
   uint32_t limit_except = 0;       ///< bits of MethodId: the methods for which limit_except_conf holds
@@ -338,6 +341,7 @@ struct Plan {
   std::vector<UpstreamConf> upstream_confs;
   std::vector<LocationConf> if_confs;  ///< of the `if` blocks of locations
   LocationConf http_conf;              ///< what the http block says: holds for code without a request
+  std::vector<UpstreamList> upstream_lists;
   std::vector<RegexSource> regexes;
   std::vector<MapConf> maps;
   std::vector<GeoConf> geos;

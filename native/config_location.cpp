@@ -92,6 +92,12 @@ bool Decoder::read(const Value &v, SubFilter &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, UpstreamList &out) {
+  MEMBER(name);
+  MEMBER(upstreams);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, VariableSetting &out) {
   MEMBER(var);
   MEMBER(value);
@@ -226,6 +232,8 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(random_index);
   MEMBER(mirrors);
   MEMBER(mirror_request_body);
+  MEMBER(set_base32_alphabet);
+  MEMBER(set_base32_padding);
   MEMBER(secure_link);
   MEMBER(secure_link_md5);
   MEMBER(secure_link_secret);

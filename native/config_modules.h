@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of the plan that single modules have: a struct for each directive that is more than a number. See config.h.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -118,6 +119,23 @@ struct SplitConf {
 /// sub_filter: a text (lower case) and what takes its place.
 struct SubFilter {
   ComplexValue from, to;
+};
+
+/// upstream_list: a name for several upstreams.
+struct UpstreamList {
+  std::string name;
+  std::vector<std::string> upstreams;
+};
+
+/// The number that set_rotate came to last in a location, for all workers; -1: none yet. A copy begins with its source's.
+struct Rotation {
+  mutable std::atomic<int64_t> last{-1};
+  Rotation() = default;
+  Rotation(const Rotation &other) : last(other.last.load()) {}
+  Rotation &operator=(const Rotation &other) {
+    last = other.last.load();
+    return *this;
+  }
 };
 
 /// limit_req_zone, limit_conn_zone. `rate`: thousandths of a request per second; 0 counts connections.

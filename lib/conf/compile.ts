@@ -104,8 +104,6 @@ export class Compiler {
   /** Upstream blocks of MySQL servers, and what each drizzle_pass does once all of them are known. */
   readonly drizzleUpstreams = new Map<string, DrizzleUpstream>();
   readonly drizzlePasses: (() => void)[] = [];
-  /** Lists of upstreams that set_hashed_upstream chooses from, by name. */
-  readonly upstreamLists = new Map<string, string[]>();
   readonly #defaults: CompilerOptions["defaults"];
   readonly #errorLog: string | undefined;
   readonly #listens: Listens;
@@ -132,6 +130,7 @@ export class Compiler {
       log_formats: [],
       shared_dicts: [],
       limit_zones: [],
+      upstream_lists: [],
       cache_paths: [],
       error_logs: [],
       env: [],

@@ -83,6 +83,8 @@ export interface Plan {
   log_formats: { name: string; format: ComplexValue; escape: number }[];
   shared_dicts: { name: string; size: number }[];
   limit_zones: LimitZone[];
+  /** Lists of upstreams that set_hashed_upstream chooses from. */
+  upstream_lists: { name: string; upstreams: string[] }[];
   cache_paths: CachePath[];
   error_logs: ErrorLog[];
   env: string[];

@@ -148,6 +148,9 @@ export const inIf = [
   "echo_status",
   "echo_before_body",
   "echo_after_body",
+  "set_base32_padding",
+  "set_misc_base32_padding",
+  "set_base32_alphabet",
   "more_set_headers",
   "more_clear_headers",
   "more_set_input_headers",
@@ -192,5 +195,5 @@ export function isAllowedIn(spec: Spec, name: string, context: Context): boolean
   if (spec.in.includes(context)) return true;
   if (context === "limit_except") return inLimitExcept.has(name);
   if (context === "if") return inIfNames.has(name);
-  return context === "server_if" && name.startsWith("lua_") && inIfNames.has(name);
+  return context === "server_if" && /^(lua|set)_/.test(name) && inIfNames.has(name);
 }

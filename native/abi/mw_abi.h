@@ -159,7 +159,8 @@ int32_t mw_escape_parse_args(const char *src, size_t len, char *text, mw_arg *ar
 /* ---- set_misc: native/abi/set_misc.cpp ---- */
 int32_t mw_set_misc_find(const char *name, size_t len); /* of a directive; negative: none */
 size_t mw_set_misc_bound(int32_t call, size_t len);     /* bytes that mw_set_misc_run may write */
-size_t mw_set_misc_run(int32_t call, const char *src, size_t len, char *dst);
+/* Bytes written, by the settings of the location of r, which may be null; negative: the text is none that the directive takes. */
+int64_t mw_set_misc_run(mw_req_t *r, int32_t call, const char *src, size_t len, char *dst);
 
 /* ---- crypto: native/abi/crypto.cpp ---- */
 void mw_crypto_md5(const char *src, size_t len, char *dst);                                        /* 16 bytes */

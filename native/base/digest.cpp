@@ -10,6 +10,7 @@
 namespace mw {
 
 static_assert(kMd5Size == MD5_DIGEST_LENGTH && kSha1Size == SHA_DIGEST_LENGTH);
+static_assert(kSha256Size == SHA256_DIGEST_LENGTH && SHA_CBLOCK == SHA256_CBLOCK);
 
 void digest_md5(Str text, unsigned char (&to)[kMd5Size]) {
   MD5_CTX ctx;
@@ -25,29 +26,48 @@ void digest_sha1(Str text, unsigned char (&to)[kSha1Size]) {
   SHA1_Final(to, &ctx);
 }
 
-/// H(pad | text).
-static void sha1_padded(const unsigned char (&pad)[SHA_CBLOCK], const void *text, size_t size,
-                        unsigned char (&to)[kSha1Size]) {
-  SHA_CTX ctx;
-  SHA1_Init(&ctx);
-  SHA1_Update(&ctx, pad, sizeof pad);
-  SHA1_Update(&ctx, text, size);
-  SHA1_Final(to, &ctx);
-}
+namespace {
 
-void digest_hmac_sha1(Str key, Str text, unsigned char (&to)[kSha1Size]) {
-  unsigned char pad[SHA_CBLOCK] = {}, inner[kSha1Size];
+struct Sha1 {
+  SHA_CTX ctx;
+  Sha1() { SHA1_Init(&ctx); }
+  void add(const void *p, size_t n) { SHA1_Update(&ctx, p, n); }
+  void end(unsigned char *to) { SHA1_Final(to, &ctx); }
+};
+
+struct Sha256 {
+  SHA256_CTX ctx;
+  Sha256() { SHA256_Init(&ctx); }
+  void add(const void *p, size_t n) { SHA256_Update(&ctx, p, n); }
+  void end(unsigned char *to) { SHA256_Final(to, &ctx); }
+};
+
+}  // namespace
+
+template <class Hash, size_t Size>
+static void hmac(Str key, Str text, unsigned char (&to)[Size]) {
+  unsigned char pad[SHA_CBLOCK] = {}, sum[Size];  // both hashes have blocks of 64 bytes
   if (key.size() > sizeof pad) {
-    digest_sha1(key, inner);
-    memcpy(pad, inner, sizeof inner);
+    Hash h;
+    h.add(key.data(), key.size());
+    h.end(pad);
   } else if (!key.empty()) {
     memcpy(pad, key.data(), key.size());
   }
   for (unsigned char &b : pad) b ^= 0x36;
-  sha1_padded(pad, text.data(), text.size(), inner);
+  Hash inner;
+  inner.add(pad, sizeof pad);
+  inner.add(text.data(), text.size());
+  inner.end(sum);
   for (unsigned char &b : pad) b ^= 0x36 ^ 0x5c;
-  sha1_padded(pad, inner, sizeof inner, to);
+  Hash outer;
+  outer.add(pad, sizeof pad);
+  outer.add(sum, sizeof sum);
+  outer.end(to);
 }
+
+void digest_hmac_sha1(Str key, Str text, unsigned char (&to)[kSha1Size]) { hmac<Sha1>(key, text, to); }
+void digest_hmac_sha256(Str key, Str text, unsigned char (&to)[kSha256Size]) { hmac<Sha256>(key, text, to); }
 
 char *hex_put(char *to, const unsigned char *bytes, size_t size) {
   static constexpr char kDigits[] = "0123456789abcdef";

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// See variable.h. The built-in variables stand in one table, kBuiltins, for whose sake the file is long; those of smaller
+// See variable.h. The built-in variables stand in one table, kBuiltins; what `set` declares is in user_variable.cpp, those of smaller
 // modules in variable_modules.cpp, of upstreams in upstream_vars.cpp.
 #include "http/variable.h"
 
@@ -29,6 +29,7 @@
 #include "http/modules/static.h"
 #include "http/phase.h"
 #include "http/upstream.h"
+#include "http/user_variable.h"
 
 namespace mw {
 
@@ -208,10 +209,16 @@ static bool get_remote_user(Request *r, const VarDef &, Str &out) {
   return auth_basic_credentials(r, out, password);
 }
 
-static bool get_echo_client_headers(Request *r, const VarDef &, Str &out) { return out = r->main->raw_head, true; }
+static bool get_echo_client_headers(Request *r, const VarDef &, Str &out) {
+  out = r->main->raw_head;
+  while (!out.empty() && (out[0] == '\r' || out[0] == '\n')) out.remove_prefix(1);  // RFC 9112, section 2.2
+  return true;
+}
 static bool get_echo_client_method(Request *r, const VarDef &, Str &out) { return out = r->main->head.method, true; }
 static bool get_echo_method(Request *r, const VarDef &, Str &out) { return out = r->method, true; }
-static bool get_echo_request_body(Request *r, const VarDef &, Str &out) { return out = echo_body_text(r), true; }
+static bool get_echo_request_body(Request *r, const VarDef &, Str &out) {
+  return r->body.state != BodyState::complete || body_in_memory(r, out);  // none of one in a file
+}
 static bool get_echo_uri(Request *r, const VarDef &, Str &out) {
   char *to = static_cast<char *>(r->arena.alloc(url_escaped_size(r->uri, ESCAPE_URI) + r->args.size() + 1));
   char *at = url_escape(r->uri, ESCAPE_URI, to);
@@ -219,7 +226,7 @@ static bool get_echo_uri(Request *r, const VarDef &, Str &out) {
   return out = {to, static_cast<size_t>(at - to)}, true;
 }
 static bool get_echo_response_status(Request *r, const VarDef &, Str &out) {
-  if (r->abi.status == 0) return false;
+  if (r->abi.status == 0 || !r->abi.header_sent) return false;
   return out = r->arena.format("%d", r->abi.status), true;
 }
 static bool get_echo_incr(Request *r, const VarDef &, Str &out) {
@@ -366,43 +373,6 @@ static bool get_cookie(Request *r, const VarDef &def, Str &out) {
 static constexpr NamedVar kFamilies[] = {
     {"sent_http_", get_sent_http}, {"http_", get_http}, {"arg_", get_arg}, {"cookie_", get_cookie}};
 
-// --- declared by set -------------------------------------------------------------------------------------------------
-
-static VarSlot *slots(Request *r) {
-  if (!r->vars) r->vars = r->arena.make_array<VarSlot>(r->plan->variables.size());
-  return r->vars;
-}
-
-VarSlot &variable_slot(Request *r, const VarDef &def) { return slots(r->vars_owner)[def.slot]; }
-
-/// Said once per request and variable: from then on it is set, to nothing.
-static void warn_uninitialized(Request *r, const VarDef &def) {
-  slots(r->vars_owner)[def.slot] = {Str(""), true};
-  if (r->conf->uninitialized_variable_warn)
-    log_write(r->log(), kLogWarn, 0, &r->log_ctx, "using uninitialized \"%s\" variable", def.name.c_str());
-}
-
-static bool get_user(Request *r, const VarDef &def, Str &out) {
-  const VarSlot *vars = r->vars_owner->vars;
-  if (!vars || !vars[def.slot].is_set) return out = "", warn_uninitialized(r, def), true;
-  out = vars[def.slot].value;
-  return out.data() != nullptr;  // ngx.var.NAME = nil
-}
-
-/// Of a regex's named group, and what modules set.
-static bool get_unset(Request *r, const VarDef &def, Str &out) {
-  const VarSlot *vars = r->vars_owner->vars;
-  if (!vars || !vars[def.slot].is_set) return false;
-  return out = vars[def.slot].value, out.data() != nullptr;
-}
-
-static bool set_user(Request *r, const VarDef &def, Str value) {
-  Request *owner = r->vars_owner;
-  Str copy = value.data() && value.empty() ? Str("") : owner->arena.dup(value);
-  slots(owner)[def.slot] = {copy, true};
-  return true;
-}
-
 // --- tables ----------------------------------------------------------------------------------------------------------
 
 bool variable_find(std::span<const NamedVar> names, std::span<const NamedVar> families, Str name, VarDef &def) {
@@ -424,11 +394,15 @@ bool variable_resolve(const Plan &plan, Str name, VarDef &def) {
     if (plan.variables[static_cast<size_t>(slot)] == name) {
       const std::vector<int32_t> &unset = plan.unset_variables;
       bool is_unset = std::find(unset.begin(), unset.end(), slot) != unset.end();
-      def = {std::string(name), slot, is_unset ? get_unset : get_user, set_user, map_of_variable(plan, name)};
+      def = {std::string(name), slot, is_unset ? user_variable_get_unset : user_variable_get, user_variable_set,
+             map_of_variable(plan, name)};
       if (def.table >= 0) return def.get = map_get, true;
       if ((def.table = geo_of_variable(plan, name)) >= 0) return def.get = geo_get, true;
       if ((def.table = split_of_variable(plan, name)) >= 0) return def.get = split_get, true;
-      variable_find(kBuiltins, {}, name, def);  // `set $args ...` changes the built-in one
+      if (variable_find(kBuiltins, {}, name, def)) return true;  // `set $args ...` changes the built-in one
+      VarDef family;
+      if (!is_unset && (variable_find({}, kFamilies, name, family) || upstream_variable_resolve(name, family)))
+        def.name = family.name, def.unset = family.get, def.get = user_variable_get_weak;
       return true;
     }
   return variable_find(kBuiltins, kFamilies, name, def) || upstream_variable_resolve(name, def) ||

@@ -19,6 +19,7 @@ struct VarDef {
   bool (*get)(Request *r, const VarDef &def, Str &out) = nullptr;
   bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
   int32_t table = -1;  ///< index into Plan::maps, geos or splits
+  bool (*unset)(Request *r, const VarDef &def, Str &out) = nullptr;  ///< of `set $arg_x`: what it is before it is set
 };
 
 /// A row of a table of variables, written as a constant. In a table of families `name` is their prefix.

@@ -210,9 +210,12 @@ static Rc run_op(Machine &s, const RewriteOp &op, uint32_t &next) {
       if (!run_test(s, op)) next = static_cast<uint32_t>(op.jump);
       return kDeclined;
     case RewriteOp::lua: return run_lua(s, op);
-    case RewriteOp::set_misc:
-      variable_set(s.r, op.var, set_misc_value(s.r, op.call, {evaluate_inputs(s, op), op.inputs.size()}));
+    case RewriteOp::set_misc: {
+      Str value;
+      if (!set_misc_value(s.r, op.call, {evaluate_inputs(s, op), op.inputs.size()}, value)) return 500;
+      variable_set(s.r, op.var, value);
       return kDeclined;
+    }
   }
   return kDeclined;
 }

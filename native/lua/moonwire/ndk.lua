@@ -4,7 +4,7 @@ local ffi = require "ffi"
 local abi = require "moonwire.abi"
 local buffer = require "moonwire.buffer"
 
-local C = abi.C
+local C, W = abi.C, abi.W
 local ffi_string = ffi.string
 local type, tostring, error, select = type, tostring, error, select
 
@@ -19,7 +19,11 @@ local function caller(call)
     end
     local len = #text
     local buf = buffer.get(tonumber(C.mw_set_misc_bound(call, len)))
-    return ffi_string(buf, C.mw_set_misc_run(call, text, len, buf))
+    local n = tonumber(C.mw_set_misc_run(W.req, call, text, len, buf))
+    if n < 0 then
+      error("bad argument", 2)
+    end
+    return ffi_string(buf, n)
   end
 end
 
