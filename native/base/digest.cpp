@@ -10,7 +10,7 @@
 namespace mw {
 
 static_assert(kMd5Size == MD5_DIGEST_LENGTH && kSha1Size == SHA_DIGEST_LENGTH);
-static_assert(kSha256Size == SHA256_DIGEST_LENGTH && SHA_CBLOCK == SHA256_CBLOCK);
+static_assert(kSha256Size == SHA256_DIGEST_LENGTH);
 
 void digest_md5(Str text, unsigned char (&to)[kMd5Size]) {
   MD5_CTX ctx;

@@ -6,7 +6,6 @@
 #include "http/modules/echo_filter.h"
 #include "http/modules/gunzip.h"
 #include "http/modules/gzip.h"
-#include "http/modules/headers_more.h"
 #include "http/modules/sub_filter.h"
 
 namespace mw {
@@ -19,11 +18,8 @@ struct FilterRow {
 
 /// In the order in which they run.
 static constexpr FilterRow kFilters[] = {
-    {kFilterHeadersMore, headers_more_filter, nullptr},
-    {kFilterEcho, echo_filter_header, echo_filter_body},
-    {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
-    {kFilterSub, sub_filter_header, sub_filter_body},
-    {kFilterCharset, charset_filter, nullptr},
+    {kFilterEcho, echo_filter_header, echo_filter_body}, {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
+    {kFilterSub, sub_filter_header, sub_filter_body},    {kFilterCharset, charset_filter, nullptr},
     {kFilterGzip, gzip_filter_header, gzip_filter_body},
 };
 

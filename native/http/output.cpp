@@ -12,6 +12,7 @@
 #include "http/body.h"
 #include "http/filter.h"
 #include "http/lua_hook.h"
+#include "http/modules/headers_more.h"
 #include "http/modules/limit_rate.h"
 #include "http/modules/not_modified.h"
 #include "http/modules/range.h"
@@ -89,7 +90,11 @@ static void header_refused(Request *r, Rc rc) {
   Output &o = r->out;
   o.body.clear(r->core->net.blocks);
   output_queue_clear(r);
-  if (r->parent || !http_has_error_page(r, rc)) return http_replace_response(r, rc);
+  if (r->parent || !http_has_error_page(r, rc)) {
+    http_replace_response(r, rc);
+    if (r->conf->filters & kFilterHeadersMore) headers_more_filter(r);
+    return;
+  }
   o.refused = rc;
   o.is_last_queued = true;
 }
@@ -137,7 +142,10 @@ static Rc header_start(Request *r) {
   r->out.sent_mark = r->conn->bytes_sent + r->conn->out.bytes();
   r->out.header_state = kHeaderFiltering;
   if (r->core->is_debug) debug_filter(r, "header");
-  if (int32_t refusal = not_modified_filter(r)) header_refused(r, refusal);
+  if (int32_t refusal = not_modified_filter(r))
+    header_refused(r, refusal);
+  else if (r->conf->filters & kFilterHeadersMore)
+    headers_more_filter(r);
   int32_t script = filter_script(r, LuaPhase::header_filter);
   if (script >= 0 && lua_hook && !r->out.refused) {
     Rc rc = lua_hook->run(r, LuaPhase::header_filter, script);

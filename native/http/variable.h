@@ -18,7 +18,7 @@ struct VarDef {
   int32_t slot = -1;  ///< of `set` variables: index into Request::vars
   bool (*get)(Request *r, const VarDef &def, Str &out) = nullptr;
   bool (*set)(Request *r, const VarDef &def, Str value) = nullptr;
-  int32_t table = -1;  ///< index into Plan::maps, geos or splits
+  int32_t table = -1;                                                ///< index into Plan::maps, geos or splits
   bool (*unset)(Request *r, const VarDef &def, Str &out) = nullptr;  ///< of `set $arg_x`: what it is before it is set
 };
 

@@ -72,3 +72,33 @@ test("many at once, HEAD, HTTP/1.0 and clients that go in the middle", async (t)
   }
   t.is((await s.get("/words")).body, "hi there foo\n\na b-n\n");
 });
+
+test("details of commands and variables", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `
+      location = /count { echo_duplicate 1_0 ab; }
+      location = /status { echo "[$echo_response_status]"; echo_after_body "[$echo_response_status]"; }
+      location = /head { echo -n $echo_client_request_headers; }
+      location = /body { client_body_in_file_only clean; echo_read_request_body; echo "[$echo_request_body]"; echo_request_body; }
+      location = /exec { echo_exec @named?a=32; } location @named { echo "[$arg_a]"; }
+      location = /file { echo_subrequest POST /sub -f none/such; } location = /sub { echo sub; }
+      location = /unsafe { echo_subrequest_async GET /../x; }`,
+  });
+  t.is((await s.get("/count")).body, "ab".repeat(10));
+  t.is((await s.get("/status")).body, "[]\n[200]\n", "none before the header is sent");
+  const head = "GET /head HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  t.true((await s.raw(`\r\n${head}`)).toString().includes(`\r\n${head.length.toString(16)}\r\n${head}\r\n`));
+  t.is(
+    (await s.get("/body", { method: "POST", body: "abc" })).body,
+    "[]\nabc",
+    "a body in a file is sent, but no variable",
+  );
+  t.is((await s.get("/exec")).body, "[]\n");
+  const missing = await s.get("/file");
+  t.is(missing.status, 500);
+  t.false(missing.body.includes("sub"), "no subrequest without its body");
+  t.is((await s.get("/unsafe")).status, 500);
+  t.regex(s.log(), /\[warn\].*querystring a=32 ignored when exec'ing named location @named/);
+  t.regex(s.log(), /open\(\) ".*none\/such" failed \(2: No such file or directory\)/);
+  t.regex(s.log(), /echo_subrequest_async sees unsafe uri: "\/\.\.\/x"/);
+});

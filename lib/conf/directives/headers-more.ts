@@ -51,15 +51,15 @@ function readMore(c: Compiler, d: Directive, level: Level): void {
       const list = d.args[++i]?.text;
       if (list === undefined) return c.problems.add(word, `${d.name}: option "${word.text}" takes an argument`);
       const items = list.split(/\s+/).filter((item) => item !== "");
-      if (word.text === "-t") out.types.push(...items);
+      if (word.text === "-t") out.types.push(...items.map((item) => item.replace(/;.*/, "")));
       else if (items.every((item) => /^\d{3}$/.test(item))) out.statuses.push(...items.map(Number));
       else return c.problems.add(word, `${d.name}: invalid digit found in "${list}"`);
     } else if (/^-[a-z]$/.test(word.text)) {
       return c.problems.add(word, `${d.name}: invalid option name: "${word.text}"`);
     } else {
-      const cut = isClear ? -1 : word.text.indexOf(":");
+      const cut = word.text.indexOf(":");
       const name = (cut < 0 ? word.text : word.text.slice(0, cut)).trim();
-      const text = cut < 0 ? "" : word.text.slice(cut + 1).trim();
+      const text = cut < 0 || isClear ? "" : word.text.slice(cut + 1).trim(); // what is cleared may have a value, as in nginx
       const value = c.text(text, word) ?? "";
       const is_prefix = isClear && name.endsWith("*");
       out.fields.push({ name: is_prefix ? name.slice(0, -1) : name, value, is_clear: text === "", is_prefix });

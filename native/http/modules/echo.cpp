@@ -116,10 +116,17 @@ static void echo(Request *r, const EchoCommand &c) {
   if (c.has_newline) write(r, "\n");
 }
 
+/// A number that may have `_` between its digits.
+static bool read_count(Str text, uint64_t &count) {
+  std::string digits(text);
+  std::erase(digits, '_');
+  return str_to_u64(digits, count);
+}
+
 static Rc duplicate(Request *r, const EchoCommand &c) {
   uint64_t count;
   Str number = arg(r, c, 0);
-  if (!str_to_u64(number, count)) {
+  if (!read_count(number, count)) {
     log_write(r->log(), kLogError, 0, &r->log_ctx, "invalid size specified: \"%.*s\"", static_cast<int>(number.size()),
               number.data());
     return 500;
@@ -187,10 +194,10 @@ static void start_sub(Task *t) {
 }
 
 /// Queues a subrequest to start when the handler has returned to the loop. Null when it is refused, which is logged.
-static Request *queue_sub(Request *r, EchoState *s, Str uri, Str args, bool waits) {
+static Request *queue_sub(Request *r, EchoState *s, const char *what, Str uri, Str args, bool waits) {
   TargetParts parts;
   if (!target_parse_unsafe(uri, static_cast<char *>(r->arena.alloc(uri.size())), parts)) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx, "echo_location sees unsafe uri: \"%.*s\"",
+    log_write(r->log(), kLogError, 0, &r->log_ctx, "%s%s sees unsafe uri: \"%.*s\"", what, waits ? "" : "_async",
               static_cast<int>(parts.path.size()), parts.path.data());
     return nullptr;
   }
@@ -216,7 +223,7 @@ static Rc settle(Request *r, EchoState *s) {
 
 static Rc location(Request *r, EchoState *s, const EchoCommand &c, bool waits) {
   if (settle(r, s) == kAgain) return kAgain;
-  Request *sub = queue_sub(r, s, arg(r, c, 0), arg(r, c, 1), waits);
+  Request *sub = queue_sub(r, s, "echo_location", arg(r, c, 0), arg(r, c, 1), waits);
   if (!sub) return 500;
   subrequest_set_body(sub, SubBody::none);
   return waits ? kAgain : kOk;
@@ -228,6 +235,23 @@ static uint32_t method_of(Str name) {
   return 0;
 }
 
+static void file_failed(Request *r, Str path) {
+  log_write(r->log(), kLogError, errno, &r->log_ctx, "open() \"%.*s\" failed", static_cast<int>(path.size()),
+            path.data());
+}
+
+/// The whole path of a body's file. False when it cannot be read, which is logged: then there is to be no subrequest.
+static bool find_file(Request *r, Str &file) {
+  Str prefix = file.empty() || file[0] != '/' ? Str(r->plan->prefix) : Str{};
+  char *path = static_cast<char *>(r->arena.alloc(prefix.size() + file.size() + 1));
+  char *end = str_put(str_put(path, prefix), file);
+  *end = 0;
+  file = {path, static_cast<size_t>(end - path)};
+  if (access(path, R_OK) == 0) return true;
+  file_failed(r, file);
+  return false;
+}
+
 /// echo_subrequest METHOD URI [-q ARGS] [-b BODY] [-f FILE]
 static Rc subrequest(Request *r, EchoState *s, const EchoCommand &c, bool waits) {
   if (settle(r, s) == kAgain) return kAgain;
@@ -237,19 +261,12 @@ static Rc subrequest(Request *r, EchoState *s, const EchoCommand &c, bool waits)
     Str flag = arg(r, c, i), value = arg(r, c, i + 1);
     (flag == "-q" ? query : flag == "-b" ? body : file) = value.data() ? value : Str("");
   }
-  Request *sub = method ? queue_sub(r, s, arg(r, c, 1), query, waits) : nullptr;
+  if (file.data() && !find_file(r, file)) return 500;
+  Request *sub = method ? queue_sub(r, s, "echo_subrequest", arg(r, c, 1), query, waits) : nullptr;
   if (!sub) return 500;
   subrequest_set_method(sub, method);
   if (file.data()) {
-    if (file.empty() || file[0] != '/') {
-      char *path = static_cast<char *>(r->arena.alloc(r->plan->prefix.size() + file.size()));
-      file = {path, static_cast<size_t>(str_put(str_put(path, r->plan->prefix), file) - path)};
-    }
-    if (!subrequest_set_body_file(sub, file)) {
-      log_write(r->log(), kLogError, errno, &r->log_ctx, "%.*s: failed to open for echo_subrequest",
-                static_cast<int>(file.size()), file.data());
-      return 500;
-    }
+    if (!subrequest_set_body_file(sub, file)) return file_failed(r, file), 500;
   } else if (body.data()) {
     subrequest_set_body_data(sub, body);
   } else {
@@ -294,6 +311,12 @@ static Rc exec(Request *r, const EchoCommand &c) {
     }
     uri = parts.path;
     if (args.empty()) args = parts.args;
+  } else if (size_t query = uri.find('?'); query != Str::npos || !args.empty()) {
+    Str ignored = query == Str::npos ? args : uri.substr(query + 1);
+    uri = uri.substr(0, query);
+    args = {};
+    log_write(r->log(), kLogWarn, 0, &r->log_ctx, "querystring %.*s ignored when exec'ing named location %.*s",
+              static_cast<int>(ignored.size()), ignored.data(), static_cast<int>(uri.size()), uri.data());
   }
   r->exec_uri = uri;
   r->exec_args = args.data() ? args : Str("");

@@ -36,13 +36,18 @@ static void clear_prefix(Request *r, Str prefix) {
   }
 }
 
+static void clear(Request *r, const MoreHeaders::Field &f) {
+  constexpr Str kRanges = "Accept-Ranges";
+  Str name = f.is_prefix ? kRanges.substr(0, f.name.size()) : kRanges;
+  if (str_iequal(f.name, name)) r->resp.allow_ranges = false;  // it would come back
+  if (f.is_prefix) return clear_prefix(r, f.name);
+  response_clear_header(r, f.name);
+}
+
 static void apply(Request *r, const MoreHeaders &directive, const MoreHeaders::Field &f) {
-  if (f.is_clear) {
-    if (f.is_prefix) return clear_prefix(r, f.name);
-    return response_clear_header(r, f.name);
-  }
+  if (f.is_clear) return clear(r, f);
   Str value = complex_value(r, f.value);
-  if (value.empty()) return response_clear_header(r, f.name);
+  if (value.empty()) return clear(r, f);
   if (directive.is_append) return response_add_header(r, f.name, value);
   response_set_header(r, f.name, value);
 }
