@@ -157,6 +157,13 @@ void Resolver::on_again(Timer *t) {
 
 // --- c-ares ----------------------------------------------------------------------------------------------------------
 
+/// c-ares never asks name servers for "localhost" and what is below it, unless the name ends in a dot. As nginx does, those
+/// that the configuration names are asked for every name.
+std::string Resolver::name_to_ask(const std::string &host) const {
+  bool is_local = host == "localhost" || host.ends_with(".localhost");
+  return is_local && !conf_.servers.empty() ? host + "." : host;
+}
+
 void Resolver::ask(const std::string &host, Name *n) {
   if (!open()) {
     n->error = "(2: Server failure)";
@@ -170,7 +177,7 @@ void Resolver::ask(const std::string &host, Name *n) {
   hints.ai_socktype = SOCK_STREAM;
   n->is_asked = n->is_at_once = true;
   ++asked_;
-  ares_getaddrinfo(channel_, host.c_str(), nullptr, &hints, on_answer, n);
+  ares_getaddrinfo(channel_, name_to_ask(host).c_str(), nullptr, &hints, on_answer, n);
   n->is_at_once = false;
   schedule();
 }

@@ -386,7 +386,7 @@ test("X-Accel-Redirect: its path is unescaped, and may not lead up", async (t) =
 test.serial("a name in a variable is looked up with the resolver, and all its addresses are asked", async (t) => {
   const port = await httpServer(t, (req, res) => res.end(`${req.headers.host} ${req.url}`));
   let isHeld = true;
-  const answers = { "two.test": ["127.0.0.1", "127.0.0.9"], "one.test": ["127.0.0.1"] };
+  const answers = { "two.test": ["127.0.0.1", "127.0.0.9"], "one.test": ["127.0.0.1"], localhost: ["127.0.0.9"] };
   const dns = await dnsServer(t, (name, type) => {
     if (name === "silent.test" && isHeld) return undefined;
     return answers[name] ? { addresses: type === "A" ? answers[name] : [] } : { code: "NXDOMAIN" };
@@ -395,6 +395,7 @@ test.serial("a name in a variable is looked up with the resolver, and all its ad
     http: `log_format up "$uri $status $upstream_addr"; access_log logs/access.log up;`,
     server: `resolver 127.0.0.1:${dns.port}; resolver_timeout 300ms;
       location = /patient { resolver_timeout 1m; proxy_pass http://silent.test$arg_none:${port}/x; }
+      location = /local { proxy_pass http://localhost$arg_none:${port}/x; }
       location ~ ^/(.+) { proxy_pass http://$1.test:${port}/x; } location = /bad { proxy_pass http://one.test:$args/; }`,
   });
   t.is((await s.get("/one")).body, `one.test:${port} /x`);
@@ -402,6 +403,7 @@ test.serial("a name in a variable is looked up with the resolver, and all its ad
   t.is((await s.get("/none")).status, 502);
   t.is((await s.get("/silent")).status, 502);
   t.is((await s.get("/bad?70000")).status, 500);
+  t.is((await s.get("/local")).status, 502);
   const client = connect(s.port, "127.0.0.1", () => client.end("GET /patient HTTP/1.0\r\n\r\n"));
   await waitFor(() => s.log("logs/access.log").includes("/patient 499"));
   isHeld = false;
@@ -413,4 +415,5 @@ test.serial("a name in a variable is looked up with the resolver, and all its ad
   // The other address refuses: it is asked first one time in two.
   t.regex(log, new RegExp(`/two 200 127.0.0.9:${port}, 127.0.0.1:${port}\n`), log);
   t.true(log.includes("/none 502 -\n"), log);
+  t.true(log.includes(`/local 502 127.0.0.9:${port}\n`), "as in nginx the name server is asked for it too");
 });
