@@ -81,7 +81,7 @@ bool upstream_client_gone(Request *r) {
 // --- the beginning ---------------------------------------------------------------------------------------------------
 
 static uint32_t tries_of(const Upstream *u) {
-  uint32_t tries = u->peer.group ? static_cast<uint32_t>(u->peer.group->peers.size()) : u->peer.resolved_n;
+  uint32_t tries = u->peer.group ? u->peer.group->live : u->peer.resolved_n;
   uint32_t limit = u->conf->next_upstream_tries;
   return limit && tries > limit ? limit : tries;
 }

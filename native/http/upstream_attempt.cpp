@@ -107,6 +107,11 @@ void upstream_report(Upstream *u, bool failed) {
     upstream_say(u, kLogWarn, 0, "upstream server temporarily disabled");
 }
 
+bool upstream_is_late(const Upstream *u) {
+  uint64_t limit = u->conf->next_upstream_timeout;
+  return limit && upstream_loop(u)->now_ms() - u->first_ms >= limit;
+}
+
 void upstream_next(Upstream *u, uint32_t failure) {
   Request *r = u->r;
   log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http next upstream, %x", failure);
@@ -121,10 +126,8 @@ void upstream_next(Upstream *u, uint32_t failure) {
   upstream_end_attempt(u);
   uint32_t needed = failure;
   if (u->is_request_sent && !upstream_is_idempotent(r)) needed |= kFailNonIdempotent;
-  uint64_t limit = u->conf->next_upstream_timeout;
-  bool is_late = limit && upstream_loop(u)->now_ms() - u->first_ms >= limit;
   bool is_gone = r->conn->is_closed && !upstream_outlives_client(u);
-  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || is_late || is_gone) {
+  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || upstream_is_late(u) || is_gone) {
     bool may_be_stale =
         upstream_cache_may_be_stale(u, failure) ||
         (u->cache_status == CacheStatus::expired && u->cache->may_be_stale_for_error && u->cache->fd >= 0);

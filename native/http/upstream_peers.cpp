@@ -44,6 +44,7 @@ static void add_server(PeerGroup &group, const UpstreamServer &server, Problems 
   for (const PeerAddress &a : found) {
     char text[kAddressText];
     group.peers.push_back({a, std::string(text, address_text(a, text)), &server});
+    if (!server.down) ++group.live;
   }
 }
 

@@ -25,6 +25,7 @@ struct PeerGroup {
   const UpstreamGroup *conf = nullptr;
   std::vector<GroupPeer> peers;  ///< those in turn, then the backups
   uint32_t primaries = 0;        ///< how many are no backups
+  uint32_t live = 0;             ///< how many are not `down`: so often a request is tried at most
 };
 
 struct RegexFree {

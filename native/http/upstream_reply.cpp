@@ -43,7 +43,7 @@ static uint32_t failure_of_status(int32_t status) {
 /// The status asks for another server, if there is one.
 static bool wants_next(Upstream *u) {
   uint32_t failure = failure_of_status(u->status);
-  if (!failure || !(u->conf->next_upstream & failure) || u->peer.tries <= 1) return false;
+  if (!failure || !(u->conf->next_upstream & failure) || u->peer.tries <= 1 || upstream_is_late(u)) return false;
   return upstream_is_idempotent(u->r) || (u->conf->next_upstream & kFailNonIdempotent);
 }
 

@@ -21,6 +21,8 @@ void upstream_report(Upstream *u, bool failed);
 void upstream_drop_connection(Upstream *u, bool may_keep);
 /// Its time ends here, if it has not yet.
 void upstream_end_attempt(Upstream *u);
+/// proxy_next_upstream_timeout is over: no other server is tried.
+bool upstream_is_late(const Upstream *u);
 /// A request that may be sent to a second server after the first may have had it.
 bool upstream_is_idempotent(const Request *r);
 

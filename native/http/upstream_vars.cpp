@@ -39,10 +39,7 @@ static bool get_status(Request *r, const VarDef &, Str &out) {
   });
 }
 static bool get_response_time(Request *r, const VarDef &, Str &out) {
-  uint64_t now = r->core->loop->now_ms();
-  return each_attempt(r, out, [now](const UpstreamAttempt &a, std::string &to) {
-    put_time(to, a.total_ms >= 0 ? a.total_ms : static_cast<int64_t>(now - a.started_ms));
-  });
+  return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { put_time(to, a.total_ms); });
 }
 static bool get_connect_time(Request *r, const VarDef &, Str &out) {
   return each_attempt(r, out, [](const UpstreamAttempt &a, std::string &to) { put_time(to, a.connect_ms); });

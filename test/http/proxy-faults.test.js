@@ -178,6 +178,20 @@ test("the next server is tried where it may be", async (t) => {
   t.is(calls, 5);
 });
 
+test("the last server's own error page is the answer: those that are down are no more tries, nor those out of time", async (t) => {
+  const port = await httpServer(t, (req, res) => setTimeout(() => res.writeHead(404).end("theirs"), 150));
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 127.0.0.1:${port}; server 127.0.0.1:${port} down; server 127.0.0.1:${port} backup down; }
+      upstream two { server 127.0.0.1:${port}; server 127.0.0.1:${port}; }`,
+    server: `proxy_next_upstream http_404; location / { proxy_pass http://u; }
+      location /late { proxy_next_upstream_timeout 100ms; proxy_pass http://two; }
+      location /two { add_header X-Time $upstream_response_time always; proxy_pass http://two; }`,
+  });
+  t.like(await s.get("/"), { status: 404, body: "theirs" });
+  t.like(await s.get("/late"), { status: 404, body: "theirs" });
+  t.regex((await s.get("/two")).headers["x-time"], /^\d\.\d{3}, -$/, "an attempt under way has no time yet");
+});
+
 test("error pages: of the gateway, and of the upstream's errors", async (t) => {
   const port = await httpServer(t, (_, res) => res.writeHead(404).end("theirs"));
   const s = await startMoonwire(t, {
