@@ -116,6 +116,7 @@ bool Decoder::read(const Value &v, UpstreamServer &out) {
   MEMBER(weight);
   MEMBER(max_fails);
   MEMBER(fail_timeout);
+  MEMBER(max_conns);
   MEMBER(backup);
   MEMBER(down);
   MEMBER(pos);
@@ -126,6 +127,9 @@ bool Decoder::read(const Value &v, UpstreamGroup &out) {
   MEMBER(name);
   MEMBER(servers);
   MEMBER(is_implicit);
+  MEMBER(method);
+  MEMBER(hash_key);
+  MEMBER(has_zone);
   MEMBER(keepalive);
   MEMBER(keepalive_requests);
   MEMBER(keepalive_timeout);

@@ -17,16 +17,23 @@ struct UpstreamServer {
   uint32_t weight = 1;
   uint32_t max_fails = 1;
   uint64_t fail_timeout = 10000;
+  uint32_t max_conns = 0;  ///< 0: no limit
   bool backup = false;
   bool down = false;
   SourcePos pos;
 };
+
+/// How a group chooses among its servers.
+enum class BalanceMethod : uint8_t { round_robin, hash, consistent_hash, ip_hash, least_conn, random, random_two };
 
 /// An `upstream NAME { }` block, or the group that a constant proxy_pass stands for.
 struct UpstreamGroup {
   std::string name;
   std::vector<UpstreamServer> servers;
   bool is_implicit = false;
+  BalanceMethod method = BalanceMethod::round_robin;
+  ComplexValue hash_key;   ///< of `hash`
+  bool has_zone = false;   ///< its workers count failures and connections together
   uint32_t keepalive = 0;  ///< idle connections kept per worker; 0 = none
   uint32_t keepalive_requests = 1000;
   uint64_t keepalive_timeout = 60000;

@@ -91,6 +91,26 @@ const modules = {
   moonwire: "Moonwire's own",
 };
 
+/** What stands behind a table, by its title. */
+const notes = {
+  Upstreams: `Inside an \`upstream\` block; in a configuration object \`true\` stands for a directive without words:
+
+| directive | takes | does |
+| --- | --- | --- |
+| \`server\` | \`ADDRESS [weight=N] [max_fails=N] [fail_timeout=TIME] [max_conns=N] [backup] [down]\` | a server, or all addresses of a name. Without a method below, servers have their turns by weight |
+| \`hash\` | \`KEY [consistent]\` | the server follows from a text with variables, by nginx's own hashes: keys go where nginx sends them. \`consistent\`: when servers come or go, only few keys move |
+| \`ip_hash\`<br>\`ipHash\` | | the server follows from the client's address: the first three bytes of IPv4, all of IPv6 |
+| \`least_conn\`<br>\`leastConn\` | | the server with the fewest requests under way, by weight |
+| \`random\` | \`[two [least_conn]]\` | a server by lot; \`two\`: of two the one with fewer requests under way |
+| \`zone\` | \`NAME [SIZE]\` | all workers count turns, failures and requests under way of the servers together. Without it each worker counts for itself, \`max_conns\` and \`max_fails\` too. The size is checked, and nothing is reserved. Processes of \`--processes\` share nothing, and a reload begins anew |
+| \`keepalive\`, \`keepalive_requests\`, \`keepalive_timeout\`, \`keepalive_time\` | number or time | idle connections that each worker keeps, and for how long. Its place beside the method does not matter |
+| \`balancer_by_lua*\`<br>\`balancerByLua\` | Lua | chooses by \`ngx.balancer\`; where it sets no server, the method does |
+
+\`hash\`, \`ip_hash\` and \`random\` take no backups, as in nginx. A request whose method finds no server that may be asked within 20
+steps goes to the one whose turn it is.
+`,
+};
+
 function camel(name) {
   return name.replace(/_([a-z0-9])/g, (_, c) => c.toUpperCase());
 }
@@ -121,6 +141,7 @@ export function configurationDocument(directives) {
     parts.push(
       `## ${title}\n\n| directive | stands in | takes | default | inner blocks | does |\n| --- | --- | --- | --- | --- | --- |\n${rows.map(row).join("\n")}\n`,
     );
+    if (notes[title]) parts.push(notes[title]);
   }
   const idle = entries.filter(([, spec]) => spec.about.startsWith("accepted, no effect"));
   const rows = idle.map(

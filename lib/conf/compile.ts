@@ -33,7 +33,7 @@ import {
 import { readScript, type Chunk } from "./script.js";
 import { isAllowedIn, storeOf, type Context, type Spec } from "./spec.js";
 import type { Directive, Place, Problems, Word } from "./tree.js";
-import { readUpstream } from "./upstream.js";
+import { checkUpstreamZones, readUpstream } from "./upstream.js";
 import { isBuiltinVariable } from "./variables.js";
 import { parseSize, parseText, parseTime } from "./words.js";
 
@@ -104,6 +104,8 @@ export class Compiler {
   /** Upstream blocks of MySQL servers, and what each drizzle_pass does once all of them are known. */
   readonly drizzleUpstreams = new Map<string, DrizzleUpstream>();
   readonly drizzlePasses: (() => void)[] = [];
+  /** Zones of upstream blocks by name; a size of 0: not said yet. */
+  readonly upstreamZones = new Map<string, { size: number; at: Place }>();
   readonly #defaults: CompilerOptions["defaults"];
   readonly #errorLog: string | undefined;
   readonly #listens: Listens;
@@ -170,6 +172,7 @@ export class Compiler {
     if (overrides.ephemeral) this.plan.listens = ephemeralListens(this.plan.listens);
     checkLimitZones(this);
     checkCaches(this);
+    checkUpstreamZones(this);
     for (const finish of this.drizzlePasses) finish();
     warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)

@@ -148,6 +148,7 @@ class Reader {
         const name = property.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`);
         const inside = { ...at, path: `${at.path}.${property}` };
         if (name.endsWith("_by_lua")) return this.#script(name, v, inside);
+        if (typeof v === "boolean") return v ? [{ ...inside, name, args: [] }] : [];
         const lists = /^(drizzle_)?server$/.test(name) && Array.isArray(v) ? (v as unknown[]) : [v];
         return lists.map((words) => ({ ...inside, name, args: this.#words(words, inside, true) }));
       });

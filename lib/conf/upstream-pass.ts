@@ -2,7 +2,7 @@
 // What proxy_pass, memc_pass and the cache share: the settings of an upstream (Level.upstream), which become one UpstreamConf
 // where a directive passes requests on, and the groups of servers that these name.
 import type { Compiler, Level } from "./compile.js";
-import { posOf } from "./plan.js";
+import { posOf, type ComplexValue } from "./plan.js";
 import type { Directive, Place, Word } from "./tree.js";
 
 /** Words of `proxy_next_upstream` and relatives, and their bits. */
@@ -83,14 +83,39 @@ export function groupOf(c: Compiler, word: Word, address: string, port = ""): nu
   const found = groups.findIndex((g) => g.name.toLowerCase() === address.toLowerCase());
   if (found >= 0) return found;
   const hasPort = address.startsWith("unix:") || /:\d+$/.test(address);
-  const server = { address: hasPort ? address : address + port, weight: 1, max_fails: 1, fail_timeout: 10_000 };
+  const server = { ...emptyServer(word), address: hasPort ? address : address + port };
   return (
     groups.push({
       ...emptyGroup(address, word),
-      servers: [{ ...server, backup: false, down: false, pos: posOf(word) }],
+      servers: [server],
       is_implicit: true,
     }) - 1
   );
+}
+
+/** BalanceMethod of native/config_upstream.h. */
+export const methods = {
+  round_robin: 0,
+  hash: 1,
+  consistent_hash: 2,
+  ip_hash: 3,
+  least_conn: 4,
+  random: 5,
+  random_two: 6,
+};
+
+/** A server of a group, without parameters. */
+export function emptyServer(address: Word): Record<string, unknown> {
+  return {
+    address: address.text,
+    weight: 1,
+    max_fails: 1,
+    fail_timeout: 10_000,
+    max_conns: 0,
+    backup: false,
+    down: false,
+    pos: posOf(address),
+  };
 }
 
 /** An upstream group without servers. */
@@ -99,6 +124,9 @@ export function emptyGroup(name: string, at: Place) {
     name,
     servers: [] as Record<string, unknown>[],
     is_implicit: false,
+    method: methods.round_robin,
+    hash_key: "" as ComplexValue,
+    has_zone: false,
     keepalive: 0,
     keepalive_requests: 1000,
     keepalive_timeout: 60_000,

@@ -17,6 +17,7 @@ static void settle(Upstream *u, bool is_whole) {
   u->is_ended = true;
   Request *r = u->r;
   if (u->out && !u->out->is_connecting) upstream_report(u, false);
+  peers_release(r->core->peer_state.get(), u->peer);
   upstream_drop_connection(
       u, is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
   upstream_end_attempt(u);
@@ -86,11 +87,6 @@ static uint32_t tries_of(const Upstream *u) {
   return limit && tries > limit ? limit : tries;
 }
 
-static void use_group(Upstream *u, const UpstreamGroup &conf) {
-  u->peer.keep = {conf.keepalive, conf.keepalive_requests, conf.keepalive_timeout, conf.keepalive_time};
-  if (conf.balancer_script >= 0) u->balancer = u->r->arena.make<UpstreamBalancer>();
-}
-
 /// The client's end of stream came before there was anything to ask. True: the request is over.
 static bool is_without_client(Upstream *u) {
   Request *r = u->r;
@@ -99,12 +95,9 @@ static bool is_without_client(Upstream *u) {
 
 /// It is known whom to ask.
 static void found_target(Upstream *u, Rc rc) {
-  Request *r = u->r;
   if (rc != kOk) return upstream_finish(u, rc);
   u->peer.tries = tries_of(u);
-  if (u->peer.group) use_group(u, *u->peer.group->conf);
-  if (u->peer.group && u->peer.group->peers.size() > 64)
-    u->peer.tried = r->arena.make_array<uint8_t>(u->peer.group->peers.size());
+  if (u->peer.group) upstream_enter_group(u);
   if (is_without_client(u)) return;
   upstream_connect_next(u);
 }

@@ -134,6 +134,8 @@ void upstream_run_background(Request *r, Upstream *of);
 /// Sets where to go: the conf's constant group, a group by name, a literal address ("1.2.3.4[:port]", "unix:/path"), or
 /// resolve_host, a name that is still to be looked up. kOk or a status, logged.
 Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port);
+/// Prepares the choice among the servers of u->peer.group.
+void upstream_enter_group(Upstream *u);
 /// Looks up u->resolve_host. kOk when its addresses are known by now; kAgain: `found` is called with kOk, or with a status.
 Rc upstream_resolve(Upstream *u, void (*found)(Upstream *u, Rc rc));
 void upstream_resolve_cancel(Upstream *u);

@@ -4,19 +4,19 @@
 
 #include <deque>
 
+#include "http/upstream_balance.h"
 #include "net/idle_pool.h"
 
 namespace mw {
 
-struct PeerTurn {
-  int64_t current = 0, effective = 0;
-  uint32_t fails = 0;
-  uint64_t accessed_s = 0, checked_s = 0;
-};
-
 struct GroupState {
-  std::vector<PeerTurn> turns;
+  std::shared_ptr<GroupTurns> turns;
+  bool is_shared = false;
   IdlePool idle;
+  /// Keeps other workers out, where there are any to keep out.
+  std::unique_lock<std::mutex> hold() const {
+    return is_shared ? std::unique_lock(turns->lock) : std::unique_lock<std::mutex>();
+  }
 };
 
 struct PeerState {
@@ -24,6 +24,9 @@ struct PeerState {
 };
 
 // --- the table -------------------------------------------------------------------------------------------------------
+
+/// Beyond it a ring would take gigabytes.
+static constexpr uint64_t kMostRingWeight = 100000;
 
 static void add_server(PeerGroup &group, const UpstreamServer &server, Problems &problems) {
   PeerAddress literal;
@@ -41,9 +44,14 @@ static void add_server(PeerGroup &group, const UpstreamServer &server, Problems 
         !address_resolve(host, static_cast<uint16_t>(port), found))
       return problems.add("host not found in upstream \"" + server.address + "\"", server.pos);
   }
+  uint32_t first = static_cast<uint32_t>(group.peers.size());
+  for (const GroupPeer &peer : group.peers)
+    if (peer.server->backup == server.backup && peer.server->address == server.address)
+      first = std::min(first, peer.first_of_name);
   for (const PeerAddress &a : found) {
     char text[kAddressText];
-    group.peers.push_back({a, std::string(text, address_text(a, text)), &server});
+    group.peers.push_back({a, std::string(text, address_text(a, text)), &server, first});
+    (server.backup ? group.backup_weight : group.weight) += server.weight;
     if (!server.down) ++group.live;
   }
 }
@@ -64,6 +72,13 @@ static void add_regexes(PeerTable &table, const UpstreamConf &conf, Problems &pr
   for (const CookieFlags &f : conf.cookie_flags) add_regex(table, &f, f.kind, f.name, f.pos, problems);
 }
 
+static std::shared_ptr<GroupTurns> make_turns(const PeerGroup &group) {
+  auto turns = std::make_shared<GroupTurns>();
+  turns->peers.resize(group.peers.size());
+  for (size_t i = 0; i < group.peers.size(); ++i) turns->peers[i].effective = group.peers[i].server->weight;
+  return turns;
+}
+
 std::shared_ptr<const PeerTable> peers_build(const Plan &plan, Problems &problems) {
   auto table = std::make_shared<PeerTable>();
   for (const UpstreamConf &conf : plan.upstream_confs) add_regexes(*table, conf, problems);
@@ -75,6 +90,12 @@ std::shared_ptr<const PeerTable> peers_build(const Plan &plan, Problems &problem
         if (s.backup == backup) add_server(group, s, problems);
       if (!backup) group.primaries = static_cast<uint32_t>(group.peers.size());
     }
+    if (conf.has_zone) group.zone = make_turns(group);
+    if (conf.method != BalanceMethod::consistent_hash) continue;
+    if (group.weight > kMostRingWeight)
+      problems.add("the weights of upstream \"" + conf.name + "\" are too large for a consistent hash", conf.pos);
+    else
+      balance_build_ring(group);
   }
   return table;
 }
@@ -83,43 +104,16 @@ std::shared_ptr<PeerState> peers_create_state(const PeerTable &table) {
   auto state = std::make_shared<PeerState>();
   for (const PeerGroup &group : table.groups) {
     GroupState &g = state->groups.emplace_back();
-    g.turns.resize(group.peers.size());
-    for (size_t i = 0; i < group.peers.size(); ++i) g.turns[i].effective = group.peers[i].server->weight;
+    g.is_shared = group.zone != nullptr;
+    g.turns = g.is_shared ? group.zone : make_turns(group);
   }
   return state;
 }
 
 // --- the turn --------------------------------------------------------------------------------------------------------
 
-static bool was_tried(const PeerChoice &c, uint32_t i) {
-  return i < 64 ? (c.tried_bits >> i) & 1 : c.tried && c.tried[i];
-}
-static void mark_tried(PeerChoice &c, uint32_t i) {
-  if (i < 64)
-    c.tried_bits |= uint64_t{1} << i;
-  else if (c.tried)
-    c.tried[i] = 1;
-}
-
-/// The best of peers [from, to) that may be asked now, or -1.
-static int32_t choose_among(GroupState &g, PeerChoice &c, uint32_t from, uint32_t to, uint64_t now_s) {
-  int32_t best = -1;
-  int64_t total = 0;
-  for (uint32_t i = from; i < to; ++i) {
-    const UpstreamServer &s = *c.group->peers[i].server;
-    PeerTurn &t = g.turns[i];
-    if (was_tried(c, i) || s.down) continue;
-    if (s.max_fails && t.fails >= s.max_fails && now_s - t.checked_s <= s.fail_timeout / 1000) continue;
-    t.current += t.effective;
-    total += t.effective;
-    if (t.effective < s.weight) ++t.effective;
-    if (best < 0 || t.current > g.turns[static_cast<size_t>(best)].current) best = static_cast<int32_t>(i);
-  }
-  if (best < 0) return best;
-  PeerTurn &t = g.turns[static_cast<size_t>(best)];
-  t.current -= total;
-  if (now_s - t.checked_s > c.group->peers[static_cast<size_t>(best)].server->fail_timeout / 1000) t.checked_s = now_s;
-  return best;
+static GroupState &group_of(PeerState *state, const PeerChoice &c) {
+  return state->groups[static_cast<size_t>(c.group_index)];
 }
 
 bool peers_choose(PeerState *state, PeerChoice &c, uint64_t now_s) {
@@ -132,31 +126,38 @@ bool peers_choose(PeerState *state, PeerChoice &c, uint64_t now_s) {
     return true;
   }
   if (!c.group) return c.address.len != 0;
-  uint32_t n = static_cast<uint32_t>(c.group->peers.size());
-  if (n == 1) {
-    c.index = c.group->peers[0].server->down ? -1 : 0;
-  } else {
-    GroupState &g = state->groups[static_cast<size_t>(c.group_index)];
-    c.index = choose_among(g, c, 0, c.group->primaries, now_s);
-    if (c.index < 0) c.index = choose_among(g, c, c.group->primaries, n, now_s);
-    if (c.index >= 0) mark_tried(c, static_cast<uint32_t>(c.index));
+  GroupState &g = group_of(state, c);
+  {
+    auto held = g.hold();
+    c.index = balance_choose(*g.turns, c, now_s);
+    if (c.index < 0) return false;
+    ++g.turns->peers[static_cast<size_t>(c.index)].conns;
   }
-  if (c.index < 0) return false;
+  c.is_counted = true;
   const GroupPeer &peer = c.group->peers[static_cast<size_t>(c.index)];
   c.address = peer.address;
   c.name = peer.name;
   return true;
 }
 
+/// The attempt is no longer under way.
+static void uncount(PeerChoice &c, PeerTurn &t) {
+  if (c.is_counted) --t.conns;
+  c.is_counted = false;
+}
+
 bool peers_report(PeerState *state, PeerChoice &c, bool failed, uint64_t now_s) {
   if (c.tries > 0) --c.tries;
   if (!c.group || c.index < 0) return false;
+  GroupState &g = group_of(state, c);
+  auto held = g.hold();
+  PeerTurn &t = g.turns->peers[static_cast<size_t>(c.index)];
+  uncount(c, t);
   if (c.group->peers.size() == 1) {  // as in nginx a lone server is never given up, nor asked twice
     c.tries = 0;
     return false;
   }
   const UpstreamServer &s = *c.group->peers[static_cast<size_t>(c.index)].server;
-  PeerTurn &t = state->groups[static_cast<size_t>(c.group_index)].turns[static_cast<size_t>(c.index)];
   if (!failed) {
     if (t.accessed_s < t.checked_s) t.fails = 0;
     return false;
@@ -166,14 +167,21 @@ bool peers_report(PeerState *state, PeerChoice &c, bool failed, uint64_t now_s) 
   if (s.max_fails == 0) return false;
   t.effective -= s.weight / s.max_fails;
   if (t.effective < 0) t.effective = 0;
-  return t.fails == s.max_fails;
+  return t.fails >= s.max_fails;
+}
+
+void peers_release(PeerState *state, PeerChoice &c) {
+  if (!c.is_counted) return;
+  GroupState &g = group_of(state, c);
+  auto held = g.hold();
+  uncount(c, g.turns->peers[static_cast<size_t>(c.index)]);
 }
 
 // --- idle connections ------------------------------------------------------------------------------------------------
 
 Outgoing *peers_take_idle(PeerState *state, PeerChoice &c) {
   if (!c.group || !c.keep.size) return nullptr;
-  Outgoing *o = state->groups[static_cast<size_t>(c.group_index)].idle.take(c.address);
+  Outgoing *o = group_of(state, c).idle.take(c.address);
   c.is_cached = o != nullptr;
   return o;
 }
@@ -183,7 +191,7 @@ bool peers_keep(PeerState *state, const PeerChoice &c, Outgoing *o) {
   if (o->may_read && !outgoing_is_clean(o)) return false;  // what is unread would answer the next request
   uint64_t age = o->net->loop->now_ms() - o->opened_ms;
   if (++o->uses >= c.keep.requests || age >= c.keep.life_ms) return false;
-  state->groups[static_cast<size_t>(c.group_index)].idle.put(o, c.keep.size, c.keep.idle_ms);
+  group_of(state, c).idle.put(o, c.keep.size, c.keep.idle_ms);
   return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Upstream groups and the choice among their servers: nginx's smooth weighted round robin, with failures counted per worker.
-// The table of a plan is built on the control thread (names are looked up there) and shared; PeerState is a worker's own.
+// Upstream groups: their servers, failures, connections under way and idle ones; upstream_balance.h chooses among them. The table
+// of a plan is built on the control thread (names are looked up there) and shared, and holds what the workers remember together
+// of a group with a zone; PeerState is a worker's own.
 #pragma once
 #include <memory>
 #include <string>
@@ -19,13 +20,25 @@ struct GroupPeer {
   PeerAddress address;
   std::string name;  ///< "127.0.0.1:8080", as logs name it
   const UpstreamServer *server = nullptr;
+  uint32_t first_of_name = 0;  ///< the first peer whose server is written alike: a name may have many addresses
 };
+
+/// A place on the ring of `hash KEY consistent`: keys up to `hash` are the server's whose first peer this is.
+struct RingPoint {
+  uint32_t hash;
+  uint32_t peer;
+};
+
+struct GroupTurns;
 
 struct PeerGroup {
   const UpstreamGroup *conf = nullptr;
   std::vector<GroupPeer> peers;  ///< those in turn, then the backups
   uint32_t primaries = 0;        ///< how many are no backups
-  uint32_t live = 0;             ///< how many are not `down`: so often a request is tried at most
+  uint64_t weight = 0, backup_weight = 0;
+  std::vector<RingPoint> ring;       ///< by hash
+  std::shared_ptr<GroupTurns> zone;  ///< what is shared; null: each worker has its own
+  uint32_t live = 0;                 ///< how many are not `down`: so often a request is tried at most
 };
 
 struct RegexFree {
@@ -59,6 +72,13 @@ struct ResolvedPeer {
   Str name;
 };
 
+/// Where a method that hashes or draws lots stands; in the request's arena.
+struct PeerWalk {
+  Str key;  ///< the text, or the bytes of the client's address, that are hashed
+  uint32_t hash = 0, steps = 0;
+  uint32_t tries = 0;  ///< servers that could not be asked
+};
+
 /// A request's way through the servers of a group or the addresses of a name, or its one fixed address.
 struct PeerChoice {
   const PeerGroup *group = nullptr;  ///< null: a fixed address, or `resolved`
@@ -69,10 +89,13 @@ struct PeerChoice {
   uint32_t tries = 1;        ///< attempts left, this one included
   uint64_t tried_bits = 0;   ///< of the first 64 peers
   uint8_t *tried = nullptr;  ///< in the request's arena where there are more
+  PeerWalk *walk = nullptr;  ///< null: the turn, or fewest connections
   PeerAddress address;
   KeepLimits keep;
-  Str name;                ///< of the chosen one
-  bool is_cached = false;  ///< the connection came from the pool
+  Str name;                 ///< of the chosen one
+  bool is_cached = false;   ///< the connection came from the pool
+  bool is_backup = false;   ///< it is the backups' turn
+  bool is_counted = false;  ///< among the connections of the peer in use
 };
 
 /// The next server. False when none is left: "no live upstreams".
@@ -83,5 +106,7 @@ Outgoing *peers_take_idle(PeerState *state, PeerChoice &choice);
 bool peers_keep(PeerState *state, const PeerChoice &choice, Outgoing *o);
 /// The attempt on it ended. True when this failure took it out of the turn for a while (to be logged).
 bool peers_report(PeerState *state, PeerChoice &choice, bool failed, uint64_t now_s);
+/// The same of an attempt of which nothing is known. Harmless when none is under way.
+void peers_release(PeerState *state, PeerChoice &choice);
 
 }  // namespace mw

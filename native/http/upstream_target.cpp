@@ -57,6 +57,48 @@ Rc upstream_find_target(Upstream *u, Str authority, uint16_t default_port) {
   return kOk;
 }
 
+// --- groups ----------------------------------------------------------------------------------------------------------
+
+/// The bytes of the client's address that ip_hash looks at: of IPv4 the network alone.
+static Str address_key(const Request *r) {
+  const ClientAddress &a = *r->main->client;
+  if (a.len && a.sa.sa_family == AF_INET) return {reinterpret_cast<const char *>(&a.in.sin_addr), 3};
+  if (a.len && a.sa.sa_family == AF_INET6) return {reinterpret_cast<const char *>(&a.in6.sin6_addr), 16};
+  return {"\0\0\0", 3};
+}
+
+/// What its method needs of the request. An empty key leaves it to the turn.
+static void begin_walk(Upstream *u, const UpstreamGroup &conf) {
+  Request *r = u->r;
+  PeerWalk walk;
+  switch (conf.method) {
+    case BalanceMethod::round_robin:
+    case BalanceMethod::least_conn: return;
+    case BalanceMethod::hash:
+    case BalanceMethod::consistent_hash:
+      walk.key = complex_value(r, conf.hash_key);
+      if (walk.key.empty()) return;
+      break;
+    case BalanceMethod::ip_hash:
+      walk.key = address_key(r);
+      walk.hash = 89;
+      break;
+    case BalanceMethod::random:
+    case BalanceMethod::random_two: break;
+  }
+  u->peer.walk = r->arena.make<PeerWalk>();
+  *u->peer.walk = walk;
+}
+
+void upstream_enter_group(Upstream *u) {
+  const PeerGroup &group = *u->peer.group;
+  const UpstreamGroup &conf = *group.conf;
+  u->peer.keep = {conf.keepalive, conf.keepalive_requests, conf.keepalive_timeout, conf.keepalive_time};
+  if (conf.balancer_script >= 0) u->balancer = u->r->arena.make<UpstreamBalancer>();
+  if (group.peers.size() > 64) u->peer.tried = u->r->arena.make_array<uint8_t>(group.peers.size());
+  begin_walk(u, conf);
+}
+
 // --- names -----------------------------------------------------------------------------------------------------------
 
 /// Someone waits for the addresses of a name; in the request's arena.

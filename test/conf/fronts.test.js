@@ -50,6 +50,25 @@ const pairs = [
     },
   ],
   [
+    "ways to choose a server",
+    http(`upstream a { zone a 64k; hash "$uri x" consistent; server 127.0.0.1:1 max_conns=3; server 127.0.0.1:2; }
+      upstream b { ip_hash; server 127.0.0.1:1; } upstream c { least_conn; server 127.0.0.1:1; }
+      upstream d { random; server 127.0.0.1:1; } upstream e { random two least_conn; server 127.0.0.1:1; }
+      server { listen 127.0.0.1:0; }`),
+    {
+      http: {
+        upstream: {
+          a: { zone: "a 64k", hash: ["$uri x", "consistent"], server: ["127.0.0.1:1 max_conns=3", "127.0.0.1:2"] },
+          b: { ipHash: true, leastConn: false, server: "127.0.0.1:1" },
+          c: { leastConn: true, server: "127.0.0.1:1" },
+          d: { random: true, server: "127.0.0.1:1" },
+          e: { random: "two least_conn", server: "127.0.0.1:1" },
+        },
+        server: { listen: "127.0.0.1:0" },
+      },
+    },
+  ],
+  [
     "MySQL servers",
     http(`upstream db { drizzle_server a:1 user=u "password=p q"; drizzle_server unix:/s dbname=d; drizzle_keepalive max=2 overflow=reject; }
       upstream_list l a b; rds_json on;

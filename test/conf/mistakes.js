@@ -129,6 +129,36 @@ export const mistakes = [
   [server("location @a { alias /x; }"), '2:15 the "alias" directive cannot be used inside the named location'],
   [location("root /a; alias /b;"), '2:10 "alias" directive is duplicate, "root" directive was specified earlier'],
   [location("root $document_root/a;"), '2:6 the $document_root variable cannot be used in the "root" directive'],
+  // upstream
+  [http("upstream u { server 127.0.0.1:1 backup; }"), '2:1 no servers in upstream "u"'],
+  [http("upstream u { least_conn; ip_hash; server 127.0.0.1:1; }"), "2:26 warn load balancing method redefined"],
+  [http("upstream u { hash; server 127.0.0.1:1; }"), '2:14 invalid number of arguments in "hash" directive'],
+  [http("upstream u { hash $uri even; server 127.0.0.1:1; }"), '2:24 invalid parameter "even"'],
+  [http("upstream u { hash $nothing; server 127.0.0.1:1; }"), '2:19 unknown "nothing" variable'],
+  [http("upstream u { ip_hash on; server 127.0.0.1:1; }"), '2:14 invalid number of arguments in "ip_hash" directive'],
+  [
+    http("upstream u { least_conn 1; server 127.0.0.1:1; }"),
+    '2:14 invalid number of arguments in "least_conn" directive',
+  ],
+  [http("upstream u { random three; server 127.0.0.1:1; }"), '2:21 invalid parameter "three"'],
+  [http("upstream u { random two most_conn; server 127.0.0.1:1; }"), '2:25 invalid parameter "most_conn"'],
+  ...["hash a", "hash a consistent", "ip_hash", "random", "random two"].map((method) => [
+    http(`upstream u { ${method}; server 127.0.0.1:1; server 127.0.0.1:2 backup; }`),
+    `2:${method.length + 55} balancing method does not support parameter "backup"`,
+  ]),
+  [http("upstream u { server 127.0.0.1:1 max_conns=many; }"), '2:33 invalid parameter "max_conns=many"'],
+  [http("upstream u { zone z; server 127.0.0.1:1; }"), '2:19 zero size shared memory zone "z"'],
+  [http("upstream u { zone z 1k; server 127.0.0.1:1; }"), '2:21 zone "z" is too small'],
+  [http("upstream u { zone z big; server 127.0.0.1:1; }"), '2:21 invalid zone size "big"'],
+  [http('upstream u { zone ""; server 127.0.0.1:1; }'), '2:19 invalid zone name ""'],
+  [
+    http("upstream u { zone z 64k; server 127.0.0.1:1; } upstream v { zone z 1m; server 127.0.0.1:1; }"),
+    '2:61 the size 1048576 of shared memory zone "z" conflicts with already declared size 65536',
+  ],
+  [
+    http("limit_req_zone a zone=z:1m rate=1r/s; upstream u { zone z 1m; server 127.0.0.1:1; }"),
+    '2:57 the shared memory zone "z" is already declared for a different use',
+  ],
   // drizzle, set_hashed_upstream
   [location("drizzle_pass db;"), '2:14 no upstream "db" with "drizzle_server"', "has no such module"],
   [http("upstream u { drizzle_keepalive max=1; }"), "2:1 no servers are inside upstream", "has no such module"],

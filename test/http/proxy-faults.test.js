@@ -279,7 +279,7 @@ test("a location's settings are checked", async (t) => {
   );
   await refused("location / { proxy_store on; proxy_pass http://127.0.0.1; }", /unknown directive "proxy_store"/);
   await refused("", /no servers are inside upstream/, "upstream u { }");
-  await refused("", /"ip_hash" in "upstream" is not supported/, "upstream u { ip_hash; server 127.0.0.1; }");
+  await refused("", /"sticky" in "upstream" is not supported/, "upstream u { sticky cookie c; server 127.0.0.1; }");
 });
 
 test("a proxied name that is only known at the request needs a resolver", async (t) => {

@@ -48,6 +48,17 @@ defineConfig({ http: { server: { contentByLua: "x()" } } });
 defineConfig({ http: { send_timeout: 1 } });
 defineConfig({ http: { upstream: { api: { server: ["127.0.0.1:9000 weight=2", "unix:/s backup"], keepalive: 8 } } } });
 defineConfig({ http: { upstream: { db: { drizzleServer: "127.0.0.1:3306 user=app", drizzleKeepalive: "max=8" } } } });
+defineConfig({
+  http: {
+    upstream: {
+      a: { server: "127.0.0.1:9000 max_conns=9", zone: "a 64k", hash: ["$uri", "consistent"] },
+      b: { server: "127.0.0.1:9000", leastConn: true },
+      c: { server: "127.0.0.1:9000", random: "two" },
+    },
+  },
+});
+// @ts-expect-error it stands or it does not
+defineConfig({ http: { upstream: { a: { server: "127.0.0.1:9000", ipHash: "on" } } } });
 // @ts-expect-error an upstream has servers
 defineConfig({ http: { upstream: { api: { keepalive: 8 } } } });
 defineConfig({

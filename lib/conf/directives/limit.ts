@@ -6,7 +6,7 @@ import type { Directive, Place, Word } from "../tree.js";
 import { parseSize } from "../words.js";
 
 /** Smallest zone, in bytes, as nginx's: eight pages. */
-const leastZone = 8 * 4096;
+export const leastZone = 8 * 4096;
 /** LimitReq::delay of native/config.h when nothing is delayed. */
 const noDelay = 4294967295;
 

@@ -33,7 +33,7 @@ export const proxy = {
     kind: "block",
     args: [1, 1],
     repeat: true,
-    about: "a group of servers: `server ADDRESS [weight= max_fails= fail_timeout= backup down]`, `keepalive N`",
+    about: "a group of servers, and how one of them is chosen; see below",
   },
   proxy_pass: {
     module,

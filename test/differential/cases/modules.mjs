@@ -26,6 +26,19 @@ export const files = {
 
 const get = (...targets) => targets.map((target) => [`GET ${target}`]);
 
+// Addresses where nobody listens, which are never given up: $upstream_addr tells them in the order of the choice.
+const peers = (params = [], from = 2) =>
+  [0, 1, 2, 3, 4].map((i) => `server 127.0.0.${from + i}:1 max_fails=0 ${params[i] ?? ""};`).join(" ");
+const methods = {
+  turn: `${peers(["weight=5", "", "down"])}`,
+  hash: `hash $arg_k; ${peers(["weight=3", "", "down", "weight=2"])}`,
+  ring: `hash $arg_k consistent; ${peers(["weight=3", "", "down"])} server unix:/nobody/there max_fails=0; server 127.0.0.9 max_fails=0 weight=2;`,
+  many: `hash $arg_k consistent; ${Array.from({ length: 14 }, (_, i) => peers([], 2 + 5 * i)).join(" ")}`,
+  ip: `ip_hash; ${peers(["weight=3", "", "down", "weight=2"])}`,
+  least: `least_conn; ${peers(["weight=3", "", "", "backup", "backup weight=2"])}`,
+  late: `${peers(["", "backup", "", "backup"])} hash $arg_k;`,
+};
+
 /** [name, directives of http, directives of the server, requests]. */
 export const groups = [
   [
@@ -52,6 +65,21 @@ export const groups = [
       ["GET /geo", "X-Forwarded-For: 5.5.5.5\r\nX-Forwarded-For: 6.6.6.6"],
       ["GET /geo", "X-Forwarded-For: nonsense"],
     ],
+  ],
+  [
+    "balance",
+    `${Object.entries(methods)
+      .map(([name, block]) => `upstream ${name} { ${block} }`)
+      .join(" ")} set_real_ip_from 127.0.0.1; add_header X-Up "$upstream_addr" always;`,
+    Object.keys(methods)
+      .map((name) => `location /${name} { proxy_pass http://${name}; }`)
+      .join(" "),
+    Object.keys(methods).flatMap((name) =>
+      Array.from({ length: 24 }, (_, i) => [
+        `GET /${name}?k=${i < 3 ? "" : `key${i * 7}`}`,
+        i < 3 ? "" : `X-Real-IP: ${i % 4 ? `10.${i}.7.${i * 5}` : `2001:db8::${i}`}`,
+      ]),
+    ),
   ],
   [
     "split_clients",
