@@ -177,7 +177,9 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
     r->expects_continue = false;
   }
   choose_server(r);
-  if (r->head.is_connect) {
+  if (r->head.is_connect || r->method_id == kMethodTrace) {
+    if (!r->head.is_connect)
+      log_write(r->log(), kLogInfo, 0, &r->log_ctx, "client sent TRACE method while reading client request line");
     r->keepalive = false;
     return http_finalize(r, 405);
   }

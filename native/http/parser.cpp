@@ -5,6 +5,8 @@
 
 #include <array>
 
+#include "http/authority.h"
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -13,7 +15,7 @@ namespace mw {
 
 // --- byte classes ----------------------------------------------------------------------------------------------------
 
-enum Class : uint8_t { kToken = 1, kHostByte = 2, kHex = 4, kMethodByte = 8 };
+enum Class : uint8_t { kToken = 1, kMethodByte = 2 };
 
 static constexpr std::array<uint8_t, 256> make_classes() {
   std::array<uint8_t, 256> t{};
@@ -21,10 +23,7 @@ static constexpr std::array<uint8_t, 256> make_classes() {
     char ch = static_cast<char>(c);
     bool digit = ch >= '0' && ch <= '9', alpha = (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z');
     if (digit || alpha || Str("!#$%&'*+-.^_`|~").find(ch) != Str::npos) t[c] |= kToken;
-    if (digit || alpha || Str("-._~!$&'()*+,;=").find(ch) != Str::npos) t[c] |= kHostByte;
     if ((ch >= 'A' && ch <= 'Z') || ch == '_' || ch == '-') t[c] |= kMethodByte;
-    if (digit || (str_lower(static_cast<unsigned char>(c)) >= 'a' && str_lower(static_cast<unsigned char>(c)) <= 'f'))
-      t[c] |= kHex;
   }
   return t;
 }
@@ -266,48 +265,24 @@ static inline bool parse_field(Scan &s, Field &f, ParseResult &result) {
 
 // --- what fields mean ------------------------------------------------------------------------------------------------
 
-/// The end of an IP literal's brackets, or 0.
-static size_t literal_end(Str a) {
-  size_t i = 1;
-  while (i < a.size() && (is(a[i], kHex) || a[i] == ':' || a[i] == '.')) ++i;
-  return i > 1 && i < a.size() && a[i] == ']' ? i + 1 : 0;
-}
-
-/// The end of a registered name or IPv4 address, or 0. As nginx has it, no label but the last may be empty.
-static size_t name_end(Str a) {
-  size_t i = 0;
-  bool was_dot = false, two_dots = false;
-  for (; i < a.size(); ++i) {
-    char c = a[i];
-    if (!is(c, kHostByte)) {
-      if (c != '%') break;
-      if (a.size() - i < 3 || !is(a[i + 1], kHex) || !is(a[i + 2], kHex)) return 0;
-    }
-    two_dots |= was_dot & (c == '.');
-    was_dot = c == '.';
-  }
-  return two_dots || (was_dot && i == 1) ? 0 : i;
-}
-
-/// Checks "host[:port]"; sets the size of the host part. An http URI without a host is invalid (RFC 9110 section 4.2.1).
-static bool check_authority(Str a, uint16_t &name_size) {
-  size_t end = !a.empty() && a[0] == '[' ? literal_end(a) : name_end(a);
-  if (end == 0 || end > 255) return false;
-  name_size = static_cast<uint16_t>(end);
-  if (end == a.size()) return true;
-  if (a[end] != ':') return false;
-  Str digits = a.substr(end + 1);
-  uint32_t port = 0;
-  for (char c : digits) {
-    if (!is_digit(c)) return false;
-    port = port * 10 + static_cast<uint32_t>(c - '0');
-  }
-  return digits.size() <= 5 && port <= 65535;
-}
-
 struct Seen {
-  bool host = false, transfer_encoding = false, close = false;
+  bool host = false, transfer_encoding = false, unknown_encoding = false, close = false;
+  uint8_t once = 0;  ///< bits of the fields that read_once() has let through
 };
+
+/// A field that says one thing: with a second one nobody could tell which of them counts.
+static bool read_once(Seen &seen, uint8_t bit, const char *reason, ParseResult &result) {
+  if (seen.once & bit) return refuse(result, 400, reason);
+  seen.once |= bit;
+  return true;
+}
+
+static bool read_expect(RequestHead &head, Seen &seen, Str value, ParseResult &result) {
+  if (!read_once(seen, 1, "client sent duplicate header line: \"Expect\"", result)) return false;
+  // Another expectation than this one is ignored, as in nginx.
+  if (head.http_minor > 0 && str_iequal(value, "100-continue")) head.expect_continue = true;
+  return true;
+}
 
 /// The options of Connection that we act on; "close" wins over "keep-alive" wherever both stand.
 static void read_connection(RequestHead &head, Seen &seen, Str value) {
@@ -335,9 +310,9 @@ static bool read_transfer_encoding(RequestHead &head, Seen &seen, Str value, Par
     head.chunked = true;
     return true;
   }
-  // chunked anywhere but last leaves the length unknown; any other coding is one we do not have.
-  if (str_istarts(value, "chunked")) return refuse(result, 400, "client sent invalid \"Transfer-Encoding\" header");
-  return refuse(result, 501, "client sent unknown \"Transfer-Encoding\"");
+  // Any other coding is one we do not have, and a list has one; its length is unknown either way.
+  seen.unknown_encoding = true;  // told when no second one has come, which is worse
+  return true;
 }
 
 static bool read_content_length(RequestHead &head, Str value, ParseResult &result) {
@@ -351,7 +326,7 @@ static bool read_content_length(RequestHead &head, Str value, ParseResult &resul
 static bool read_host(RequestHead &head, Seen &seen, Str value, ParseResult &result) {
   if (seen.host) return refuse(result, 400, "client sent duplicate host header");
   seen.host = true;
-  if (!check_authority(value, head.authority_name_size)) return refuse(result, 400, "client sent invalid host header");
+  if (!authority_check(value, head.authority_name_size)) return refuse(result, 400, "client sent invalid host header");
   head.authority = value;
   return true;
 }
@@ -362,18 +337,37 @@ static inline bool known_field(RequestHead &head, Seen &seen, Str name, Str valu
     case 4:
       if (str_iequal(name, "host")) return read_host(head, seen, value, result);
       break;
-    case 6:  // another expectation than this one is ignored, as in nginx
-      if (str_iequal(name, "expect") && head.http_minor > 0 && str_iequal(value, "100-continue"))
-        head.expect_continue = true;
+    case 6:
+      if (str_iequal(name, "expect")) return read_expect(head, seen, value, result);
+      break;
+    case 8:
+      if (str_iequal(name, "if-match"))
+        return read_once(seen, 2, "client sent duplicate header line: \"If-Match\"", result);
+      if (str_iequal(name, "if-range"))
+        return read_once(seen, 4, "client sent duplicate header line: \"If-Range\"", result);
       break;
     case 10:
       if (str_iequal(name, "connection")) read_connection(head, seen, value);
+      break;
+    case 13:
+      if (str_iequal(name, "authorization"))
+        return read_once(seen, 8, "client sent duplicate header line: \"Authorization\"", result);
+      if (str_iequal(name, "if-none-match"))
+        return read_once(seen, 16, "client sent duplicate header line: \"If-None-Match\"", result);
+      if (str_iequal(name, "content-range"))
+        return read_once(seen, 32, "client sent duplicate header line: \"Content-Range\"", result);
       break;
     case 14:
       if (str_iequal(name, "content-length")) return read_content_length(head, value, result);
       break;
     case 17:
       if (str_iequal(name, "transfer-encoding")) return read_transfer_encoding(head, seen, value, result);
+      if (str_iequal(name, "if-modified-since"))
+        return read_once(seen, 64, "client sent duplicate header line: \"If-Modified-Since\"", result);
+      break;
+    case 19:
+      if (str_iequal(name, "if-unmodified-since"))
+        return read_once(seen, 128, "client sent duplicate header line: \"If-Unmodified-Since\"", result);
       break;
     default: break;
   }
@@ -392,7 +386,7 @@ static bool read_target(RequestHead &head, ParseResult &result) {
     head.is_connect = true;
     head.origin = t.substr(0, 0);
     uint16_t size;
-    return (check_authority(t, size) && size + 1u < t.size()) || refuse(result, 400, kBadRequest);
+    return (authority_check(t, size) && size + 1u < t.size()) || refuse(result, 400, kBadRequest);
   }
   if (t == "*") {
     head.origin = t;
@@ -403,7 +397,7 @@ static bool read_target(RequestHead &head, ParseResult &result) {
   size_t end = t.find_first_of("/?", skip);
   if (end == Str::npos) end = t.size();
   Str authority = t.substr(skip, end - skip);
-  if (!check_authority(authority, head.authority_name_size))
+  if (!authority_check(authority, head.authority_name_size))
     return refuse(result, 400, "client sent invalid host in request line");
   head.authority = authority;  // RFC 9112 section 3.2.2: it wins over Host
   head.origin = t.substr(end);
@@ -414,6 +408,7 @@ static bool read_target(RequestHead &head, ParseResult &result) {
 static bool judge(RequestHead &head, const Seen &seen, ParseResult &result) {
   if (!seen.host && head.http_minor > 0)
     return refuse(result, 400, "client sent HTTP/1.1 request without \"Host\" header");
+  if (seen.unknown_encoding) return refuse(result, 501, "client sent unknown \"Transfer-Encoding\"");
   if (head.chunked && head.has_content_length)
     return refuse(result, 400, "client sent \"Content-Length\" and \"Transfer-Encoding\" headers at the same time");
   if (seen.close) head.keep_alive = false;

@@ -59,6 +59,14 @@ const refused = {
   "absolute-form without a host": [400, `GET http:///x HTTP/1.1\r\n${H}\r\n`],
   "absolute-form with a user": [400, `GET http://u@b/x HTTP/1.1\r\n${H}\r\n`],
   "another scheme": [400, `GET ftp://a/x HTTP/1.1\r\n${H}\r\n`],
+  "no hexadecimal digits in an IPvFuture": [400, "GET / HTTP/1.1\r\nHost: [v.a]\r\n\r\n"],
+  "an IP literal with two dots": [400, `GET http://[ab..cd::1]/ HTTP/1.1\r\n${H}\r\n`],
+  ...Object.fromEntries(
+    "If-Modified-Since If-Unmodified-Since If-Match If-None-Match If-Range Content-Range Expect Authorization"
+      .split(" ")
+      .map((name) => [`two fields ${name}`, [400, `GET / HTTP/1.1\r\n${H}${name}: a\r\n${name}: b\r\n\r\n`]]),
+  ),
+  TRACE: [405, `TRACE / HTTP/1.1\r\n${H}\r\n`],
   CONNECT: [405, `CONNECT a:80 HTTP/1.1\r\n${H}\r\n`],
   "both lengths": [400, `POST / HTTP/1.1\r\n${H}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`],
   "both lengths, the other order": [
@@ -78,8 +86,12 @@ const refused = {
     400,
     `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
   ],
-  "chunked, chunked": [400, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`],
-  "chunked, identity": [400, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`],
+  "chunked, chunked": [501, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n`],
+  "chunked, identity": [501, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n`],
+  "two unknown Transfer-Encodings": [
+    400,
+    `POST / HTTP/1.1\r\n${H}Transfer-Encoding: foo\r\nTransfer-Encoding: bar\r\n\r\n`,
+  ],
   "gzip, chunked": [501, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`],
   identity: [501, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: identity\r\n\r\n`],
   xchunked: [501, `POST / HTTP/1.1\r\n${H}Transfer-Encoding: xchunked\r\n\r\n0\r\n\r\n`],
@@ -123,6 +135,7 @@ const taken = {
   "line feeds alone in a head": [`GET /1 HTTP/1.1\nHost: a\n\n`, "/1"],
   "an own method": [`FOO-BAR /1 HTTP/1.1\r\n${H}\r\n`, "/1"],
   "a fragment in the target": [`GET /1#x HTTP/1.1\r\n${H}\r\n`, "/1"],
+  "an IPvFuture Host": [`GET /1 HTTP/1.1\r\nHost: [v1f.a!$&'()*+,;=-._~:]:80\r\n\r\n`, "/1"],
   "an IPv6 Host": [`GET /1 HTTP/1.1\r\nHost: [::1]:80\r\n\r\n`, "/1"],
   "Content-Length: 0": [`GET /1 HTTP/1.1\r\n${H}Content-Length: 0\r\n\r\n`, "/1"],
   "Content-Length with leading zeros": [`POST /body HTTP/1.1\r\n${H}Content-Length: 005\r\n\r\nhello`, "hello"],
