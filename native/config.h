@@ -95,6 +95,9 @@ enum FilterBit : uint32_t {
   kFilterSub = 64
 };
 
+/// client_body_in_file_only on: the files stay.
+constexpr uint8_t kBodyFileKept = 1;
+
 /// Whom names are looked up with. No servers: /etc/hosts and the system's resolv.conf.
 struct ResolverConf {
   std::vector<std::string> servers;  ///< "1.2.3.4:53", "[::1]:53"
@@ -204,7 +207,7 @@ struct LocationConf {
   uint64_t client_body_timeout = 60000;
   uint64_t client_body_min_rate = 0;  ///< bytes/s over the whole body after a grace of client_body_timeout; 0 = off
   std::string client_body_temp_path;
-  bool client_body_in_file_only = false;
+  uint8_t client_body_in_file_only = 0;  ///< 0 off, kBodyFileKept, 2 clean
   uint64_t send_timeout = 60000;
   uint64_t keepalive_timeout = 75000;
   uint64_t keepalive_header_timeout = 0;  ///< of the Keep-Alive response header, 0 = none

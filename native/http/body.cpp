@@ -54,8 +54,9 @@ static Rc open_temp(Request *r) {
   memcpy(copy, path.c_str(), path.size() + 1);
   b.path = {copy, path.size()};
   b.in_file = true;
-  log_write(r->log(), kLogWarn, 0, &r->log_ctx, "a client request body is buffered to a temporary file %s",
-            path.c_str());
+  b.is_file_kept = r->conf->client_body_in_file_only == kBodyFileKept;
+  log_write(r->log(), r->conf->client_body_in_file_only ? kLogNotice : kLogWarn, 0, &r->log_ctx,
+            "a client request body is buffered to a temporary file %s", path.c_str());
   return kOk;
 }
 
@@ -237,6 +238,7 @@ void body_send_continue(Request *r) {
 Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
   BodyState &b = r->body;
   if (b.state == BodyState::complete || b.state == BodyState::streaming) {
+    if (!body_is_announced(r)) body_send_continue(r);  // as nginx: it is what the client waits for
     r->abi.body_read = 1;
     return kOk;
   }
@@ -289,21 +291,33 @@ void body_timeout(Request *r) {
 
 void body_aborted(Request *r) { finish(r, kError); }
 
-bool body_discard(Request *r) {
+/// Throws away what has come. kOk at its end, kAgain, kError when the rest cannot be awaited, or a status: of broken framing.
+static Rc discard(Request *r) {
   BodyState &b = r->body;
-  if (b.state == BodyState::complete) return true;
-  if (b.state == BodyState::failed || r->abi.has_raw_socket) return false;
   if (b.state == BodyState::reading) b.done = nullptr;
-  if (b.state == BodyState::unread && r->expects_continue && !b.sent_continue && r->conn->in_size() == 0)
-    return r->keepalive = false;  // the client may or may not send it now: only a close is unambiguous
+  if (b.state == BodyState::unread && r->expects_continue && !b.sent_continue && r->conn->in_size() == 0) {
+    r->keepalive = false;  // the client may or may not send it now: only a close is unambiguous
+    return kError;
+  }
   b.state = BodyState::discarding;
   Rc rc = pull(r, false);
-  if (rc == kOk) {
-    b.state = BodyState::complete;
-    return true;
-  }
-  if (rc != kAgain) r->keepalive = false;
-  return false;
+  if (rc == kOk) b.state = BodyState::complete;
+  if (rc != kOk && rc != kAgain) r->keepalive = false;
+  return rc;
+}
+
+bool body_discard(Request *r) {
+  if (r->body.state == BodyState::complete) return true;
+  if (r->body.state == BodyState::failed || r->abi.has_raw_socket) return false;
+  return discard(r) == kOk;
+}
+
+Rc body_discard_first(Request *r) {
+  if (r->parent || r->body.state != BodyState::unread || r->abi.has_raw_socket || r->abi.header_sent) return kOk;
+  Rc rc = discard(r);
+  if (rc < 300) return kOk;
+  r->body.state = BodyState::failed;
+  return rc;
 }
 
 // --- contents --------------------------------------------------------------------------------------------------------

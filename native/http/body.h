@@ -21,6 +21,9 @@ void body_timeout(Request *r);
 void body_aborted(Request *r);
 /// Starts throwing an unread body away. True when nothing of it can still arrive (keep-alive is safe).
 bool body_discard(Request *r);
+/// For a handler that answers without the body: the same before it does. kOk, or the status to answer in its place, since what
+/// has come of the body is no body.
+Rc body_discard_first(Request *r);
 /// True when a body was announced by the head.
 bool body_is_announced(const Request *r);
 /// The whole body as text: from memory, or false when it is in a file or absent.

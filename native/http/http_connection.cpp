@@ -172,10 +172,7 @@ static void start_request(Connection *c, const RequestHead &head, const char *fr
   r->expects_continue = r->head.expect_continue;
   r->body.is_chunked = r->head.chunked;
   r->body.remaining = r->head.has_content_length ? r->head.content_length : 0;
-  if (!r->body.is_chunked && r->body.remaining == 0) {
-    r->body.state = BodyState::complete;
-    r->expects_continue = false;
-  }
+  if (!r->body.is_chunked && r->body.remaining == 0) r->body.state = BodyState::complete;
   choose_server(r);
   if (r->head.is_connect || r->method_id == kMethodTrace) {
     if (!r->head.is_connect)

@@ -165,7 +165,10 @@ static Upstream *create(Request *r, const UpstreamModule *module, const Upstream
 
 Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *conf) {
   Upstream *u = create(r, module, conf);
-  if (r->body.state == BodyState::complete) r->abi.body_read = 1;
+  if (r->body.state == BodyState::complete) {
+    if (!body_is_announced(r)) body_send_continue(r);
+    r->abi.body_read = 1;
+  }
   if (r->body.state == BodyState::unread && body_is_announced(r)) {
     Rc rc = body_read(r, on_body, u);
     if (rc == kAgain) return kAgain;

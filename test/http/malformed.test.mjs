@@ -111,6 +111,10 @@ const refused = {
   "a lone LF in an extension": [400, chunked("5;a\nb\r\nhello\r\n0\r\n\r\n")],
   "a bare CR in an extension": [400, chunked("5;a\rb\r\nhello\r\n0\r\n\r\n")],
   "chunk data longer than said": [400, chunked("3\r\nhello\r\n0\r\n\r\n")],
+  "the same of a body that nobody reads": [
+    400,
+    `POST / HTTP/1.1\r\n${H}Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n`,
+  ],
   "a trailer without a colon": [400, chunked("0\r\nfoo\r\n\r\n")],
   "a folded trailer": [400, chunked("0\r\nX: a\r\n b\r\n\r\n")],
   "extensions past 16 KiB": [[400, 413], chunked(`5;${"x".repeat(17000)}\r\nhello\r\n0\r\n\r\n`)],

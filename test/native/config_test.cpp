@@ -167,6 +167,7 @@ Value location_conf() {
                            "keepalive_timeout",
                            "keepalive_header_timeout",
                            "keepalive_requests",
+                           "client_body_in_file_only",
                            "lingering_time",
                            "lingering_timeout",
                            "lingering_close",

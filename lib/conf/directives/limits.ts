@@ -84,9 +84,9 @@ export const limits = {
     module,
     in: everywhere,
     kind: "enum",
-    values: { off: false, on: true, clean: true },
+    values: { off: 0, on: 1, clean: 2 },
     default: "off",
-    about: "every request body goes to a file, which goes away with the request",
+    about: "every request body goes to a file, which stays, or with `clean` goes away with the request",
   },
   send_timeout: {
     module,

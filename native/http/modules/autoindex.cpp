@@ -14,6 +14,7 @@
 
 #include "base/http_time.h"
 #include "base/urlencode.h"
+#include "http/body.h"
 #include "http/modules/static.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -243,6 +244,7 @@ static Rc answer(Request *r, Str type, const std::string &text) {
 }
 
 Rc autoindex_run(Request *r) {
+  if (Rc rc = body_discard_first(r); rc != kOk) return rc;
   std::string path(static_path(r, r->uri)), callback;
   uint8_t format = r->conf->autoindex_format;
   if (format == kJsonp && !callback_of(r, callback)) {

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "http/body.h"
 #include "http/output.h"
 #include "http/phase.h"
 
@@ -19,6 +20,7 @@ static constexpr int64_t kGifTime = 23349600;  ///< nginx's: Mon, 28 Sep 1970 06
 
 static Rc answer(Request *r, Str type, Str body) {
   if (!(r->method_id & (kMethodGet | kMethodHead))) return 405;
+  if (Rc rc = body_discard_first(r); rc != kOk) return rc;
   r->resp.content_type = type;
   r->resp.has_content_type = true;
   r->abi.status = 200;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "base/urlencode.h"
+#include "http/body.h"
 #include "http/lua_hook.h"
 #include "http/modules/set_misc.h"
 #include "http/output.h"
@@ -56,6 +57,8 @@ static bool match(Request *r, int32_t regex, Str subject) {
 /// `return CODE TEXT`: the text as the body, type default_type; `return 30x URL`: a redirect.
 static Rc run_return(Request *r, const RewriteOp &op) {
   if (!op.has_text && op.status >= 400) return op.status;
+  if (r->body.state == BodyState::unread)
+    if (Rc rc = body_discard_first(r); rc != kOk) return rc;
   if (r->err_status == 0)
     r->abi.status = op.status;  // within an error page the error's status stands; the text may use it
   Str text = complex_value(r, op.value);

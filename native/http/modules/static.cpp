@@ -11,6 +11,7 @@
 
 #include "base/http_time.h"
 #include "base/urlencode.h"
+#include "http/body.h"
 #include "http/modules/autoindex.h"
 #include "http/modules/file_body.h"
 #include "http/modules/gzip.h"
@@ -110,6 +111,10 @@ static Rc serve(Request *r, Str path) {
 
 /// An opened file as the answer. Takes the descriptor.
 static Rc send_opened(Request *r, int fd, const struct stat &st, bool allows_ranges) {
+  if (Rc rc = body_discard_first(r); rc != kOk) {
+    close(fd);
+    return rc;
+  }
   char etag[40];
   int n = snprintf(etag, sizeof etag, "\"%lx-%lx\"", static_cast<unsigned long>(st.st_mtime),
                    static_cast<unsigned long>(st.st_size));
