@@ -6,6 +6,7 @@
 
 #include "base/http_time.h"
 #include "http/output.h"
+#include "http/variable.h"
 
 namespace mw {
 
@@ -118,21 +119,21 @@ static void put_server_date(Writer &w, const Request *r) {
 }
 
 /// Absolute form of a Location that begins with '/': scheme, name and port as nginx's absolute_redirect puts them.
-static void put_location(Writer &w, const Request *r, Str port) {
+/// To a client that has named no host, the address it has come to is one.
+static void put_location(Writer &w, const Request *r) {
   w.put("Location: ");
   Str to = r->resp.location;
   if (!to.empty() && to[0] == '/' && r->conf->absolute_redirect && !r->resp.is_location_verbatim) {
+    // Only here: asking the kernel for each response would cost a system call.
+    LocalName local = connection_local_name(r);
+    bool has_own = r->conf->server_name_in_redirect || (r->host.empty() && !local.host[0]);
     w.put("http://");
-    Str host = r->conf->server_name_in_redirect || r->host.empty() ? Str(r->server->primary_name) : r->host;
-    w.put(host);
-    if (r->conf->port_in_redirect) w.put(port);
+    w.put(has_own ? Str(r->server->primary_name) : r->host.empty() ? Str(local.host) : r->host);
+    if (r->conf->port_in_redirect) w.put(local.port);
   }
   w.put(to);
   w.put("\r\n");
 }
-
-/// ":PORT" of the connection's local end, empty for 80 and unix sockets.
-Str connection_local_port(const Request *r, char *buf);
 
 void header_write(Request *r, int64_t length) {
   if (r->abi.http_major == 0) {  // HTTP/0.9: the body is all, up to the end of the connection
@@ -151,10 +152,8 @@ void header_write(Request *r, int64_t length) {
       r->keepalive = false;
   }
   if (!http_may_keep_alive(r->core, r->conn)) r->keepalive = false;
-  char port_text[8];
-  Str port = connection_local_port(r, port_text);
 
-  size_t bound = 512 + resp.content_type.size() + resp.status_line.size() + resp.location.size() + r->host.size() +
+  size_t bound = 640 + resp.content_type.size() + resp.status_line.size() + resp.location.size() + r->host.size() +
                  r->server->primary_name.size();
   for (const RespHeader &h : resp.headers) bound += h.name.size() + h.value.size() + 4;
   char *start = r->conn->out.reserve(r->core->net.blocks, bound);
@@ -177,7 +176,7 @@ void header_write(Request *r, int64_t length) {
     w.at += HTTP_TIME_SIZE;
     w.put("\r\n");
   }
-  if (resp.location.data()) put_location(w, r, port);
+  if (resp.location.data()) put_location(w, r);
   if (o.is_chunked) w.put("Transfer-Encoding: chunked\r\n");
   if (!resp.has_connection) {
     if (status == 101) {

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 
 #include "base/ticks.h"
+#include "base/urlencode.h"
 #include "http/body.h"
 #include "http/modules/access.h"
 #include "http/modules/dav.h"
@@ -41,7 +42,8 @@ static Rc step_server_rewrite_lua(Request *r) {
 
 /// nginx's redirect from "/dir" to a proxied "/dir/".
 static Rc add_slash(Request *r, const Location *l) {
-  std::string to(l->name);
+  std::string to(url_escaped_size(l->name, ESCAPE_NGINX_URI), '\0');
+  url_escape(l->name, ESCAPE_NGINX_URI, to.data());
   if (!r->args.empty()) to.append("?").append(r->args);
   http_redirect(r, to, 301);
   return 301;

@@ -64,13 +64,14 @@ static LocalAddress local_address(const Request *r) {
   return out;
 }
 
-Str connection_local_port(const Request *r, char *buf) {
-  // Only a redirect names it; asking the kernel each time would cost a system call.
-  if (!r->resp.location.data()) return {};
-  uint16_t port = local_address(r).port;
-  if (port == 0 || port == 80) return {};
-  int n = snprintf(buf, 8, ":%u", port);
-  return {buf, static_cast<size_t>(n)};
+LocalName connection_local_name(const Request *r) {
+  LocalName out;
+  LocalAddress a = local_address(r);
+  if (a.port == 0) return out;
+  bool is_ip6 = strchr(a.text, ':') != nullptr;
+  snprintf(out.host, sizeof out.host, is_ip6 ? "[%s]" : "%s", a.text);
+  if (a.port != 80) snprintf(out.port, sizeof out.port, ":%u", a.port);
+  return out;
 }
 
 // --- built in --------------------------------------------------------------------------------------------------------

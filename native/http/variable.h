@@ -53,6 +53,13 @@ void variable_set(Request *r, int32_t index, Str value);
 VarSlot &variable_slot(Request *r, const VarDef &def);
 /// Evaluates a value with variables into the arena (constants are not copied); captures escaped where `escape_captures`.
 Str complex_value(Request *r, const ComplexValue &value, bool escape_captures = false);
+/// The connection's local end as a URL names it: "127.0.0.1" or "[::1]", and ":PORT" unless that is 80. Both empty for a unix
+/// socket.
+struct LocalName {
+  char host[72] = "";
+  char port[8] = "";
+};
+LocalName connection_local_name(const Request *r);
 /// $n of the last regex match; empty when unset.
 Str variable_capture(const Request *r, int32_t n);
 

@@ -45,3 +45,12 @@ test("a body that nobody reads is thrown away before the answer, and while it go
   }
 });
 
+wireCase("a redirect to a client that names no host names the address; one to a proxied folder is escaped", {
+  server: `location /r { return 301 /to; } location "/a b/" { proxy_pass http://127.0.0.1:1; }`,
+  send: `GET /r HTTP/1.0\r\nConnection: keep-alive\r\n\r\n${get("/a%20b?c=d")}`,
+  answers: [
+    { status: 301, headers: { Location: "http://127.0.0.1:__PORT__/to" } },
+    { status: 301, headers: { Location: "http://h.test:__PORT__/a%20b/?c=d" } },
+  ],
+});
+

@@ -92,8 +92,8 @@ static Rc serve(Request *r, Str path) {
   if (fd < 0) return status;
   if (S_ISDIR(st.st_mode)) {
     close(fd);
-    char *escaped = static_cast<char *>(r->arena.alloc(url_escaped_size(r->uri, ESCAPE_URI)));
-    Str uri{escaped, static_cast<size_t>(url_escape(r->uri, ESCAPE_URI, escaped) - escaped)};
+    char *escaped = static_cast<char *>(r->arena.alloc(url_escaped_size(r->uri, ESCAPE_NGINX_URI)));
+    Str uri{escaped, static_cast<size_t>(url_escape(r->uri, ESCAPE_NGINX_URI, escaped) - escaped)};
     http_redirect(r, concat(r, uri, r->args.empty() ? Str("/") : concat(r, "/?", r->args)), 301);
     http_special_response(r, 301);
     return kDone;
