@@ -32,7 +32,7 @@ export const families: readonly string[] = [
 
 /** True for a variable that exists without a `set`. */
 export function isBuiltinVariable(name: string): boolean {
-  return builtin.has(name) || families.some((f) => name.startsWith(f) && name.length > f.length);
+  return builtin.has(name) || families.some((f) => name.startsWith(f));
 }
 
 /** True for a built-in variable that `set` may change. */

@@ -147,10 +147,11 @@ void request_set_header(Request *r, Str name, Str value, bool append) {
 
 // --- response headers ------------------------------------------------------------------------------------------------
 
-enum class Text : uint8_t { name, value, target };
+enum class Text : uint8_t { name, value, target, plain };
 
 /// A byte that may stand in no `text`, or would end it.
 static constexpr bool is_bad(unsigned char c, Text text) {
+  if (text == Text::plain) return c == '\r' || c == '\n' || c == 0;
   if (c < 0x20) return c != '\t' || text != Text::value;
   if (c == 0x7f) return true;
   return text == Text::name ? c == ' ' || c == ':' || c >= 0x80 : text == Text::target && c == ' ';
@@ -187,6 +188,7 @@ static Str safe(Arena &arena, Str s, Text text) {
 }
 
 Str header_value_copy(Arena &arena, Str value) { return safe_copy(arena, value, Text::value); }
+Str header_value_plain(Arena &arena, Str value) { return safe_copy(arena, value, Text::plain); }
 Str header_value_safe(Arena &arena, Str value) { return safe(arena, value, Text::value); }
 Str request_target_safe(Arena &arena, Str target) { return safe(arena, target, Text::target); }
 
@@ -275,13 +277,16 @@ void response_set_header(Request *r, Str name, Str value) {
   response_add_header(r, name, value);
 }
 
-void response_add_header(Request *r, Str name, Str value) {
+static void add_header(Request *r, Str name, Str value, Text text) {
   if (is_framing(name)) return;
   if (set_special(r, special_of(name), value)) return;
   RespHeader *h = r->resp.headers.push(r->arena);
   h->name = safe_copy(r->arena, name, Text::name);
-  h->value = safe_copy(r->arena, value, Text::value);
+  h->value = safe_copy(r->arena, value, text);
 }
+
+void response_add_header(Request *r, Str name, Str value) { add_header(r, name, value, Text::value); }
+void response_add_header_plain(Request *r, Str name, Str value) { add_header(r, name, value, Text::plain); }
 
 void response_clear_header(Request *r, Str name) {
   clear_special(r, special_of(name));

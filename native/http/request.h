@@ -289,12 +289,16 @@ void request_set_header(Request *r, Str name, Str value, bool append);
 Str header_value_copy(Arena &arena, Str value);
 /// The same without a copy where no byte needs it.
 Str header_value_safe(Arena &arena, Str value);
+/// A copy of a header value of the configuration: other control bytes than CR, LF and NUL stay, as in nginx.
+Str header_value_plain(Arena &arena, Str value);
 /// The target of a request line, or its method, in which no byte ends it: blanks and control bytes are percent-encoded.
 Str request_target_safe(Arena &arena, Str target);
 
 /// Response headers. Names as given go out; comparison is without case. `value` is copied.
 void response_set_header(Request *r, Str name, Str value);
 void response_add_header(Request *r, Str name, Str value);
+/// The same for a value of the configuration, which goes out as it is; only what would end the line is encoded.
+void response_add_header_plain(Request *r, Str name, Str value);
 void response_clear_header(Request *r, Str name);
 /// The first value, or null data.
 Str response_header(Request *r, Str name);

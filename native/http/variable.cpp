@@ -193,7 +193,7 @@ static bool get_content_length(Request *r, const VarDef &, Str &out) {
   return out = r->arena.format("%llu", static_cast<unsigned long long>(b.total)), true;
 }
 static bool get_content_type(Request *r, const VarDef &, Str &out) {
-  return out = request_header(r, "content-type"), out.data();
+  return out = forwarded_list(r, "content-type"), out.data();
 }
 static bool get_nginx_version(Request *, const VarDef &, Str &out) { return out = "1.29.2", true; }
 static bool get_pid(Request *r, const VarDef &, Str &out) {
@@ -342,6 +342,7 @@ static bool get_sent_http(Request *r, const VarDef &def, Str &out) {
 }
 
 static bool get_arg(Request *r, const VarDef &def, Str &out) {
+  if (def.name.empty()) return false;
   Str rest = r->args;
   while (!rest.empty()) {
     size_t amp = rest.find('&');
@@ -383,7 +384,7 @@ bool variable_find(std::span<const NamedVar> names, std::span<const NamedVar> fa
       return true;
     }
   for (const NamedVar &f : families)
-    if (name.size() > f.name.size() && name.starts_with(f.name)) {
+    if (name.starts_with(f.name)) {
       def = {std::string(name.substr(f.name.size())), -1, f.get, f.set};
       return true;
     }

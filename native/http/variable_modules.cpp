@@ -85,11 +85,22 @@ static bool is_named(Str field, Str name) {
   return true;
 }
 
+/// All of one name, ", " between them. A trailer that names itself has no value yet.
 static bool get_sent_trailer(Request *r, const VarDef &def, Str &out) {
-  if (!r->out.has_trailers || !r->out.is_last_framed) return false;
-  for (const AddHeader &h : r->conf->add_trailers)
-    if (is_named(h.name, def.name) && !(out = complex_value(r, h.value)).empty()) return true;
-  return false;
+  static thread_local bool is_asking = false;
+  if (!r->out.has_trailers || !r->out.is_last_framed || is_asking) return false;
+  is_asking = true;
+  out = {};
+  for (const AddHeader &h : r->conf->add_trailers) {
+    if (!is_named(h.name, def.name)) continue;
+    Str value = complex_value(r, h.value);
+    if (value.empty()) continue;
+    out = out.data() ? r->arena.format("%.*s, %.*s", static_cast<int>(out.size()), out.data(),
+                                       static_cast<int>(value.size()), value.data())
+                     : value;
+  }
+  is_asking = false;
+  return out.data() != nullptr;
 }
 
 // --- the client, the time --------------------------------------------------------------------------------------------

@@ -54,3 +54,44 @@ wireCase("a redirect to a client that names no host names the address; one to a 
   ],
 });
 
+wireCase("control bytes of add_header go out as they are, what ends a line does not", {
+  server: 'location / { add_header X "<$uri>"; return 204; }',
+  send: get("/%02%0d%0aY:%20z"),
+  answers: [{ status: 204, headers: { X: "</\x02%0D%0AY: z>", Y: null } }],
+});
+
+wireCase("add_header has one ETag and one Last-Modified, empty ones take them away", {
+  files: { "html/a": "a", "html/b": "b" },
+  server: `location /a { add_header ETag '"x"'; add_header Last-Modified "Mon, 28 Sep 1970 06:00:00 GMT"; }
+    location /b { add_header ETag ""; add_header Last-Modified ""; }`,
+  send: get("/a") + get("/b"),
+  answers: [
+    { body: "a", headers: { ETag: '"x"', "Last-Modified": "Mon, 28 Sep 1970 06:00:00 GMT" } },
+    { body: "b", headers: { ETag: null, "Last-Modified": null } },
+  ],
+});
+
+wireCase("parts of a response have a Content-Range each, and it has none", {
+  files: { "html/f": "SEE-THIS" },
+  server: "location / { add_header Content-Range stub; }",
+  send: get("/f", "Range: bytes=0-2,4-"),
+  answers: [{ status: 206, body: /Content-Range: bytes 0-2\/8/, headers: { "Content-Range": null } }],
+});
+
+wireCase("variables: $arg_ alone, $content_type of several, $sent_trailer_NAME of several", {
+  server: `location /v { return 200 "<$arg_><$arg_a><$content_type>"; }
+    location /t { add_trailer Foo a; add_trailer Foo b; add_trailer Own "<$sent_trailer_own>"; add_trailer All $sent_trailer_foo; return 200 ""; }`,
+  send: get("/v?=x&a=b", "Content-Type: c", "Content-Type: d") + get("/t", "Connection: close"),
+  answers: [{ body: "<><b><c, d>" }, { body: "" }],
+  closes: true,
+});
+
+test("$sent_trailer_NAME in a trailer: what stands before it, and of its own name what does not ask again", async (t) => {
+  const s = await startServer(t, {
+    server:
+      'location / { add_trailer Foo a; add_trailer Foo "$sent_trailer_foo"; add_trailer Foo b; add_trailer All $sent_trailer_foo; return 200 ""; }',
+  });
+  const text = String(await s.raw(get("/", "Connection: close")));
+  t.true(text.endsWith("\r\n\r\n0\r\nFoo: a\r\nFoo: a, b\r\nFoo: b\r\nAll: a, b\r\n\r\n"), text);
+});
+

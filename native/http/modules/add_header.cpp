@@ -11,12 +11,18 @@ static bool is_safe_status(int32_t s) {
          s == 308;
 }
 
+/// Of these a response has one: as in nginx the last one counts, and an empty one takes it away.
+static bool is_single(Str name) {
+  return name.size() == 4 ? str_iequal(name, "etag") : name.size() == 13 && str_iequal(name, "last-modified");
+}
+
 void http_add_headers(Request *r) {
   if (r->conf->filters & kFilterExpires) expires_filter(r);  // add_header may add to its Cache-Control
   for (const AddHeader &h : r->conf->add_headers) {
     if (!h.always && !is_safe_status(r->abi.status)) continue;
     Str value = complex_value(r, h.value);
-    if (!value.empty()) response_add_header(r, h.name, value);
+    if (is_single(h.name)) response_clear_header(r, h.name);
+    if (!value.empty()) response_add_header_plain(r, h.name, value);
   }
 }
 
@@ -35,7 +41,7 @@ void http_put_trailers(Request *r, Chain &to) {
     if (value.empty()) continue;
     to.append(pool, h.name);
     to.append(pool, ": ");
-    to.append(pool, header_value_copy(r->arena, value));
+    to.append(pool, header_value_plain(r->arena, value));
     to.append(pool, "\r\n");
   }
 }

@@ -85,6 +85,7 @@ static void set_single(Request *r, RangePart &part, int64_t size) {
 /// A multipart/byteranges body (RFC 9110 section 14.6).
 static void set_multipart(Request *r, RangeParts &parts, int64_t size) {
   uint64_t boundary = ++r->core->range_boundary;
+  response_clear_header(r, "Content-Range");  // of the whole; each part has its own
   Str type = r->resp.content_type;
   uint64_t length = 0;
   for (RangePart &part : parts.parts) {
