@@ -95,6 +95,8 @@ enum FilterBit : uint32_t {
   kFilterSub = 64
 };
 
+/// LocationConf::alias of a regex location: its alias is the file.
+constexpr uint32_t kAliasWhole = UINT32_MAX;
 /// client_body_in_file_only on: the files stay.
 constexpr uint8_t kBodyFileKept = 1;
 
@@ -128,8 +130,8 @@ struct LocationConf {
   std::vector<RewriteOp> rewrite;
   bool rewrite_log = false;
   bool uninitialized_variable_warn = true;
-  ComplexValue root;  ///< root or alias path
-  bool is_alias = false;
+  ComplexValue root;                ///< root or alias path
+  uint32_t alias = 0;               ///< `root` replaces so many bytes of a path's beginning; kAliasWhole: all of it
   std::vector<ComplexValue> index;  ///< default {"index.html"}
   bool has_try_files = false;
   TryFiles try_files;

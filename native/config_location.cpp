@@ -176,7 +176,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(rewrite_log);
   MEMBER(uninitialized_variable_warn);
   MEMBER(root);
-  MEMBER(is_alias);
+  MEMBER(alias);
   MEMBER(index);
   MEMBER(has_try_files);
   MEMBER(try_files);

@@ -56,6 +56,8 @@ export interface Level {
   readonly context: Context;
   /** Inside a named location. */
   readonly isNamed: boolean;
+  /** LocationConf::alias where `alias` stands in this block. */
+  readonly aliasSize: number;
   /** Members of LocationConf. */
   readonly conf: LocationConf;
   /** Members of ServerConf that http may set. */
@@ -208,12 +210,13 @@ export class Compiler {
   }
 
   /** A block inside a block: takes what its directives pass on. */
-  inner(level: Level, context: Context, isNamed = false): Level {
+  inner(level: Level, context: Context, isNamed = false, aliasSize = level.aliasSize): Level {
     const conf: LocationConf = { ...level.conf, ...notInherited(), scripts: [...level.conf.scripts] };
     conf.scripts[phases.indexOf("content")] = -1;
     return {
       context,
       isNamed,
+      aliasSize,
       conf,
       server: { ...level.server },
       upstream: { ...level.upstream },
@@ -304,6 +307,7 @@ export class Compiler {
     const level: Level = {
       context: "main",
       isNamed: false,
+      aliasSize: 0,
       conf: { scripts: phases.map(() => -1), ...notInherited(), types: 0 },
       server: {},
       upstream: { ...upstreamDefaults },

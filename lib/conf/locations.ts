@@ -4,6 +4,9 @@ import type { Compiler, Level } from "./compile.js";
 import { match, posOf, type Location } from "./plan.js";
 import type { Directive } from "./tree.js";
 
+// kAliasWhole of native/config.h.
+const aliasWhole = 0xffffffff;
+
 /** The locations of a server or of a location, each with those inside it, in file order. */
 export function readLocations(c: Compiler, block: Directive[], level: Level, parent?: Location): Location[] {
   const out: Location[] = [];
@@ -28,7 +31,7 @@ function readLocation(c: Compiler, d: Directive, level: Level, parent: Location 
   const problem = parent && misplaced(name, isNamed ? match["@"] : kind, parent);
   if (problem !== undefined) c.problems.add(d, problem);
   if (modifier.startsWith("~")) c.declareGroups(name, d);
-  const inner = c.inner(level, "location", isNamed);
+  const inner = c.inner(level, "location", isNamed, modifier.startsWith("~") ? aliasWhole : Buffer.byteLength(name));
   c.block(d.block!, inner);
   const pos = posOf(d.args.at(-1)!);
   const location: Location = { match: isNamed ? match["@"] : kind, name, conf: inner.conf, children: [], pos };

@@ -55,14 +55,14 @@ const values = [
   [
     "alias ends with root",
     { http: "root /a;", location: "alias /b/;", nested: "root /c;" },
-    (c) => [c.root, c.is_alias],
+    (c) => [c.root, c.alias],
     [
-      ["/a", false],
-      ["/b/", true],
-      ["/c", false],
+      ["/a", 0],
+      ["/b/", 2],
+      ["/c", 0],
     ],
   ],
-  ["alias goes on inside", { location: "alias /b/;" }, (c) => c.is_alias, [false, true, true]],
+  ["alias goes on inside", { location: "alias /b/;" }, (c) => c.alias, [0, 2, 2]],
   [
     "try_files is one's own",
     { server: "try_files a =404;", location: "try_files b /c;" },

@@ -95,3 +95,12 @@ test("$sent_trailer_NAME in a trailer: what stands before it, and of its own nam
   t.true(text.endsWith("\r\n\r\n0\r\nFoo: a\r\nFoo: a, b\r\nFoo: b\r\nAll: a, b\r\n\r\n"), text);
 });
 
+wireCase("try_files with alias: in a regex location behind it, in one inside in its place", {
+  files: { "d/re.html": "regex", "d/in.html": "inner", "d/sub/x": "" },
+  server: `location ~ /re.html { alias __PREFIX__/d; try_files $uri =404; }
+    location /in/ { alias __PREFIX__/d/; location ~ html { try_files $uri =404; } try_files other $uri =404; }
+    location /name/ { alias __PREFIX__/d/; try_files in.html =404; }`,
+  send: get("/re.html") + get("/in/in.html") + get("/in/none.html") + get("/name/x"),
+  answers: [{ body: "regex" }, { body: "inner" }, { status: 404 }, { body: "inner" }],
+});
+

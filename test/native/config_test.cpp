@@ -117,8 +117,7 @@ Value location_conf() {
                    {"access_logs", list({})},
                    {"error_logs", list({})},
                    {"client_body_temp_path", text("/tmp")}});
-  for (const char *name : {"is_alias",
-                           "has_try_files",
+  for (const char *name : {"has_try_files",
                            "internal",
                            "client_body_in_file_only",
                            "satisfy_any",
@@ -168,6 +167,7 @@ Value location_conf() {
                            "keepalive_header_timeout",
                            "keepalive_requests",
                            "client_body_in_file_only",
+                           "alias",
                            "lingering_time",
                            "lingering_timeout",
                            "lingering_close",

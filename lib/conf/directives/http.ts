@@ -67,8 +67,7 @@ export const http = {
     module,
     in: ["location"],
     kind: "own",
-    member: "is_alias",
-    initial: false,
+    initial: 0,
     read: readFolder,
     type: typed<string>(),
     about: "folder (or file) in place of the location's prefix; may hold variables",
@@ -280,7 +279,7 @@ function readFolder(c: Compiler, d: Directive, level: Level): void {
     );
   const text = c.text(word.text.startsWith("$") ? word.text : c.path(word.text), word);
   level.conf["root"] = text ?? "";
-  level.conf["is_alias"] = isAlias;
+  level.conf["alias"] = isAlias ? level.aliasSize : 0;
 }
 
 function readTryFiles(c: Compiler, d: Directive, level: Level): void {

@@ -196,9 +196,8 @@ static Rc run_mkcol(Request *r) {
 
 /// With an alias only what lies in the location has a path: the name that the alias replaces would be cut off anything else.
 static bool is_in_location(const Request *r, Str uri) {
-  if (!r->conf->is_alias || !r->location) return true;
-  Location::Match match = r->location->match;
-  return match == Location::regex || match == Location::regex_icase || uri.starts_with(r->location->name);
+  size_t alias = r->conf->alias;
+  return alias == 0 || alias == kAliasWhole || (r->uri.size() >= alias && uri.starts_with(r->uri.substr(0, alias)));
 }
 
 /// The path of a Destination header: an absolute path, or a URL of this host. Null data, logged, where it is neither.

@@ -22,6 +22,9 @@
 
 namespace mw {
 
+/// Request::try_files_done where the name that try_files has found stands behind a regex location's alias.
+static constexpr int32_t kAddedToAlias = 2;
+
 static Str concat(Request *r, Str a, Str b) {
   char *to = static_cast<char *>(r->arena.alloc(a.size() + b.size() + 1));
   char *end = str_put(str_put(to, a), b);
@@ -31,14 +34,13 @@ static Str concat(Request *r, Str a, Str b) {
 
 Str static_path(Request *r, Str uri) {
   Str root = complex_value(r, r->conf->root);
-  if (!r->conf->is_alias || !r->location) {
+  size_t alias = r->conf->alias;
+  if (alias == 0) {
     while (!root.empty() && root.back() == '/') root.remove_suffix(1);
     return concat(r, root, uri);
   }
-  bool is_regex = r->location->match == Location::regex || r->location->match == Location::regex_icase;
-  if (is_regex) return concat(r, root, "");
-  size_t cut = r->location->name.size();
-  return concat(r, root, uri.size() >= cut ? uri.substr(cut) : Str{});
+  if (alias == kAliasWhole) return concat(r, root, r->try_files_done == kAddedToAlias ? uri : Str{});
+  return concat(r, root, uri.size() >= alias ? uri.substr(alias) : Str{});
 }
 
 /// Opens for reading. -1 with the status to answer.
@@ -190,6 +192,26 @@ static bool is_dir_form(const ComplexValue &value) {
   return last.var < 0 && last.capture < 0 && last.literal.ends_with('/');
 }
 
+/// What `uri`, a value of try_files, adds to the alias: without what the alias replaces, where it begins with that.
+static Str behind_alias(const Request *r, Str uri) {
+  size_t alias = r->conf->alias;
+  bool is_whole = alias == kAliasWhole || uri.size() < alias || uri.substr(0, alias) != r->uri.substr(0, alias);
+  return is_whole ? uri : uri.substr(alias);
+}
+
+/// `uri` is there: it becomes the request's.
+static void take_found(Request *r, Str uri, bool is_dir) {
+  size_t alias = r->conf->alias;
+  if (alias == 0) {
+    r->uri = r->arena.dup(uri);
+  } else if (alias != kAliasWhole) {
+    r->uri = concat(r, r->uri.substr(0, alias), behind_alias(r, uri));
+  } else if (!is_dir) {
+    r->uri = r->arena.dup(uri);
+    r->try_files_done = kAddedToAlias;
+  }
+}
+
 Rc try_files_run(Request *r) {
   if (!r->conf->has_try_files || r->try_files_done) return kDeclined;
   r->try_files_done = 1;
@@ -198,10 +220,10 @@ Rc try_files_run(Request *r) {
     Str uri = complex_value(r, value);
     bool wants_dir = uri.size() > 1 && is_dir_form(value);
     if (wants_dir) uri.remove_suffix(1);  // as in nginx the uri loses it too: "/dir" is then redirected to "/dir/"
-    Str path = static_path(r, uri);
+    Str path = r->conf->alias ? concat(r, complex_value(r, r->conf->root), behind_alias(r, uri)) : static_path(r, uri);
     struct stat st;
     if (stat(path.data(), &st) < 0 || S_ISDIR(st.st_mode) != wants_dir) continue;
-    r->uri = r->arena.dup(uri);
+    take_found(r, uri, wants_dir);
     return kDeclined;
   }
   if (t.fallback_status) return t.fallback_status;
