@@ -28,6 +28,7 @@ static void rewind(Request *r) {
   r->try_files_done = 0;
   r->access_status = 0;
   r->access_at = 0;
+  r->is_mirrored = false;
 }
 
 static bool spend_change(Request *r) {

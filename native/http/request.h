@@ -241,10 +241,10 @@ struct Request {
   const ClientAddress *client =
       nullptr;  ///< of a main request: its connection's peer, or whom modules/realip.cpp has found
   uint64_t limit_rate = 0, limit_rate_after = 0;  ///< of a main request, see modules/limit_rate.cpp
-  uint32_t background = 0;  ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
-  bool is_mirrored = false;
-  bool is_awaiting_background = false;                  ///< answered; the end waits for them
-  bool has_limit_rate = false;                          ///< evaluated, or set
+  uint32_t background = 0;              ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
+  bool is_mirrored = false;             ///< since the last internal redirect
+  bool is_awaiting_background = false;  ///< answered; the end waits for them
+  bool has_limit_rate = false;          ///< evaluated, or set
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;

@@ -150,6 +150,13 @@ const ServerConf *router_find_server(const Router &router, int32_t listen, Str h
   return names.fallback;
 }
 
+bool router_is_regex_name(const Router &router, int32_t listen, const ServerConf *server, Str host) {
+  const auto &regexes = router.listens[static_cast<size_t>(listen)].regexes;
+  return std::any_of(regexes.begin(), regexes.end(), [&](const NameRegex &n) {
+    return n.server == server && conf_regex_match(nullptr, n.regex, host);
+  });
+}
+
 // --- locations -------------------------------------------------------------------------------------------------------
 
 static const Location *longest_prefix(const Level &level, Str uri) {

@@ -18,6 +18,9 @@ std::shared_ptr<const Router> router_build(const Plan &plan, Problems &problems)
 /// regex name sets the request's captures.
 const ServerConf *router_find_server(const Router &router, int32_t listen, Str host, Request *r);
 
+/// Is `host` (lower case) one that a regex name of `server` at listen address `listen` fits? The request's captures stay.
+bool router_is_regex_name(const Router &router, int32_t listen, const ServerConf *server, Str host);
+
 /// The location for r->uri in r->server; null when none matches. With `redirect` set to a location whose name is the path
 /// plus '/', the request is to be redirected there (nginx's auto redirect).
 const Location *router_find_location(const Router &router, Request *r);

@@ -45,6 +45,12 @@ test("a body that nobody reads is thrown away before the answer, and while it go
   }
 });
 
+wireCase("return 204 for an error_page has the error's status, and a length", {
+  server: "location /a { error_page 405 /b; return 405; } location /b { return 204; }",
+  send: get("/a"),
+  answers: [{ status: 405, body: "", headers: { "Content-Length": "0" } }],
+});
+
 wireCase("a redirect to a client that names no host names the address; one to a proxied folder is escaped", {
   server: `location /r { return 301 /to; } location "/a b/" { proxy_pass http://127.0.0.1:1; }`,
   send: `GET /r HTTP/1.0\r\nConnection: keep-alive\r\n\r\n${get("/a%20b?c=d")}`,
@@ -104,3 +110,13 @@ wireCase("try_files with alias: in a regex location behind it, in one inside in 
   answers: [{ body: "regex" }, { body: "inner" }, { status: 404 }, { body: "inner" }],
 });
 
+test("mirror sends a copy again after an internal redirect", async (t) => {
+  const s = await startServer(t, {
+    http: "log_format u $uri;",
+    files: { "html/index.html": "" },
+    server: "location / { mirror /mirror; } location /mirror { log_subrequest on; access_log logs/m.log u; }",
+  });
+  await s.get("/");
+  await s.server.close?.();
+  t.is(s.log("logs/m.log"), "/mirror\n/mirror\n");
+});

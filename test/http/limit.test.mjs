@@ -177,3 +177,20 @@ wireCase("valid_referers", {
     body: `<${v}>`,
   })),
 });
+
+wireCase("valid_referers: regex names of the server, and texts too short for a host", {
+  server: `server_name own.test ~foo ~^whole$;
+    location /names { valid_referers server_names; content_by_lua_block { ngx.print("<", ngx.var.invalid_referer, ">") } }
+    location /blocked { valid_referers blocked; content_by_lua_block { ngx.print("<", ngx.var.invalid_referer, ">") } }`,
+  send: [
+    ["/names", "http://a.fOo.test/x"],
+    ["/names", "http://whole/x"],
+    ["/names", "http://whole.test/"],
+    ["/names", "foo"],
+    ["/blocked", "http://su"],
+    ["/blocked", "http://host.test"],
+  ]
+    .map(([path, referer]) => get(path, `Referer: ${referer}`))
+    .join(""),
+  answers: ["<>", "<>", "<1>", "<1>", "<>", "<1>"].map((body) => ({ body })),
+});

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "http/router.h"
+
 namespace mw {
 
 static bool is_name(int kind, Str name, Str host) {
@@ -26,10 +28,17 @@ static bool matches(Request *r, const Referer &f, Str text, Str host, Str rest) 
     case Referer::blocked: return false;
     case Referer::server_names:
       return std::any_of(r->server->names.begin(), r->server->names.end(),
-                         [host](const ServerName &n) { return is_name(n.kind, n.name, host); });
+                         [host](const ServerName &n) { return is_name(n.kind, n.name, host); }) ||
+             router_is_regex_name(*r->core->router, r->listen_index, r->server, host);
     case Referer::regex_: return conf_regex_match(nullptr, r->core->vars->regexes[static_cast<size_t>(f.regex)], text);
     default: return is_name(f.kind, f.name, host) && rest.starts_with(f.uri);
   }
+}
+
+/// The length of "http://" or "https://", 0 without one. As nginx has it, too short a text to name a host has none.
+static size_t scheme_size(Str text) {
+  if (text.size() >= 11 && str_istarts(text, "http://")) return 7;
+  return text.size() >= 12 && str_istarts(text, "https://") ? 8 : 0;
 }
 
 bool referer_var_invalid(Request *r, const VarDef &, Str &out) {
@@ -38,7 +47,7 @@ bool referer_var_invalid(Request *r, const VarDef &, Str &out) {
   if (list.empty()) return true;
   Str text = request_header(r, "referer");
   bool is_valid = false;
-  size_t scheme = str_istarts(text, "http://") ? 7 : str_istarts(text, "https://") ? 8 : 0;
+  size_t scheme = scheme_size(text);
   if (!text.data()) {
     is_valid = has_kind(list, Referer::none);
   } else if (!scheme) {

@@ -67,7 +67,7 @@ static Rc run_return(Request *r, const RewriteOp &op) {
     http_special_response(r, op.status);
     return kDone;
   }
-  if (!op.has_text && op.status != 200) return op.status;
+  if (!op.has_text && op.status != 200 && r->err_status == 0) return op.status;
   output_queue(r, text, false, true);
   output_finish(r);
   return kDone;
