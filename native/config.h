@@ -99,6 +99,8 @@ enum FilterBit : uint32_t {
 constexpr uint32_t kAliasWhole = UINT32_MAX;
 /// client_body_in_file_only on: the files stay.
 constexpr uint8_t kBodyFileKept = 1;
+/// Bits of keepalive_disable: whose connections end with each answer (of a POST for the first).
+enum KeepaliveDisable : uint8_t { kNoKeepaliveMsie6 = 1, kNoKeepaliveSafari = 2 };
 
 /// Whom names are looked up with. No servers: /etc/hosts and the system's resolv.conf.
 struct ResolverConf {
@@ -193,6 +195,7 @@ struct LocationConf {
   uint32_t limit_except = 0;       ///< bits of MethodId: the methods for which limit_except_conf holds
   int32_t limit_except_conf = -1;  ///< index into Plan::if_confs
   bool recursive_error_pages = false;
+  bool msie_refresh = false, msie_padding = true;
   ComplexValue limit_rate, limit_rate_after;  ///< sizes: "4k"
   bool is_rate_limited = false;               ///< not in the encoded plan
   uint32_t dav_methods = 0;                   ///< bits of MethodId
@@ -214,6 +217,8 @@ struct LocationConf {
   uint64_t keepalive_timeout = 75000;
   uint64_t keepalive_header_timeout = 0;  ///< of the Keep-Alive response header, 0 = none
   uint64_t keepalive_requests = 1000;
+  uint64_t keepalive_time = 3600000;  ///< ms after which a connection takes no further request
+  uint8_t keepalive_disable = 1;      ///< KeepaliveDisable
   uint64_t lingering_time = 30000;
   uint64_t lingering_timeout = 5000;
   uint8_t lingering_close = 1;  ///< 0 off, 1 on, 2 always

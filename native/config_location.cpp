@@ -240,6 +240,8 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(limit_except);
   MEMBER(limit_except_conf);
   MEMBER(recursive_error_pages);
+  MEMBER(msie_refresh);
+  MEMBER(msie_padding);
   MEMBER(limit_rate);
   MEMBER(limit_rate_after);
   MEMBER(dav_methods);
@@ -261,6 +263,8 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(keepalive_timeout);
   MEMBER(keepalive_header_timeout);
   MEMBER(keepalive_requests);
+  MEMBER(keepalive_time);
+  MEMBER(keepalive_disable);
   MEMBER(lingering_time);
   MEMBER(lingering_timeout);
   MEMBER(lingering_close);

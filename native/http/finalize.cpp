@@ -5,6 +5,7 @@
 #include "http/body.h"
 #include "http/metrics.h"
 #include "http/modules/access_log.h"
+#include "http/modules/browser.h"
 #include "http/modules/malloc_trim.h"
 #include "http/output.h"
 #include "http/phase.h"
@@ -128,14 +129,28 @@ static void built_in_page(Request *r, int32_t status) {
               ? snprintf(title, sizeof title, "400 Request Header Or Cookie Too Large")
               : snprintf(title, sizeof title, "%d %.*s", status, static_cast<int>(reason.size()), reason.data());
   Str token = core_product(r->core, r->conf->server_tokens);
-  char page[512];
+  char page[640];
   n = snprintf(page, sizeof page,
                "<html>\r\n<head><title>%.*s</title></head>\r\n<body>\r\n<center><h1>%.*s</h1></center>\r\n"
                "<hr><center>%.*s</center>\r\n</body>\r\n</html>\r\n",
                n, title, n, title, static_cast<int>(token.size()), token.data());
   r->resp.content_type = "text/html";
   r->resp.has_content_type = true;
-  output_queue(r, {page, static_cast<size_t>(n)}, false, true);
+  Str padding = status >= 400 && r->conf->msie_padding ? browser_padding(r) : Str{};
+  output_queue(r, {page, static_cast<size_t>(n)}, false, padding.empty());
+  if (!padding.empty()) output_queue(r, padding, false, true);
+}
+
+/// msie_refresh: a page that sends the browser on, in place of the redirect. False for others.
+static bool refresh_page(Request *r) {
+  Str page = browser_refresh_page(r);
+  if (!page.data()) return false;
+  r->abi.status = 200;
+  r->resp.location = {};
+  r->resp.content_type = "text/html";
+  r->resp.has_content_type = true;
+  output_queue(r, page, false, true);
+  return true;
 }
 
 static bool has_built_in_page(int32_t status) {
@@ -195,6 +210,8 @@ void http_special_response(Request *r, int32_t status) {
   }
   r->err_status = 0;
   r->abi.status = status == 494 ? 400 : status;
+  bool is_refreshed = r->conf->msie_refresh && (status == 301 || status == 302) && refresh_page(r);
+  if (is_refreshed) return output_finish(r);
   if (has_built_in_page(status))
     built_in_page(r, status);
   else

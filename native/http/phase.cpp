@@ -9,6 +9,7 @@
 #include "base/urlencode.h"
 #include "http/body.h"
 #include "http/modules/access.h"
+#include "http/modules/browser.h"
 #include "http/modules/dav.h"
 #include "http/modules/echo.h"
 #include "http/modules/headers_more.h"
@@ -49,6 +50,17 @@ static Rc add_slash(Request *r, const Location *l) {
   return 301;
 }
 
+/// Does the connection take another request, as far as the location decides it?
+static bool keeps_connection(const Request *r) {
+  const LocationConf *conf = r->conf;
+  const Connection *c = r->conn;
+  if (!http_may_keep_alive(r->core, c) || c->requests >= conf->keepalive_requests || conf->keepalive_timeout == 0)
+    return false;
+  if (r->core->loop->now_ms() - c->start_mono > conf->keepalive_time) return false;
+  bool may_matter = conf->keepalive_disable > kNoKeepaliveMsie6 || r->method_id == kMethodPost;
+  return !may_matter || !browser_loses_keepalive(r, conf->keepalive_disable);
+}
+
 static Rc step_find_config(Request *r) {
   const Location *l = router_find_location(*r->core->router, r);
   r->location = l;
@@ -66,9 +78,7 @@ static Rc step_find_config(Request *r) {
               static_cast<unsigned long long>(r->head.content_length));
     return 413;
   }
-  if (!http_may_keep_alive(r->core, r->conn) || r->conn->requests >= r->conf->keepalive_requests ||
-      r->conf->keepalive_timeout == 0)
-    r->keepalive = false;
+  if (r->keepalive && !keeps_connection(r)) r->keepalive = false;
   return kDeclined;
 }
 

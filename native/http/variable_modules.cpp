@@ -7,6 +7,7 @@
 #include <time.h>
 #include <zlib.h>
 
+#include "http/modules/browser.h"
 #include "http/phase.h"
 #include "http/variable.h"
 
@@ -106,10 +107,7 @@ static bool get_sent_trailer(Request *r, const VarDef &def, Str &out) {
 // --- the client, the time --------------------------------------------------------------------------------------------
 
 static bool get_msie(Request *r, const VarDef &, Str &out) {
-  Str agent = request_header(r, "user-agent");
-  size_t at = agent.find("MSIE ");
-  bool is_msie = at != Str::npos && at + 7 < agent.size() && agent.find("Opera") == Str::npos;
-  return out = is_msie ? Str("1") : Str(""), true;
+  return out = browser_of(r).is_msie ? Str("1") : Str(""), true;
 }
 
 static Str date_of(Request *r, const tm &at) {

@@ -254,6 +254,8 @@ export const mistakes = [
   [location("access_log x.log combined gzip;"), '2:27 "gzip" in "access_log" is not supported', "can do it"],
   [http("log_format a b; log_format a c;"), '2:28 duplicate "log_format" name "a"'],
   [http("log_format a escape=x b;"), '2:14 unknown log format escaping "x"'],
+  [location("keepalive_time x;"), '2:1 "keepalive_time" directive invalid value'],
+  [location("keepalive_disable msie7;"), '2:19 invalid value "msie7"'],
   [location("client_body_in_file_only yes;"), '2:26 invalid value "yes"'],
   [
     http("types { a/b c; a/d c; }"),

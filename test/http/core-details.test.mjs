@@ -110,6 +110,24 @@ wireCase("try_files with alias: in a regex location behind it, in one inside in 
   answers: [{ body: "regex" }, { body: "inner" }, { status: 404 }, { body: "inner" }],
 });
 
+wireCase("msie_padding, msie_refresh", {
+  server: `location / { return 404; } location /off { msie_padding off; return 404; }
+    location /go { msie_refresh on; return 301 'a "b'; }`,
+  send:
+    get("/", "User-Agent: Mozilla/5.0 Chrome/1.0 Safari/1") +
+    get("/", "User-Agent: curl") +
+    get("/off", "User-Agent: x MSIE 7.0") +
+    get("/go", "User-Agent: x MSIE 7.0") +
+    get("/go"),
+  answers: [
+    { status: 404, body: /^[^]{512,}$/ },
+    { status: 404, body: /^[^]{100,300}$/ },
+    { status: 404, body: /^[^]{100,300}$/ },
+    { body: /"Refresh" content="0; URL=a%20%22b"/, headers: { Location: null } },
+    { status: 301, headers: { Location: 'a "b' } },
+  ],
+});
+
 test("mirror sends a copy again after an internal redirect", async (t) => {
   const s = await startServer(t, {
     http: "log_format u $uri;",

@@ -134,3 +134,42 @@ test("500 pipelined requests, written in uneven pieces", async (t) => {
   for (let at = 0; at < bytes.length; at += 1237) wire.send(bytes.slice(at, at + 1237));
   for (let i = 0; i < 500; i++) t.is((await wire.response()).body, `/${i}`);
 });
+
+test("keepalive_time ends a connection of that age with its next answer", async (t) => {
+  const s = await startServer(t, { server: `keepalive_time 300ms; ${server}` });
+  const wire = openWire(t, s).send(get("/1"));
+  t.deepEqual((await wire.response()).headers.connection, ["keep-alive"]);
+  await new Promise((next) => setTimeout(next, 500));
+  wire.send(get("/2"));
+  t.deepEqual((await wire.response()).headers.connection, ["close"]);
+  await wire.closed();
+});
+
+const agents = {
+  msie6: "Mozilla/4.0 (compatible; MSIE 6.0)",
+  sv1: "Mozilla/4.0 (compatible; MSIE 6.0; SV1)",
+  msie7: "MSIE 7.0",
+  opera: "MSIE 5.0 Opera",
+  safari: "Mac OS X Safari/7534.48.3",
+  chrome: "Mac OS X Chrome/1 Safari/7534",
+};
+test("keepalive_disable: old browsers' POST by default, all of Safari, or none", async (t) => {
+  const s = await startServer(t, {
+    server: `location / { return 200; } location /safari { keepalive_disable safari; return 200; }
+      location /none { keepalive_disable none; return 200; } location /both { keepalive_disable msie6 safari; return 200; }`,
+  });
+  const closed = async (method, path) => {
+    const out = [];
+    for (const [name, agent] of Object.entries(agents)) {
+      const wire = openWire(t, s).send(`${method} ${path} HTTP/1.1\r\nHost: a\r\nUser-Agent: ${agent}\r\n\r\n`);
+      if ((await wire.response()).headers.connection[0] === "close") out.push(name);
+    }
+    return out.join(" ");
+  };
+  t.is(await closed("POST", "/"), "msie6");
+  t.is(await closed("GET", "/"), "");
+  t.is(await closed("GET", "/safari"), "safari");
+  t.is(await closed("POST", "/safari"), "safari");
+  t.is(await closed("POST", "/none"), "");
+  t.is(await closed("POST", "/both"), "msie6 safari");
+});

@@ -119,7 +119,8 @@ Value location_conf() {
                    {"client_body_temp_path", text("/tmp")}});
   for (const char *name : {"has_try_files",
                            "internal",
-                           "client_body_in_file_only",
+                           "msie_refresh",
+                           "msie_padding",
                            "satisfy_any",
                            "real_ip_recursive",
                            "limit_req_dry_run",
@@ -166,6 +167,8 @@ Value location_conf() {
                            "keepalive_timeout",
                            "keepalive_header_timeout",
                            "keepalive_requests",
+                           "keepalive_time",
+                           "keepalive_disable",
                            "client_body_in_file_only",
                            "alias",
                            "lingering_time",

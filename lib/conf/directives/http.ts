@@ -121,6 +121,20 @@ export const http = {
     >(),
     about: "URI or named location shown for statuses, `=CODE` before it changes the status",
   },
+  msie_refresh: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    default: "off",
+    about: "redirects of Internet Explorer are pages that send it on",
+  },
+  msie_padding: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    default: "on",
+    about: "error pages for Internet Explorer and Chrome are padded, so that they are shown",
+  },
   recursive_error_pages: {
     module,
     in: everywhere,
@@ -217,7 +231,6 @@ export const http = {
     about: "drops headers with invalid names instead of answering 400",
   },
 
-  keepalive_disable: { ...ignored("words"), about: "accepted, no effect: old browsers get keep-alive" },
   reset_timedout_connection: { ...ignored("flag"), about: "accepted, no effect: a timed out connection is closed" },
   tcp_nopush: { ...ignored("flag"), about: "accepted, no effect: header and body leave in one write" },
   sendfile_max_chunk: { ...ignored("size"), about: "accepted, no effect" },

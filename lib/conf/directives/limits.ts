@@ -115,6 +115,24 @@ export const limits = {
     default: "1000",
     about: "most requests over one connection",
   },
+  keepalive_time: {
+    module,
+    in: everywhere,
+    kind: "time",
+    default: "1h",
+    about: "age from which a connection ends with its next answer",
+  },
+  keepalive_disable: {
+    module,
+    in: everywhere,
+    kind: "own",
+    args: [1, many],
+    form: "words",
+    default: "msie6",
+    read: readKeepaliveDisable,
+    type: typed<string | readonly string[]>(),
+    about: "browsers whose connections end with each answer: `msie6` (with that of a POST), `safari`, or `none`",
+  },
   lingering_close: {
     module,
     in: everywhere,
@@ -155,6 +173,15 @@ function readTempPath(c: Compiler, d: Directive, level: Level): void {
   if (d.args.length > 4) return c.problems.add(d, `invalid number of arguments in "${d.name}" directive`);
   if (bad) return c.problems.add(bad, `invalid value "${bad.text}"`);
   level.conf["client_body_temp_path"] = c.path(d.args[0]!.text);
+}
+
+// KeepaliveDisable of native/config.h.
+const browsers: Readonly<Record<string, number>> = { none: 0, msie6: 1, safari: 2 };
+
+function readKeepaliveDisable(c: Compiler, d: Directive, level: Level): void {
+  const bad = d.args.find((w) => browsers[w.text] === undefined);
+  if (bad) return c.problems.add(bad, `invalid value "${bad.text}"`);
+  level.conf["keepalive_disable"] = d.args.reduce((bits, w) => bits | browsers[w.text]!, 0);
 }
 
 function readKeepalive(c: Compiler, d: Directive, level: Level): void {
