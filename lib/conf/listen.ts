@@ -31,14 +31,33 @@ const needsModule: Record<string, string> = {
 /** Reads one listen directive into the server being built. */
 export function readListen(c: Compiler, d: Directive): void {
   const [first, ...params] = d.args;
-  const parsed = parseAddress(first!.text, defaultPort());
+  const parsed = parseRange(first!.text, defaultPort());
   if ("error" in parsed) return c.problems.add(first!, `${parsed.error} in "${first!.text}" of the "listen" directive`);
-  const build: ListenBuild = { address: parsed.address, isDefault: false, hasOptions: false, at: first! };
+  const build: ListenBuild = { address: "", isDefault: false, hasOptions: false, at: first! };
   for (const word of params) {
     const problem = readParameter(build, word);
     if (problem !== undefined) c.problems.add(word, problem);
   }
-  c.server!.listens.push(build);
+  for (const address of parsed.addresses) c.server!.listens.push({ ...build, address });
+}
+
+/** The addresses of `ADDRESS:FIRST-LAST`, one for each port, or the one of anything else; or what is wrong with it. */
+function parseRange(text: string, port: number): { addresses: string[] } | { error: string } {
+  const m = text.startsWith("unix:") ? null : /^(.*:)?(\d*)-(\d*)$/s.exec(text);
+  if (!m || (m[1] === undefined && m[2] === "")) {
+    const parsed = parseAddress(text, port);
+    return "error" in parsed ? parsed : { addresses: [parsed.address] };
+  }
+  const [first, last] = [m[2]!, m[3]!].map((n) => (/^\d{1,5}$/.test(n) ? Number(n) : 0)) as [number, number];
+  if (first < 1 || last < 1 || first > 65535 || last > 65535) return { error: "invalid port" };
+  if (first > last) return { error: "invalid port range" };
+  const addresses: string[] = [];
+  for (let n = first; n <= last; n++) {
+    const parsed = parseAddress(`${m[1] ?? ""}${n}`, port);
+    if ("error" in parsed) return parsed;
+    addresses.push(parsed.address);
+  }
+  return { addresses };
 }
 
 function readParameter(build: ListenBuild, { text }: Word): string | undefined {

@@ -257,6 +257,11 @@ export const mistakes = [
   [location("keepalive_time x;"), '2:1 "keepalive_time" directive invalid value'],
   [location("keepalive_disable msie7;"), '2:19 invalid value "msie7"'],
   [location("client_body_in_file_only yes;"), '2:26 invalid value "yes"'],
+  [server("listen 127.0.0.1:9000-8999;"), '2:8 invalid port range in "127.0.0.1:9000-8999" of the "listen" directive'],
+  [server("listen 9000-x;"), '2:8 host not found in "9000-x" of the "listen" directive'],
+  [server("listen 9000-70000;"), '2:8 invalid port in "9000-70000" of the "listen" directive'],
+  [server("listen *:0-10;"), '2:8 invalid port in "*:0-10" of the "listen" directive'],
+  [server("listen *:1-10-20;"), '2:8 invalid port in "*:1-10-20" of the "listen" directive'],
   [
     http("types { a/b c; a/d c; }"),
     '2:20 warn duplicate extension "c", content type: "a/d", previous content type: "a/b"',

@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: MIT
 // Listeners: unix sockets, IPv6, several of one server.
 import test from "ava";
+import { createServer } from "node:net";
 import { networkInterfaces } from "node:os";
+import { freePort } from "../helpers/index.js";
 import { openWire, startServer } from "../helpers/wire.js";
 
 const hasIpv6 = Object.values(networkInterfaces())
   .flat()
   .some((i) => i.address === "::1");
+
+function isFree(port) {
+  return new Promise((done) => {
+    const server = createServer()
+      .on("error", () => done(false))
+      .listen(port, "127.0.0.1", () => server.close(() => done(true)));
+  });
+}
 
 test("a unix socket", async (t) => {
   const s = await startServer(t, {
@@ -49,4 +59,17 @@ test("servers of two listeners are apart", async (t) => {
     ).body,
     "unix",
   );
+});
+
+test("a range of ports is a listen of each", async (t) => {
+  const ports = [];
+  while (ports.length < 3) {
+    ports.length = 0;
+    const first = await freePort();
+    for (let port = first; port < first + 3 && (await isFree(port)); port++) ports.push(port);
+  }
+  const s = await startServer(t, { server: `listen 127.0.0.1:${ports[0]}-${ports[2]}; return 200 $server_port;` });
+  for (const port of ports)
+    t.is((await openWire(t, port).send("GET / HTTP/1.1\r\nHost: a\r\n\r\n").response()).body, String(port));
+  t.truthy(s);
 });
