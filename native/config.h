@@ -164,8 +164,10 @@ struct LocationConf {
   std::vector<VariableSetting> auth_request_set;
   bool has_access_checks = false;  ///< of the above; not in the encoded plan
   PlainHandler handler = PlainHandler::none;
-  std::array<int64_t, 2> expires{
-      0, 0};            ///< 0 off, 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day; seconds
+  /// 0 off, 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day; seconds. 6: what expires_text says, from
+  /// Last-Modified where the second is 1.
+  std::array<int64_t, 2> expires{0, 0};
+  ComplexValue expires_text;
   std::string charset;  ///< empty = none
   std::vector<std::string> charset_types;
   bool gzip = false;

@@ -209,6 +209,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(auth_request_set);
   MEMBER(handler);
   MEMBER(expires);
+  MEMBER(expires_text);
   MEMBER(charset);
   MEMBER(charset_types);
   MEMBER(gzip);

@@ -223,3 +223,36 @@ test("ngx.flush(true) waits for what gunzip holds, and learns that the client ha
   t.is(await told("reads"), "1 nil");
   t.regex(await told("goes"), /^nil /);
 });
+
+test("expires with a variable", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "html/f": "file" },
+    server: `location / { expires $arg_e; } location = /m { alias __PREFIX__/html/f; expires modified $arg_e; }`,
+  });
+  const ask = async (path) => {
+    const { headers } = await s.get(path);
+    return `${headers["cache-control"]} ${headers.expires === undefined ? "no" : "an"} Expires`;
+  };
+  const all = {};
+  for (const e of ["epoch", "max", "off", "2048", "%2B10s", "-1", "1h%2030m", "@1s", "", "bad", "1s1h", "1ms", "99y"])
+    all[e] = await ask(`/f?e=${e}`);
+  t.regex(all["@1s"], /^max-age=\d+ an Expires$/);
+  delete all["@1s"];
+  // The variable holds what the client wrote: escapes are not undone.
+  t.deepEqual(all, {
+    epoch: "no-cache an Expires",
+    max: "max-age=315360000 an Expires",
+    off: "undefined no Expires",
+    2048: "max-age=2048 an Expires",
+    "%2B10s": "undefined no Expires",
+    "-1": "no-cache an Expires",
+    "1h%2030m": "undefined no Expires",
+    "": "undefined no Expires",
+    bad: "undefined no Expires",
+    "1s1h": "undefined no Expires",
+    "1ms": "undefined no Expires",
+    "99y": "undefined no Expires",
+  });
+  t.regex(await ask("/m?e=100"), /^max-age=\d+ an Expires$/);
+  t.is(await ask("/m?e=epoch"), "undefined no Expires");
+});

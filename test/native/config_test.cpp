@@ -103,6 +103,7 @@ Value location_conf() {
                    {"auth_request_set", list({})},
                    {"handler", number(0)},
                    {"expires", list({number(0), number(0)})},
+                   {"expires_text", text("")},
                    {"charset", text("")},
                    {"charset_types", list({})},
                    {"gzip_comp_level", number(1)},

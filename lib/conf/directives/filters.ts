@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's output filters (gzip, charset, expires) and of handlers without settings.
 import type { Compiler, Level } from "../compile.js";
+import type { ComplexValue } from "../plan.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseTime } from "../words.js";
@@ -75,10 +76,11 @@ export const filters = {
     kind: "own",
     args: [1, 2],
     form: "words",
-    initial: [0, 0],
+    default: "off",
     read: readExpires,
     type: typed<string | readonly string[]>(),
-    about: "Expires and Cache-Control: `[modified] TIME`, `@TIME` of day, `epoch`, `max`, `off`",
+    about:
+      "Expires and Cache-Control: `[modified] TIME`, `@TIME` of day, `epoch`, `max`, `off`, or a variable that says one of them",
   },
   empty_gif: {
     module: "empty_gif",
@@ -118,25 +120,25 @@ function readCharset(c: Compiler, d: Directive, level: Level): void {
   level.conf["charset"] = word.text === "off" ? "" : word.text;
 }
 
-// LocationConf::expires: 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day.
+// LocationConf::expires: 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day, 6 what expires_text says.
 function readExpires(c: Compiler, d: Directive, level: Level): void {
   const isModified = d.args.length === 2;
   const word = d.args.at(-1)!;
-  if (isModified && d.args[0]!.text !== "modified")
-    return c.problems.add(d.args[0]!, `invalid value "${d.args[0]!.text}"`);
-  const set = (kind: number, seconds: number) => void (level.conf["expires"] = [kind, seconds]);
+  const invalid = (what: string) => c.problems.add(d, `"${d.name}" directive ${what}`);
+  if (isModified && d.args[0]!.text !== "modified") return invalid("invalid value");
+  const set = (kind: number, seconds: number, text: ComplexValue = "") => {
+    level.conf["expires"] = [kind, seconds];
+    level.conf["expires_text"] = text;
+  };
+  const text = c.text(word.text, word);
+  if (text !== undefined && typeof text !== "string") return set(6, isModified ? 1 : 0, text);
   const named = isModified ? -1 : ["off", "epoch", "max"].indexOf(word.text);
   if (named >= 0) return set(named, 0);
-  const m = /^([@-]?)(.+)$/.exec(word.text);
+  const m = /^([@+-]?)(.+)$/.exec(word.text);
   const ms = m ? parseTime(/^\d+$/.test(m[2]!) ? `${m[2]!}s` : m[2]!) : undefined;
-  if (!m || ms === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
+  if (!m || ms === undefined) return invalid("invalid value");
   const seconds = Math.floor(ms / 1000);
-  if (m[1] === "@" && (isModified || seconds > 86400))
-    return c.problems.add(
-      word,
-      isModified
-        ? 'daily time cannot be used with "modified" parameter'
-        : "daily time value must be less than 24 hours",
-    );
+  if (m[1] === "@" && isModified) return invalid('daily time cannot be used with "modified" parameter');
+  if (m[1] === "@" && seconds > 86400) return invalid("daily time value must be less than 24 hours");
   set(m[1] === "@" ? 5 : isModified ? 4 : 3, m[1] === "-" ? -seconds : seconds);
 }
