@@ -116,6 +116,7 @@ struct AccessLog {
   ComplexValue condition;  ///< no line when it is empty or "0"
   uint64_t buffer = 0;     ///< bytes; 0 = each line is written at once
   uint64_t flush = 0;      ///< longest time in ms that a buffered line waits; 0 = for ever
+  uint32_t gzip = 0;       ///< level of compression of what the buffer holds; 0 = none
   SourcePos pos;
 };
 enum class LogLevel : uint8_t { stderr_ = 0, emerg, alert, crit, error, warn, notice, info, debug };

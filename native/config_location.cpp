@@ -126,6 +126,7 @@ bool Decoder::read(const Value &v, AccessLog &out) {
   MEMBER(condition);
   MEMBER(buffer);
   MEMBER(flush);
+  MEMBER(gzip);
   MEMBER(pos);
   return v.tag == Value::table;
 }

@@ -108,6 +108,8 @@ export class Compiler {
   readonly drizzlePasses: (() => void)[] = [];
   /** Zones of upstream blocks by name; a size of 0: not said yet. */
   readonly upstreamZones = new Map<string, { size: number; at: Place }>();
+  /** Access logs by the file that they write to. */
+  readonly accessLogs = new Map<string, { path: unknown; buffer: number; flush: number; gzip: number }[]>();
   readonly #defaults: CompilerOptions["defaults"];
   readonly #errorLog: string | undefined;
   readonly #listens: Listens;

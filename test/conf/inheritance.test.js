@@ -159,6 +159,7 @@ test("nginx's places for logs and files, when asked for", async (t) => {
       condition: "",
       buffer: 0,
       flush: 0,
+      gzip: 0,
       pos: nowhere,
     },
   ]);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Where access log lines go and when: buffers, conditions, names with variables, syslog.
 import { createSocket } from "node:dgram";
-import { existsSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import test from "ava";
 import { startMoonwire, waitFor } from "../helpers/index.js";
 
@@ -76,4 +77,23 @@ test("syslog, of both logs", async (t) => {
   const time = "[A-Z][a-z]{2} [ \\d]\\d \\d\\d:\\d\\d:\\d\\d";
   t.regex(lines[0], new RegExp(`^<187>${time} err: \\d{4}/.* \\[error\\] .*oh, client: 127\\.0\\.0\\.1, .*"$`));
   t.regex(lines[1], new RegExp(`^<15>${time} \\S+ nginx: /x$`));
+});
+
+function gunzip(s, name) {
+  const bytes = readFileSync(join(s.prefix, name));
+  return bytes.length === 0 ? "" : gunzipSync(bytes).toString();
+}
+
+test("gzip: what the buffer holds is written compressed, and so is a line that finds no room in it", async (t) => {
+  const s = await startMoonwire({
+    http,
+    server: `location / { access_log logs/a.gz u gzip=9 buffer=10 flush=1h; return 200; }
+      location /soon { access_log logs/b.gz u gzip flush=100ms; return 200; }
+      location /plain { access_log logs/b.gz u; return 200; }`,
+  });
+  for (const path of ["/1234", "/5678", "/a-line-past-the-buffer", "/9", "/soon", "/plain"]) await s.get(path);
+  await waitFor(() => gunzip(s, "logs/b.gz") === "/soon\n/plain\n", "the flush");
+  await s.server.close();
+  t.is(gunzip(s, "logs/a.gz"), "/1234\n/5678\n/a-line-past-the-buffer\n/9\n");
+  await s.stop();
 });

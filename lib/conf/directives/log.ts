@@ -22,7 +22,7 @@ export const log = {
     read: readAccessLog,
     type: typed<false | OneOrMore<string | readonly [path: string, format?: string, ...params: string[]]>>(),
     about:
-      "file and format of the access log, or `off`; then `buffer=SIZE`, `flush=TIME`, `if=CONDITION`. The path may hold variables, or be `syslog:server=ADDRESS,...`",
+      "file and format of the access log, or `off`; then `gzip[=LEVEL]`, `buffer=SIZE`, `flush=TIME`, `if=CONDITION`. The path may hold variables, or be `syslog:server=ADDRESS,...`",
   },
   log_format: {
     module: "log",
@@ -56,12 +56,32 @@ function readAccessLog(c: Compiler, d: Directive, level: Level): void {
   const index = c.plan.log_formats.findIndex((f) => f.name === (format?.text ?? "combined"));
   if (index < 0) return c.problems.add(format!, `unknown log format "${format!.text}"`);
   const place = readPath(c, path!);
-  if (options && place !== undefined)
-    c.push(level, "access_logs", { path: place, format: index, ...options, pos: posOf(path!) });
+  if (!options || place === undefined) return;
+  const built = { path: place, format: index, ...options, pos: posOf(path!) };
+  if (!share(c, built))
+    return c.problems.add(d, `access_log "${path!.text}" already defined with conflicting parameters`);
+  c.push(level, "access_logs", built);
+}
+
+interface AccessLog extends Buffering {
+  path: unknown;
+}
+type Buffering = Pick<typeof noOptions, "buffer" | "flush" | "gzip">;
+
+/** Logs of one file have one buffer, whoever of them asks for it. False where two ask for different ones. */
+function share(c: Compiler, log: AccessLog): boolean {
+  if (typeof log.path !== "string") return true;
+  const others = c.accessLogs.get(log.path) ?? [];
+  c.accessLogs.set(log.path, [...others, log]);
+  const of = ({ buffer, flush, gzip }: Buffering) => ({ buffer, flush, gzip });
+  const before = others.find(({ buffer }) => buffer > 0);
+  if (log.buffer === 0 && before) Object.assign(log, of(before));
+  else if (log.buffer > 0 && !before) for (const other of others) Object.assign(other, of(log));
+  return !before || (["buffer", "flush", "gzip"] as const).every((key) => log[key] === before[key]);
 }
 
 /** What an access log has beside path and format. */
-const noOptions = { has_condition: false, condition: "" as unknown, buffer: 0, flush: 0 };
+const noOptions = { has_condition: false, condition: "" as unknown, buffer: 0, flush: 0, gzip: 0 };
 export const plainAccessLog = noOptions;
 
 function readOptions(c: Compiler, d: Directive, words: readonly Word[]): typeof noOptions | undefined {
@@ -69,8 +89,10 @@ function readOptions(c: Compiler, d: Directive, words: readonly Word[]): typeof 
   const before = c.problems.list.length;
   for (const word of words) {
     const [, name, value] = /^(buffer|flush|if|gzip)(?:=(.*))?$/s.exec(word.text) ?? [];
-    if (name === "gzip") c.problems.add(word, '"gzip" in "access_log" is not supported');
-    else if (value === undefined) c.problems.add(word, `invalid parameter "${word.text}"`);
+    if (name === "gzip") {
+      out.gzip = value === undefined ? 1 : /^[1-9]$/.test(value) ? Number(value) : 0;
+      if (out.gzip === 0) c.problems.add(word, `invalid compression level "${value}"`);
+    } else if (value === undefined) c.problems.add(word, `invalid parameter "${word.text}"`);
     else if (name === "if") {
       out.condition = c.text(value, word);
       out.has_condition = true;
@@ -84,8 +106,11 @@ function readOptions(c: Compiler, d: Directive, words: readonly Word[]): typeof 
       out.flush = time ?? 0;
     }
   }
+  if (out.gzip > 0 && out.buffer === 0) out.buffer = 65536;
   if (out.flush > 0 && out.buffer === 0) c.problems.add(d, `no buffer is defined for access_log "${d.args[0]!.text}"`);
-  if (out.buffer > 0 && d.args[0]!.text.includes("$")) c.problems.add(d, "buffered logs cannot have variables in name");
+  const place = d.args[0]!.text;
+  if (out.buffer > 0 && place.includes("$")) c.problems.add(d, "buffered logs cannot have variables in name");
+  else if (out.buffer > 0 && place.startsWith("syslog:")) c.problems.add(d, "logs to syslog cannot be buffered");
   return c.problems.list.length > before ? undefined : out;
 }
 

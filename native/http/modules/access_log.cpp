@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "http/modules/gzip.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -156,6 +157,7 @@ struct LogBuffer {
   HttpCore *core = nullptr;
   std::string path, data;
   size_t limit = 0;
+  uint32_t gzip = 0;  ///< level
 };
 
 /// A worker's buffers; few, so they are searched.
@@ -176,10 +178,20 @@ static void write_out(const Log &errors, const LogContext *ctx, const std::strin
   log_write(errors, kLogAlert, err, ctx, "write() to \"%s\" failed", path.c_str());
 }
 
+/// Lines of the buffer's file leave, compressed where it says so: a gzip member of their own, as gunzip reads them in a row.
+static void write_lines(const LogBuffer *b, Str lines) {
+  LogSink sink = b->core->files->sink_of(b->path);
+  if (b->gzip == 0) return write_out(*b->core->log, nullptr, b->path, sink, lines);
+  std::string packed;
+  if (gzip_pack(lines, static_cast<int>(b->gzip), packed))
+    return write_out(*b->core->log, nullptr, b->path, sink, packed);
+  log_write(*b->core->log, kLogAlert, 0, nullptr, "deflate() failed, lines of \"%s\" are lost", b->path.c_str());
+}
+
 static void flush_buffer(LogBuffer *b) {
   b->core->loop->disarm(&b->timer);
   if (b->data.empty()) return;
-  write_out(*b->core->log, nullptr, b->path, b->core->files->sink_of(b->path), b->data);
+  write_lines(b, b->data);
   b->data.clear();
 }
 
@@ -193,6 +205,7 @@ static LogBuffer *buffer_of(HttpCore *core, const AccessLog &log) {
   made->core = core;
   made->path = log.path.constant();
   made->limit = log.buffer;
+  made->gzip = log.gzip;
   made->timer.fire = on_flush;
   made->data.reserve(made->limit);
   core->log_buffers->list.push_back(std::move(made));
@@ -204,14 +217,12 @@ void access_log_flush(HttpCore *core) {
   for (auto &b : core->log_buffers->list) flush_buffer(b.get());
 }
 
-/// True when the line has found room.
-static bool hold_back(Request *r, const AccessLog &log, Str line) {
+static void hold_back(Request *r, const AccessLog &log, Str line) {
   LogBuffer *b = buffer_of(r->core, log);
   if (b->data.size() + line.size() > b->limit) flush_buffer(b);
-  if (line.size() > b->limit) return false;
+  if (line.size() > b->limit) return write_lines(b, line);  // it finds no room
   b->data.append(line);
   if (log.flush && !b->timer.is_armed()) r->core->loop->arm(&b->timer, log.flush);
-  return true;
 }
 
 // --- lines -----------------------------------------------------------------------------------------------------------
@@ -292,7 +303,9 @@ void access_log_write(Request *r) {
     make_line(r, r->plan->log_formats[static_cast<size_t>(log.format)], line);
     if (!log.path.is_constant())
       write_computed(r, log, line);
-    else if (log.buffer == 0 || !hold_back(r, log, line))
+    else if (log.buffer)
+      hold_back(r, log, line);
+    else
       write_out(r->log(), &r->log_ctx, log.path.constant(), r->core->files->sink_of(log.path.constant()), line);
   }
 }

@@ -68,6 +68,22 @@ static z_stream *begin_stream(Request *r) {
   return z;
 }
 
+bool gzip_pack(Str in, int level, std::string &out) {
+  z_stream z{};
+  if (in.size() > UINT32_MAX) return false;
+  if (deflateInit2(&z, level, Z_DEFLATED, MAX_WBITS + 16, MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY) != Z_OK) return false;
+  size_t before = out.size(), bound = deflateBound(&z, static_cast<uLong>(in.size()));
+  out.resize(before + bound);
+  z.next_in = reinterpret_cast<Bytef *>(const_cast<char *>(in.data()));
+  z.avail_in = static_cast<unsigned>(in.size());
+  z.next_out = reinterpret_cast<Bytef *>(out.data() + before);
+  z.avail_out = static_cast<unsigned>(bound);
+  bool is_whole = deflate(&z, Z_FINISH) == Z_STREAM_END;
+  out.resize(before + (is_whole ? bound - z.avail_out : 0));
+  deflateEnd(&z);
+  return is_whole;
+}
+
 void gzip_weaken_etag(Request *r) {
   for (RespHeader &h : r->resp.headers) {
     if (!str_iequal(h.name, "etag") || h.value.empty() || h.value[0] != '"') continue;

@@ -13,6 +13,8 @@ void gzip_filter_body(Request *r, Chain &body, bool last);
 bool gzip_is_client_fit(const Request *r);
 /// A strong ETag names other bytes than those that a filter has changed.
 void gzip_weaken_etag(Request *r);
+/// Appends `in` to `out` as one whole gzip member. False when zlib refuses.
+bool gzip_pack(Str in, int level, std::string &out);
 /// Is the Content-Type (without parameters) among `types`, or "*"?
 bool filter_type_matches(const Request *r, const std::vector<std::string> &types);
 
