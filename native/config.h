@@ -163,6 +163,7 @@ struct LocationConf {
   ComplexValue auth_basic_user_file;
   std::string auth_request;  ///< a URI, empty = no check
   std::vector<VariableSetting> auth_request_set;
+  uint64_t auth_delay = 0;         ///< ms that a 401 of the access phase waits
   bool has_access_checks = false;  ///< of the above; not in the encoded plan
   PlainHandler handler = PlainHandler::none;
   /// 0 off, 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day; seconds. 6: what expires_text says, from

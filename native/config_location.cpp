@@ -208,6 +208,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(auth_basic_user_file);
   MEMBER(auth_request);
   MEMBER(auth_request_set);
+  MEMBER(auth_delay);
   MEMBER(handler);
   MEMBER(expires);
   MEMBER(expires_text);

@@ -130,10 +130,12 @@ static Rc step_preaccess(Request *r) {
 /// As in nginx, a subrequest is not checked again: its main request was let in.
 static Rc step_access(Request *r) {
   if (r->parent) return kDeclined;
-  if (!r->conf->has_access_checks) return run_lua(r, LuaPhase::access);
-  Rc rc = access_run(r);
-  if (rc != kDeclined) return rc;
-  return access_vote(r, run_lua(r, LuaPhase::access));
+  Rc rc = r->conf->has_access_checks ? access_run(r) : static_cast<Rc>(kDeclined);
+  if (rc == kDeclined) {
+    rc = run_lua(r, LuaPhase::access);
+    if (r->conf->has_access_checks) rc = access_vote(r, rc);
+  }
+  return access_delay(r, rc);
 }
 
 static Rc step_try_files(Request *r) {
@@ -274,7 +276,7 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
     return;
   }
   r->step = step_of(phase);
-  if (phase == LuaPhase::access && r->conf->satisfy_any) rc = access_vote(r, rc);
+  if (phase == LuaPhase::access) rc = access_delay(r, access_vote(r, rc));
   if (phase == LuaPhase::content) rc = lua_content_answer(rc);
   if (settle(r, rc)) http_run_phases(r);
 }

@@ -266,6 +266,7 @@ export const mistakes = [
   [location("expires modified @1h;"), '2:1 "expires" directive daily time cannot be used with "modified" parameter'],
   [location("expires @25h;"), '2:1 "expires" directive daily time value must be less than 24 hours'],
   [location("expires $nope;"), '2:9 unknown "nope" variable'],
+  [location("auth_delay x;"), '2:1 "auth_delay" directive invalid value'],
   [location("keepalive_time x;"), '2:1 "keepalive_time" directive invalid value'],
   [location("keepalive_disable msie7;"), '2:19 invalid value "msie7"'],
   [location("client_body_in_file_only yes;"), '2:26 invalid value "yes"'],

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The access phase: allow and deny, auth_basic with each kind of password, auth_request, `satisfy any` over them and Lua.
+import { connect } from "node:net";
 import test from "ava";
 import { startMoonwire } from "../helpers/index.js";
 
@@ -91,4 +92,44 @@ test("auth_request", async (t) => {
   t.is((await s.get("/odd")).status, 500);
   t.is((await s.get("/lua")).body, "lua\n");
   t.regex(s.log(), /auth request unexpected status: 404/);
+});
+
+test("auth_delay: a 401 of the phase waits, whoever has given it; others do not", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { users: "u:{PLAIN}p\n" },
+    server: `auth_delay 500ms; auth_basic_user_file __PREFIX__/users;
+      location = /basic { auth_basic r; echo hi; }
+      location = /lua { access_by_lua_block { ngx.sleep(0.001) ngx.exit(401) } echo hi; }
+      location = /any { satisfy any; deny all; auth_basic r; echo hi; }
+      location = /denied { deny all; echo hi; }
+      location = /content { content_by_lua_block { ngx.exit(401) } }`,
+  });
+  const ask = async (path, request) => {
+    const from = Date.now();
+    const { status } = await s.get(path, request);
+    return [status, Date.now() - from >= 450];
+  };
+  t.deepEqual(await ask("/basic"), [401, true]);
+  t.deepEqual(await ask("/basic", basic("u:wrong")), [401, true]);
+  t.deepEqual(await ask("/lua"), [401, true]);
+  t.deepEqual(await ask("/any"), [401, true]);
+  t.is((await ask("/basic", basic("u:p")))[0], 200);
+  t.is((await ask("/denied"))[0], 403);
+  t.regex(s.log(), /403|forbidden/);
+  t.is((await s.get("/content")).status, 401);
+});
+
+test("auth_delay: a client that goes, or a server that stops, ends the wait", async (t) => {
+  const s = await startMoonwire({ server: "auth_delay 1h; location / { access_by_lua_block { ngx.exit(401) } }" });
+  const socket = connect(s.port, "127.0.0.1").on("error", () => {});
+  socket.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  await new Promise((next) => setTimeout(next, 100));
+  socket.resetAndDestroy();
+  connect(s.port, "127.0.0.1")
+    .on("error", () => {})
+    .write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  await new Promise((next) => setTimeout(next, 100));
+  await s.server.close({ drainMs: 0 });
+  await s.stop();
+  t.pass();
 });

@@ -172,6 +172,7 @@ Value location_conf() {
                            "keepalive_disable",
                            "client_body_in_file_only",
                            "alias",
+                           "auth_delay",
                            "lingering_time",
                            "lingering_timeout",
                            "lingering_close",

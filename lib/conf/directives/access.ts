@@ -45,6 +45,13 @@ export const access = {
     default: "all",
     about: "whether `allow`, `auth_basic`, `auth_request` and access_by_lua must all let a request in, or any",
   },
+  auth_delay: {
+    module: "http_core",
+    in: everywhere,
+    kind: "time",
+    default: "0",
+    about: "how long an answer of 401 waits",
+  },
   auth_basic: {
     module: "auth_basic",
     in: everywhere,

@@ -79,7 +79,32 @@ Rc access_refuse(Request *r) {
   Rc rc = r->access_status;
   r->access_status = 0;
   if (rc == 403) log_forbidden(r);
-  return rc;
+  return access_delay(r, rc);
+}
+
+// --- auth_delay ------------------------------------------------------------------------------------------------------
+
+struct Delay {
+  Timer timer{};  ///< first: on_timer() is given it
+  Request *r = nullptr;
+};
+
+static void on_timer(Timer *t) { http_finalize(reinterpret_cast<Delay *>(t)->r, 401); }
+
+static void forget_delay(void *arg) {
+  Delay *d = static_cast<Delay *>(arg);
+  d->r->core->loop->disarm(&d->timer);
+}
+
+Rc access_delay(Request *r, Rc rc) {
+  if (rc != 401 || r->conf->auth_delay == 0) return rc;
+  log_write(r->log(), kLogInfo, 0, &r->log_ctx, "delaying unauthorized request");
+  Delay *d = r->arena.make<Delay>();
+  d->r = r;
+  d->timer.fire = on_timer;
+  request_on_free(r, forget_delay, d);
+  r->core->loop->arm(&d->timer, r->conf->auth_delay);
+  return kAgain;
 }
 
 }  // namespace mw

@@ -11,6 +11,8 @@ namespace mw {
 Rc access_run(Request *r);
 /// What the answer of a check, Lua's too, means under `satisfy any`.
 Rc access_vote(Request *r, Rc rc);
+/// auth_delay: what becomes of the phase's answer. kAgain where a 401 waits, which then ends the request; else `rc` itself.
+Rc access_delay(Request *r, Rc rc);
 /// The end of the phase where every check has refused.
 Rc access_refuse(Request *r);
 
