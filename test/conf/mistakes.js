@@ -275,6 +275,8 @@ export const mistakes = [
   [server("listen 9000-70000;"), '2:8 invalid port in "9000-70000" of the "listen" directive'],
   [server("listen *:0-10;"), '2:8 invalid port in "*:0-10" of the "listen" directive'],
   [server("listen *:1-10-20;"), '2:8 invalid port in "*:1-10-20" of the "listen" directive'],
+  [location("set_real_ip_from nope.invalid;"), '2:18 host not found in set_real_ip_from "nope.invalid"'],
+  [location("set_real_ip_from 10.0.0.0/33;"), '2:18 host not found in set_real_ip_from "10.0.0.0/33"'],
   [
     http("types { a/b c; a/d c; }"),
     '2:20 warn duplicate extension "c", content type: "a/d", previous content type: "a/b"',

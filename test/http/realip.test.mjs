@@ -70,3 +70,9 @@ wireCase("a log handler that waits keeps its client's address, and the connectio
   answers: [{ body: "192.0.2.7 127.0.0.1 4" }, { body: "127.0.0.1 127.0.0.1 4" }, { body: "192.0.2.8" }],
   log: /kept 192\.0\.2\.7.*client: 192\.0\.2\.7,/,
 });
+
+wireCase("set_real_ip_from takes a host's name: all of its addresses", {
+  server: `location /name { set_real_ip_from localhost; ${say} } location /unix { set_real_ip_from unix:; ${say} }`,
+  send: get("/name", "X-Real-IP: 192.0.2.7") + get("/unix", "X-Real-IP: 192.0.2.7"),
+  answers: [{ body: "192.0.2.7 127.0.0.1 4" }, { body: "127.0.0.1 127.0.0.1 4" }],
+});

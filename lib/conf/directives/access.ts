@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Directives of nginx's access, auth_basic and auth_request modules, and `satisfy` over them.
-import { isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
@@ -93,6 +93,13 @@ export const access = {
 function readRule(c: Compiler, d: Directive, level: Level): void {
   const network = readNetwork(c, d.args[0]!);
   if (network) c.push(level, "access_rules", { ...network, is_deny: d.name === "deny" });
+}
+
+/** Is it an address or a network, rather than a host's name? */
+export function isNetwork(text: string): boolean {
+  const [, host, bits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(host ?? "") as 0 | 4 | 6];
+  return text === "all" || text === "unix:" || Number(bits ?? 0) <= most;
 }
 
 /** An AddressRule without its verdict; undefined, with the mistake noted, where the word names no network. */
