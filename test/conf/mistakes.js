@@ -277,6 +277,7 @@ export const mistakes = [
   [server("listen *:1-10-20;"), '2:8 invalid port in "*:1-10-20" of the "listen" directive'],
   [location("set_real_ip_from nope.invalid;"), '2:18 host not found in set_real_ip_from "nope.invalid"'],
   [location("set_real_ip_from 10.0.0.0/33;"), '2:18 host not found in set_real_ip_from "10.0.0.0/33"'],
+  [http("geo $g { ranges; delete 1.0.0.0-1.0.0.1; }"), '2:25 warn no address range "1.0.0.0-1.0.0.1" to delete'],
   [
     http("types { a/b c; a/d c; }"),
     '2:20 warn duplicate extension "c", content type: "a/d", previous content type: "a/b"',

@@ -46,3 +46,17 @@ test("split_clients: each text has its share, always the same", async (t) => {
   for (let i = 0; i < 200; i++) counts[(await s.get(`/?k=text${i}`)).body]++;
   t.deepEqual(counts, { a: 59, b: 43, rest: 98 });
 });
+
+test("geo: delete takes a range away as the ranges before it have left it", async (t) => {
+  const s = await startServer(t, {
+    http: `geo $arg_a $cut { ranges; default none; 1.0.0.0-1.0.0.255 outer; 1.0.0.1-1.0.0.1 inner;
+        delete 1.0.0.0-1.0.0.0; delete 1.0.0.2-1.0.0.255; }
+      geo $arg_a $wide { ranges; default none; 1.0.0.0-1.1.0.0 wide; delete 1.0.0.0-1.1.0.0; 1.0.0.1-1.0.0.1 again; }`,
+    server: 'location / { return 200 "$cut|$wide"; }',
+  });
+  const ask = async (address) => (await s.get(`/?a=${address}`)).body;
+  t.is(await ask("1.0.0.0"), "none|none");
+  t.is(await ask("1.0.0.1"), "inner|again");
+  t.is(await ask("1.0.0.2"), "none|none");
+  t.is(await ask("1.1.0.0"), "none|none");
+});

@@ -55,7 +55,7 @@ interface GeoBuild {
   isRanges: boolean;
   values: string[];
   fallback: number;
-  readonly ranges: Readonly<Record<4 | 16, Range[]>>;
+  readonly ranges: Record<4 | 16, Range[]>;
   proxies: Record<string, unknown>[];
   proxy_recursive: boolean;
 }
@@ -117,6 +117,8 @@ function indexOf(build: GeoBuild, value: string): number {
 function remove(c: Compiler, word: Word, build: GeoBuild): void {
   const range = build.isRanges ? readRange(c, word) : readCidr(c, word);
   if (!range) return;
+  // As in nginx a range is deleted from what those before it have come to: where one has cut another, its parts are ranges.
+  if (build.isRanges) build.ranges[range.size] = apart(c, build.ranges[range.size]);
   const list = build.ranges[range.size];
   const index = list.findIndex((r) => r.first === range.first && r.last === range.last);
   if (index >= 0) list.splice(index, 1);
