@@ -3,11 +3,16 @@
 // and closes its file: there are few, and a rotated log needs no care.
 import { appendFileSync } from "node:fs";
 import { getSystemErrorMap } from "node:util";
+import { binding } from "../binding.js";
 import { problemText, type ConfigProblem } from "../errors.js";
 import { complain } from "./report.js";
 
 const levels = ["stderr", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug"] as const;
 export type Level = (typeof levels)[number];
+
+interface Daemon {
+  syslog(path: string, severity: number, line: string): void;
+}
 
 /** Where lines go: the plan's error_logs. */
 export interface LogTarget {
@@ -58,10 +63,12 @@ export class MasterLog {
     const rank = levels.indexOf(level);
     let isSaid = false;
     for (const target of this.#targets) {
-      if (rank > target.level || target.path.startsWith("syslog:")) continue;
+      if (rank > target.level) continue;
       const line = `${now()} [${level}] ${process.pid}#${process.pid}: ${text}`;
       isSaid ||= target.path === "stderr";
       if (target.path === "stderr") complain(line);
+      else if (target.path.startsWith("syslog:"))
+        (binding()["daemon"] as Daemon).syslog(target.path, Math.max(0, rank - 1), line);
       else appendLine(target.path, line);
     }
     if (this.isStarting && !isSaid && rank <= levels.indexOf("warn")) complain(`nginx: [${level}] ${text}`);

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "addon/addon.h"
+#include "base/syslog.h"
 
 namespace mw {
 
@@ -31,10 +32,21 @@ static Napi::Value redirect_stderr(const Napi::CallbackInfo &info) {
   return info.Env().Undefined();
 }
 
+/// syslog(path, severity, line): a line of the process itself to an error log "syslog:...". One that cannot be sent is lost.
+static Napi::Value send_syslog(const Napi::CallbackInfo &info) {
+  std::string path = info[0].As<Napi::String>(), line = info[2].As<Napi::String>(), error;
+  Syslog log;
+  if (!syslog_open(path, log, error)) return info.Env().Undefined();
+  syslog_send(log, info[1].As<Napi::Number>().Int32Value(), line);
+  syslog_close(log);
+  return info.Env().Undefined();
+}
+
 Napi::Object daemon_define(Napi::Env env) {
   Napi::Object o = Napi::Object::New(env);
   o.Set("detach", Napi::Function::New(env, detach, "detach"));
   o.Set("redirectStderr", Napi::Function::New(env, redirect_stderr, "redirectStderr"));
+  o.Set("syslog", Napi::Function::New(env, send_syslog, "syslog"));
   return o;
 }
 

@@ -4,6 +4,7 @@ import { chmodSync, existsSync, renameSync, statSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
 import { nginxPrefix, spawnNginx } from "../helpers/nginx.js";
+import { udpServer } from "../helpers/datagram.js";
 import { waitFor } from "../helpers/index.js";
 
 const say = (text) => `location / { content_by_lua_block { ngx.say("${text}") } }`;
@@ -177,4 +178,22 @@ asRoot("user: one that does not exist is refused at the start", async (t) => {
   t.is(code, 1);
   t.regex(stderr, /\[emerg\] getpwnam\("nosuchuser"\) failed in \S+\/nginx\.conf:1\n/);
   t.false(existsSync(join(n.prefix, "logs/nginx.pid")));
+});
+
+test("what the process itself says goes to syslog too", async (t) => {
+  const lines = [];
+  const port = await udpServer(t, (text) => void lines.push(text));
+  const n = await nginxPrefix(t, {
+    main: `error_log syslog:server=127.0.0.1:${port},nohostname,tag=x notice; error_log logs/error.log notice;`,
+    server: say("one"),
+  });
+  await n.start();
+  const pid = n.pid();
+  process.kill(pid, "SIGHUP");
+  await waitFor(() => lines.some((line) => line.includes("reconfiguring")), "the line");
+  t.regex(
+    lines[0],
+    /^<189>[A-Z][a-z]{2} [ \d]\d [\d:]{8} x: \d{4}\/[\d/]+ [\d:]{8} \[notice\] \d+#\d+: start worker processes$/,
+  );
+  t.true(lines.some((line) => /: signal 1 \(SIGHUP\) received, reconfiguring$/.test(line)));
 });
