@@ -180,6 +180,14 @@ bool Decoder::read(const Value &v, CachePath &out) {
   return v.tag == Value::table;
 }
 
+bool Decoder::read(const Value &v, LogCacheConf &out) {
+  MEMBER(max);
+  MEMBER(inactive);
+  MEMBER(valid);
+  MEMBER(min_uses);
+  return v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, CacheValid &out) {
   MEMBER(status);
   MEMBER(seconds);
@@ -311,6 +319,7 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(shared_dicts);
   MEMBER(limit_zones);
   MEMBER(cache_paths);
+  MEMBER(log_caches);
   MEMBER(lua_package_path);
   MEMBER(lua_package_cpath);
   MEMBER(lua_max_pending_timers);

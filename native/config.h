@@ -210,6 +210,7 @@ struct LocationConf {
   bool internal = false;
   int32_t upstream = -1;               ///< index into Plan::upstream_confs: proxy_pass and relatives
   std::vector<AccessLog> access_logs;  ///< empty = off
+  int32_t open_log_file_cache = -1;    ///< index into Plan::log_caches
   std::vector<ErrorLog> error_logs;
   uint64_t client_max_body_size = 1 << 20;  ///< 0 = unlimited
   uint64_t client_body_buffer_size = 16 << 10;
@@ -330,6 +331,7 @@ struct Plan {
   std::vector<SharedDict> shared_dicts;
   std::vector<LimitZone> limit_zones;
   std::vector<CachePath> cache_paths;
+  std::vector<LogCacheConf> log_caches;
   std::string lua_package_path;  ///< empty = default; ";;" already left in place
   std::string lua_package_cpath;
   uint32_t lua_max_pending_timers = 1024;

@@ -130,6 +130,7 @@ class Decoder {
   bool read(const Value &v, Replacement &out);
   bool read(const Value &v, CookieFlags &out);
   bool read(const Value &v, CachePath &out);
+  bool read(const Value &v, LogCacheConf &out);
   bool read(const Value &v, CacheValid &out);
   bool read(const Value &v, UpstreamConf &out);
   bool read(const Value &v, Location &out);

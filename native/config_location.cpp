@@ -255,6 +255,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(internal);
   MEMBER(upstream);
   MEMBER(access_logs);
+  MEMBER(open_log_file_cache);
   MEMBER(error_logs);
   MEMBER(client_max_body_size);
   MEMBER(client_body_buffer_size);

@@ -165,6 +165,13 @@ struct Referer {
   int32_t regex = -1;  ///< index into Plan::regexes
 };
 
+/// open_log_file_cache. Times in ms.
+struct LogCacheConf {
+  uint32_t max = 1;                          ///< files
+  uint64_t inactive = 10000, valid = 60000;  ///< without use; between two looks at the file's name
+  uint32_t min_uses = 1;                     ///< before a file stays open
+};
+
 /// auth_request_set: a variable and what it gets once the subrequest has answered.
 struct VariableSetting {
   int32_t var = -1;  ///< index into Plan::variables

@@ -138,6 +138,7 @@ export class Compiler {
       limit_zones: [],
       upstream_lists: [],
       cache_paths: [],
+      log_caches: [],
       error_logs: [],
       env: [],
       hides_env: options.defaults === "nginx",

@@ -86,6 +86,8 @@ export interface Plan {
   /** Lists of upstreams that set_hashed_upstream chooses from. */
   upstream_lists: { name: string; upstreams: string[] }[];
   cache_paths: CachePath[];
+  /** Members of LogCacheConf. */
+  log_caches: Record<string, number>[];
   error_logs: ErrorLog[];
   env: string[];
   hides_env: boolean;

@@ -97,3 +97,43 @@ test("gzip: what the buffer holds is written compressed, and so is a line that f
   t.is(gunzip(s, "logs/a.gz"), "/1234\n/5678\n/a-line-past-the-buffer\n/9\n");
   await s.stop();
 });
+
+test("open_log_file_cache: what is used often enough stays open; the least used goes first; valid= looks for a new file", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "d/x": "", "html/x": "" },
+    http,
+    server: `root __PREFIX__/html; location / { open_log_file_cache max=2 min_uses=2 inactive=1h valid=1h; access_log d/$arg_to u; return 200; }
+      location /off { open_log_file_cache off; access_log d/$arg_to u; return 200; }`,
+  });
+  const ask = async (...names) => {
+    for (const name of names) await s.get(`/?to=${name}`);
+  };
+  await ask("lru", "lru", "once", "a", "a", "b", "b");
+  await s.get("/off?to=off");
+  renameSync(join(s.prefix, "d"), join(s.prefix, "moved"));
+  await ask("lru", "once", "a", "b", "b");
+  await s.get("/off?to=off");
+  const count = (name) => s.log(`moved/${name}`).split("\n").length - 1;
+  t.deepEqual(Object.fromEntries(["lru", "once", "a", "b", "off"].map((name) => [name, count(name)])), {
+    lru: 2,
+    once: 1,
+    a: 3,
+    b: 4,
+    off: 1,
+  });
+  t.false(existsSync(join(s.prefix, "d")));
+});
+
+test("open_log_file_cache: a file that was moved away is opened anew after valid=", async (t) => {
+  const s = await startMoonwire(t, {
+    files: { "html/x": "" },
+    http,
+    server: `root __PREFIX__/html; open_log_file_cache max=5 valid=1s; location / { access_log logs/$arg_to u; return 200; }`,
+  });
+  await s.get("/1?to=a");
+  renameSync(join(s.prefix, "logs/a"), join(s.prefix, "logs/old"));
+  await s.get("/2?to=a");
+  await waitFor(async () => (await s.get("/3?to=a"), existsSync(join(s.prefix, "logs/a"))), "the new file", 10_000);
+  t.true(s.log("logs/old").startsWith("/1\n/2\n"));
+  t.is(s.log("logs/a"), "/3\n");
+});

@@ -116,6 +116,7 @@ Value location_conf() {
                                        {"ipv4", flag(true)},
                                        {"ipv6", flag(false)}})},
                    {"access_logs", list({})},
+                   {"open_log_file_cache", number(-1)},
                    {"error_logs", list({})},
                    {"client_body_temp_path", text("/tmp")}});
   for (const char *name : {"has_try_files",
@@ -246,6 +247,7 @@ Value whole_plan() {
                       {"shared_dicts", list({table({{"name", text("d")}, {"size", number(9000)}})})},
                       {"limit_zones", list({})},
                       {"cache_paths", list({})},
+                      {"log_caches", list({})},
                       {"env", list({})},
                       {"upstreams", list({})},
                       {"upstream_confs", list({})},

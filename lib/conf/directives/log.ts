@@ -39,9 +39,14 @@ export const log = {
   open_log_file_cache: {
     module: "log",
     in: everywhere,
-    kind: "words",
-    store: "none",
-    about: "accepted, no effect: files with constant names stay open, others are opened for each line",
+    kind: "own",
+    args: [1, 4],
+    form: "words",
+    initial: -1,
+    read: readFileCache,
+    type: typed<string | readonly string[]>(),
+    about:
+      "log files with variables in their names that stay open: `max=N`, `inactive=TIME`, `min_uses=N`, `valid=TIME`, or `off`",
   },
 } as const satisfies Record<string, Spec>;
 
@@ -78,6 +83,21 @@ function share(c: Compiler, log: AccessLog): boolean {
   if (log.buffer === 0 && before) Object.assign(log, of(before));
   else if (log.buffer > 0 && !before) for (const other of others) Object.assign(other, of(log));
   return !before || (["buffer", "flush", "gzip"] as const).every((key) => log[key] === before[key]);
+}
+
+function readFileCache(c: Compiler, d: Directive, level: Level): void {
+  const out = { max: 0, inactive: 10_000, valid: 60_000, min_uses: 1 };
+  let isOff = false;
+  for (const { text } of d.args) {
+    const [, name, value] = /^(max|inactive|valid|min_uses)=(.*)$/s.exec(text) ?? [];
+    const isTime = name === "inactive" || name === "valid";
+    const number = isTime ? parseTime(value!) : /^[1-9]\d{0,8}$/.test(value ?? "") ? Number(value) : undefined;
+    if (name !== undefined && number !== undefined) out[name as keyof typeof out] = number;
+    else if (text === "off") isOff = true;
+    else return c.problems.add(d, `invalid "open_log_file_cache" parameter "${text}"`);
+  }
+  if (!isOff && out.max === 0) return c.problems.add(d, '"open_log_file_cache" must have "max" parameter');
+  level.conf["open_log_file_cache"] = isOff ? -1 : c.plan.log_caches.push(out) - 1;
 }
 
 /** What an access log has beside path and format. */

@@ -10,16 +10,10 @@
 #include <unistd.h>
 
 #include "http/modules/gzip.h"
+#include "http/modules/log_file_cache.h"
 #include "http/variable.h"
 
 namespace mw {
-
-/// A FIFO is opened for both ways: opening it to write alone waits for a reader.
-static int open_append(const std::string &path) {
-  struct stat st;
-  bool is_fifo = stat(path.c_str(), &st) == 0 && S_ISFIFO(st.st_mode);
-  return open(path.c_str(), (is_fifo ? O_RDWR | O_NONBLOCK : O_WRONLY) | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-}
 
 static bool is_regular(int fd) {
   struct stat st;
@@ -54,7 +48,7 @@ static bool is_open(const LogSink &sink) { return sink.fd >= 0 || sink.syslog; }
 void LogFiles::reopen() {
   for (File &f : files) {
     if (f.syslog) continue;
-    int fd = open_append(f.path);
+    int fd = log_file_append(f.path);
     if (fd < 0) {
       log_write(main, kLogEmerg, errno, nullptr, "open() \"%s\" failed", f.path.c_str());
       continue;
@@ -95,7 +89,7 @@ void LogOpening::add(const std::string &path, const SourcePos &pos) {
     std::string error;
     if (!syslog_open(path, *file.syslog, error)) return problems.add(error, pos);
   } else {
-    bool is_good = may_create ? (file.fd = open_append(path)) >= 0 : may_append(path);
+    bool is_good = may_create ? (file.fd = log_file_append(path)) >= 0 : may_append(path);
     if (!is_good)
       problems.add("open() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")", pos);
     if (file.fd < 0) return;
@@ -160,9 +154,10 @@ struct LogBuffer {
   uint32_t gzip = 0;  ///< level
 };
 
-/// A worker's buffers; few, so they are searched.
+/// A worker's buffers; few, so they are searched. And its caches of open files, by index of Plan::log_caches.
 struct LogBuffers {
   std::vector<std::unique_ptr<LogBuffer>> list;
+  std::vector<std::unique_ptr<LogFileCache>> caches;
 };
 
 static void write_out(const Log &errors, const LogContext *ctx, const std::string &path, const LogSink &sink,
@@ -197,8 +192,13 @@ static void flush_buffer(LogBuffer *b) {
 
 static void on_flush(Timer *t) { flush_buffer(reinterpret_cast<LogBuffer *>(t)); }
 
-static LogBuffer *buffer_of(HttpCore *core, const AccessLog &log) {
+static LogBuffers &buffers_of(HttpCore *core) {
   if (!core->log_buffers) core->log_buffers = std::make_shared<LogBuffers>();
+  return *core->log_buffers;
+}
+
+static LogBuffer *buffer_of(HttpCore *core, const AccessLog &log) {
+  buffers_of(core);
   for (auto &b : core->log_buffers->list)
     if (b->path == log.path.constant()) return b.get();
   auto made = std::make_unique<LogBuffer>();
@@ -275,6 +275,18 @@ static bool is_wanted(Request *r, const AccessLog &log) {
   return !value.empty() && value != "0";
 }
 
+/// What open_log_file_cache of the request's location keeps in this worker; null without one.
+static LogFileCache *cache_of(Request *r) {
+  int32_t index = r->conf->open_log_file_cache;
+  if (index < 0) return nullptr;
+  auto &caches = buffers_of(r->core).caches;
+  const std::vector<LogCacheConf> &confs = r->plan->log_caches;
+  caches.resize(confs.size());
+  auto &cache = caches[static_cast<size_t>(index)];
+  if (!cache) cache = std::make_unique<LogFileCache>(confs[static_cast<size_t>(index)]);
+  return cache.get();
+}
+
 /// A file whose name is computed: opened for the line, where the request's root is there (else any client could make files).
 static void write_computed(Request *r, const AccessLog &log, Str line) {
   struct stat st;
@@ -286,14 +298,16 @@ static void write_computed(Request *r, const AccessLog &log, Str line) {
   std::string path(complex_value(r, log.path));
   if (path.empty() || path[0] != '/') path = r->plan->prefix + path;
   LogSink sink;
-  sink.fd = open_append(path);
+  bool is_kept = false;
+  LogFileCache *cache = cache_of(r);
+  sink.fd = cache ? cache->open(path, r->core->loop->now_ms(), is_kept) : log_file_append(path);
   if (sink.fd < 0) {
     log_write(r->log(), kLogCrit, errno, &r->log_ctx, "open() \"%s\" failed", path.c_str());
     return;
   }
   sink.is_file = is_regular(sink.fd);
   write_out(r->log(), &r->log_ctx, path, sink, line);
-  close(sink.fd);
+  if (!is_kept) close(sink.fd);
 }
 
 void access_log_write(Request *r) {
