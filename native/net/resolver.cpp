@@ -13,14 +13,15 @@
 namespace mw {
 
 static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
+static constexpr uint32_t kMostHops = 50;          ///< names that stand for the next, as in nginx
 static constexpr uint64_t kFailureValidMs = 1000;  ///< how long a name stays not found
 static constexpr uint64_t kHostsValidMs = 1000;    ///< how long one of the hosts file is believed
-static constexpr uint64_t kAgainMs = 5000;         ///< nginx's resend_timeout
+static constexpr int kMostReads = 1000;            ///< of a socket in one turn
 static const char kSystemConf[] = "/etc/resolv.conf";
+static const char kNotFound[] = "(3: Host not found)";
 static constexpr uint32_t kMaxTtl = 86400;
 
-/// c-ares asks all name servers in turn when they fail, and then says no more than ECONNREFUSED; of a single one it tells what
-/// that answered.
+/// c-ares asks all of the system's name servers in turn when they fail, and then says no more than ECONNREFUSED.
 static const char *error_text(int status) {
   switch (status) {
     case ARES_EFORMERR: return "(1: Format error)";
@@ -29,7 +30,7 @@ static const char *error_text(int status) {
     case ARES_ENOTIMP: return "(4: Unimplemented)";
     case ARES_EREFUSED: return "(5: Operation refused)";
     case ARES_ETIMEOUT: return "(110: Operation timed out)";
-    default: return "(3: Host not found)";
+    default: return kNotFound;
   }
 }
 
@@ -40,7 +41,8 @@ Resolver::Resolver(Loop *loop, const ResolverConf &conf) : loop_(loop), conf_(co
 
 Resolver::~Resolver() {
   is_ending_ = true;
-  if (is_open_) ares_destroy(channel_);
+  for (auto &channel : channels_)
+    if (channel->ares) ares_destroy(channel->ares);
   loop_->disarm(&timer_);
   for (auto &[fd, w] : watches_) delete w;
   for (auto &[host, n] : names_) {
@@ -55,93 +57,129 @@ void Resolver::check_system_conf() {
   if (stat(kSystemConf, &st) < 0) return;
   bool is_same = st.st_mtim.tv_sec == system_conf_time_.tv_sec && st.st_mtim.tv_nsec == system_conf_time_.tv_nsec;
   system_conf_time_ = st.st_mtim;
-  if (is_same || !is_open_) return;
-  ares_destroy(channel_);
-  is_open_ = false;
+  if (is_same || channels_.empty()) return;
+  ares_destroy(channels_[0]->ares);
+  channels_.clear();
+}
+
+/// Of one name server, which c-ares then asks once; without, of the system's.
+bool Resolver::open_channel(const std::string *server) {
+  auto channel = std::make_unique<Channel>();
+  channel->resolver = this;
+  ares_options options{};
+  char lookups_dns[] = "b", lookups_all[] = "fb";
+  options.sock_state_cb = on_socket;
+  options.sock_state_cb_data = channel.get();
+  options.lookups = server ? lookups_dns : lookups_all;
+  options.timeout = server ? 30000 : 2000;
+  options.tries = server ? 1 : 3;
+  int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+  if (server) {
+    mask |= ARES_OPT_DOMAINS | ARES_OPT_FLAGS;  // no search list
+    options.ndomains = 0;
+    options.flags = ARES_FLAG_NOCHECKRESP;
+  }
+  if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) return false;
+  if (server && ares_set_servers_ports_csv(channel->ares, server->c_str()) != ARES_SUCCESS) {
+    ares_destroy(channel->ares);
+    return false;
+  }
+  channels_.push_back(std::move(channel));
+  return true;
 }
 
 bool Resolver::open() {
   check_system_conf();
-  if (is_open_) return true;
+  if (!channels_.empty()) return true;
   static const int library = ares_library_init(ARES_LIB_INIT_ALL);
   if (library != ARES_SUCCESS) return false;
-  ares_options options{};
-  char lookups_dns[] = "b", lookups_all[] = "fb";
-  options.sock_state_cb = on_socket;
-  options.sock_state_cb_data = this;
-  options.lookups =
-      conf_.servers.empty() ? lookups_all : lookups_dns;  // as nginx: name servers alone, where there are some
-  options.timeout = 2000;
-  options.tries = 3;
-  int mask = ARES_OPT_SOCK_STATE_CB | ARES_OPT_LOOKUPS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
-  if (!conf_.servers.empty()) {
-    mask |= ARES_OPT_DOMAINS | ARES_OPT_FLAGS;  // no search list
-    options.ndomains = 0;
-    options.flags = conf_.servers.size() == 1 ? ARES_FLAG_NOCHECKRESP : 0;
-  }
-  if (ares_init_options(&channel_, &options, mask) != ARES_SUCCESS) return false;
-  std::string list;
-  for (const std::string &server : conf_.servers) list.append(list.empty() ? "" : ",").append(server);
-  if (!list.empty() && ares_set_servers_ports_csv(channel_, list.c_str()) != ARES_SUCCESS) {
-    ares_destroy(channel_);
-    return false;
-  }
-  return is_open_ = true;
+  if (conf_.servers.empty()) return open_channel(nullptr);
+  for (const std::string &server : conf_.servers) open_channel(&server);
+  return !channels_.empty();
 }
 
-// --- answers ---------------------------------------------------------------------------------------------------------
+// --- names -----------------------------------------------------------------------------------------------------------
+
+Resolver::Name *Resolver::name_of(const std::string &host) {
+  auto [at, is_new] = names_.try_emplace(host);
+  if (is_new) {
+    at->second = std::make_unique<Name>();
+    at->second->resolver = this;
+    at->second->host = &at->first;
+    at->second->task.run = tell;
+    at->second->again.fire = on_again;
+  }
+  return at->second.get();
+}
+
+void Resolver::wait(Name *n, Lookup *l) {
+  l->name = n;
+  l->prev = nullptr;
+  l->next = n->waiting;
+  if (n->waiting) n->waiting->prev = l;
+  n->waiting = l;
+  if (is_known(n))
+    loop_->post(&n->task);
+  else if (!n->is_asked)
+    ask(*n->host, n);
+}
 
 const std::vector<PeerAddress> *Resolver::find(Str host, Lookup *l, uint64_t timeout_ms) {
   std::string key(host);
   for (char &c : key) c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
   if (names_.size() >= kMaxNames)
     std::erase_if(names_, [this](const auto &item) {
-      return !item.second->waiting && !item.second->is_asked && !item.second->task.is_queued &&
-             item.second->valid_until <= loop_->now_ms();
+      const Name &n = *item.second;
+      return !n.waiting && !n.is_asked && !n.is_telling && !n.queries && !n.task.is_queued &&
+             n.valid_until <= loop_->now_ms();
     });
-  std::unique_ptr<Name> &slot = names_[key];
-  if (!slot) {
-    slot = std::make_unique<Name>();
-    slot->resolver = this;
-    slot->host = &names_.find(key)->first;
-    slot->task.run = tell;
-    slot->again.fire = on_again;
+  Name *n = name_of(key);
+  l->hops = 0;
+  while (is_known(n) && !n->cname.empty() && l->hops < kMostHops) {
+    ++l->hops;
+    n = name_of(n->cname);
   }
-  Name *n = slot.get();
-  bool is_known = !n->is_asked && n->valid_until > loop_->now_ms();
-  if (is_known && !n->error) return &n->addresses;
-  l->name = n;
-  l->prev = nullptr;
-  l->next = n->waiting;
-  if (n->waiting) n->waiting->prev = l;
-  n->waiting = l;
+  if (is_known(n) && !n->error && n->cname.empty()) return &n->addresses;
   l->timer.fire = on_lookup_timeout;
   loop_->arm(&l->timer, timeout_ms);
-  if (is_known)
-    loop_->post(&n->task);
-  else if (!n->is_asked)
-    ask(key, n);
+  wait(n, l);
   return nullptr;
 }
 
-void Resolver::cancel(Lookup *l) {
+void Resolver::unlink(Lookup *l) {
   Name *n = static_cast<Name *>(l->name);
-  if (!n) return;
   l->name = nullptr;
   if (l->prev)
     l->prev->next = l->next;
   else
     n->waiting = l->next;
   if (l->next) l->next->prev = l->prev;
+}
+
+void Resolver::cancel(Lookup *l) {
+  if (!l->name) return;
+  unlink(l);
   loop_->disarm(&l->timer);
+}
+
+/// What is known of `n` to someone who has waited for it, or on to the name that it stands for.
+void Resolver::pass(Name *n, Lookup *l) {
+  bool is_led_on = !n->error && !n->cname.empty();
+  if (is_led_on && l->hops < kMostHops) {
+    unlink(l);
+    ++l->hops;
+    return wait(name_of(n->cname), l);
+  }
+  cancel(l);
+  const char *error = is_led_on ? kNotFound : n->error;
+  l->done(l, error, error ? nullptr : &n->addresses);
 }
 
 void Resolver::tell(Task *t) {
   Name *n = reinterpret_cast<Name *>(reinterpret_cast<char *>(t) - offsetof(Name, task));
-  while (Lookup *l = n->waiting) {
-    n->resolver->cancel(l);
-    l->done(l, n->error, n->error ? nullptr : &n->addresses);
-  }
+  n->is_telling = true;
+  while (n->waiting) n->resolver->pass(n, n->waiting);
+  n->is_telling = false;
 }
 
 void Resolver::on_lookup_timeout(Timer *t) {
@@ -152,7 +190,7 @@ void Resolver::on_lookup_timeout(Timer *t) {
 
 void Resolver::on_again(Timer *t) {
   Name *n = reinterpret_cast<Name *>(reinterpret_cast<char *>(t) - offsetof(Name, again));
-  if (n->waiting && !n->is_asked) n->resolver->ask(*n->host, n);
+  n->resolver->ask_again(n);
 }
 
 // --- c-ares ----------------------------------------------------------------------------------------------------------
@@ -171,13 +209,15 @@ void Resolver::ask(const std::string &host, Name *n) {
     loop_->post(&n->task);
     return;
   }
+  bool is_local = host == "localhost" || Str(host).ends_with(".localhost");  // c-ares knows these itself (RFC 6761)
+  if (!conf_.servers.empty() && !is_local) return ask_servers(host, n);
   ares_addrinfo_hints hints{};
   hints.ai_flags = ARES_AI_NOSORT | ARES_AI_ENVHOSTS;
   hints.ai_family = conf_.ipv4 && conf_.ipv6 ? AF_UNSPEC : conf_.ipv4 ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
   n->is_asked = n->is_at_once = true;
   ++asked_;
-  ares_getaddrinfo(channel_, name_to_ask(host).c_str(), nullptr, &hints, on_answer, n);
+  ares_getaddrinfo(channels_[0]->ares, name_to_ask(host).c_str(), nullptr, &hints, on_answer, n);
   n->is_at_once = false;
   schedule();
 }
@@ -204,8 +244,6 @@ void Resolver::on_answer(void *arg, int status, int, ares_addrinfo *result) {
     }
   }
   if (result) ares_freeaddrinfo(result);
-  // A name server that cannot be reached is one that is silent: as in nginx, who asks waits until his time is over.
-  if (status == ARES_ECONNREFUSED && r->conf_.servers.size() == 1) return r->loop_->arm(&n->again, kAgainMs);
   std::stable_partition(n->addresses.begin(), n->addresses.end(),
                         [](const PeerAddress &a) { return a.sa.sa_family == AF_INET; });
   n->error = n->addresses.empty() ? error_text(status == ARES_SUCCESS ? ARES_ENOTFOUND : status) : nullptr;
@@ -218,35 +256,53 @@ void Resolver::on_answer(void *arg, int status, int, ares_addrinfo *result) {
 }
 
 void Resolver::schedule() {
-  timeval room, *next = ares_timeout(channel_, nullptr, &room);
-  if (!next) return loop_->disarm(&timer_);
-  loop_->arm(&timer_, static_cast<uint64_t>(next->tv_sec) * 1000 + static_cast<uint64_t>(next->tv_usec) / 1000 + 1);
+  bool is_due = false;
+  uint64_t soonest = 0;
+  for (auto &channel : channels_) {
+    timeval room, *next = ares_timeout(channel->ares, nullptr, &room);
+    if (!next) continue;
+    uint64_t ms = static_cast<uint64_t>(next->tv_sec) * 1000 + static_cast<uint64_t>(next->tv_usec) / 1000 + 1;
+    soonest = is_due ? std::min(soonest, ms) : ms;
+    is_due = true;
+  }
+  if (!is_due) return loop_->disarm(&timer_);
+  loop_->arm(&timer_, soonest);
 }
 
 void Resolver::on_timer(Timer *t) {
   Resolver *r = static_cast<OwnTimer *>(t)->resolver;
-  ares_process_fd(r->channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+  for (auto &channel : r->channels_) ares_process_fd(channel->ares, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
   r->schedule();
+}
+
+/// Something is there to be read yet, or the end of the stream.
+static bool has_input(int fd) {
+  char byte;
+  return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
 void Resolver::on_io(IoHandler *h, uint32_t events) {
   Watch *w = reinterpret_cast<Watch *>(h);
   if (w->is_dead) return;
-  Resolver *r = w->resolver;
+  Channel *channel = w->channel;
   bool in = events & (EPOLLIN | EPOLLERR | EPOLLHUP), out = events & EPOLLOUT;
-  ares_process_fd(r->channel_, in ? w->fd : ARES_SOCKET_BAD, out ? w->fd : ARES_SOCKET_BAD);
-  r->schedule();
+  ares_process_fd(channel->ares, in ? w->fd : ARES_SOCKET_BAD, out ? w->fd : ARES_SOCKET_BAD);
+  // Of a TCP stream c-ares takes a length or a message at a time, and no event tells of the rest.
+  for (int i = 0; in && i < kMostReads && !w->is_dead && has_input(w->fd); ++i)
+    ares_process_fd(channel->ares, w->fd, ARES_SOCKET_BAD);
+  channel->resolver->schedule();
 }
 
 void Resolver::on_socket(void *arg, int fd, int readable, int writable) {
-  Resolver *r = static_cast<Resolver *>(arg);
+  Channel *channel = static_cast<Channel *>(arg);
+  Resolver *r = channel->resolver;
   if (r->is_ending_) return;
   auto found = r->watches_.find(fd);
   if (readable || writable) {
     if (found != r->watches_.end()) return;
     Watch *w = new Watch();
     w->io.ready = on_io;
-    w->resolver = r;
+    w->channel = channel;
     w->fd = fd;
     if (r->loop_->watch(fd, &w->io, EPOLLIN | EPOLLOUT))
       r->watches_[fd] = w;

@@ -134,12 +134,60 @@ test("a name server that is not there is waited for, and found when it has come"
   t.is(await answer, "127.0.0.1");
 });
 
-test("a second name server is asked when the first is silent or fails", async (t) => {
-  const bad = await dnsServer(t, () => ({ code: "SERVFAIL" }));
+test("names take turns among the name servers; the next is asked when one is silent or does not understand", async (t) => {
+  const bad = await dnsServer(t, (name) =>
+    name === "silent.test" ? undefined : { code: name === "failed.test" ? "SERVFAIL" : "FORMERR" },
+  );
   const good = await dnsServer(t, local);
-  const s = await start(t, { dns: bad, options: `127.0.0.1:${good.port} ipv6=off` });
+  const s = await start(t, { dns: bad, options: `127.0.0.1:${good.port} ipv6=off`, timeout: "30s" });
   t.is(await body(s, "name.test"), "127.0.0.1");
-  t.deepEqual([...bad.asked, ...good.asked], ["name.test A", "name.test A"]);
+  t.is(await body(s, "other.test"), "127.0.0.1");
+  t.deepEqual([bad.asked, good.asked], [["name.test A"], ["name.test A", "other.test A"]]);
+  t.is(await body(s, "silent.test"), "127.0.0.1");
+  t.is(await body(s, "spare.test"), "127.0.0.1");
+  // A failure is an answer, and is not kept.
+  t.is(await body(s, "failed.test"), "failed.test could not be resolved (2: Server failure)");
+  t.is(await body(s, "failed.test"), "127.0.0.1");
+});
+
+test("a name that stands for another leads to its addresses; both are kept, each for its time", async (t) => {
+  const label = "l".repeat(63);
+  const long = Array(4).fill(label).join("."); // longer than names may be: what comes is asked for
+  const aliases = {
+    "first.test": "second.test",
+    "second.test": "last.test",
+    "long.test": long,
+    "loop.test": "loop.test",
+  };
+  const dns = await dnsServer(t, (name, type) => {
+    const step = /^step(\d+)\.test$/.exec(name);
+    if (step && step[1] !== "60") return { cname: `step${Number(step[1]) + 1}.test` };
+    if (aliases[name]) return { cname: aliases[name], ttl: name === "first.test" ? 1 : 300 };
+    if (name === "both.test") return { cname: "last.test", addresses: type === "A" ? ["127.0.0.1"] : [] };
+    return name === "none.test" ? { cname: "" } : type === "A" ? local() : {};
+  });
+  const s = await start(t, { dns, options: "" });
+  const count = (name) => dns.asked.filter((q) => q === `${name} A`).length;
+  for (let i = 0; i < 2; i++) t.is(await body(s, "first.test"), "127.0.0.1");
+  t.is(await body(s, "last.test"), "127.0.0.1");
+  await sleep(1200);
+  t.is(await body(s, "FIRST.test"), "127.0.0.1");
+  t.true(count("first.test") >= 2, String(dns.asked));
+  t.deepEqual([count("second.test"), count("last.test")], [1, 1]);
+  for (const name of ["both.test", "long.test", `${label}.test`]) t.is(await body(s, name), "127.0.0.1");
+  for (const name of ["loop.test", "step1.test", `${label}l.test`, "a..test"])
+    t.is(await body(s, name), `${name} could not be resolved (3: Host not found)`);
+  t.is(await body(s, "step20.test"), "127.0.0.1");
+});
+
+test("an error of the one kind of address is the name's; an answer cut short is asked for over TCP", async (t) => {
+  const dns = await dnsServer(t, (_, type) => (type === "A" ? local() : { code: "SERVFAIL" }));
+  const s = await start(t, { dns, options: "" });
+  t.is(await body(s, "half.test"), "half.test could not be resolved (2: Server failure)");
+  const cut = await dnsServer(t, () => ({ addresses: ["127.0.0.2"] }), {
+    stream: (_, type) => (type === "A" ? local() : {}),
+  });
+  t.is(await body(await start(t, { dns: cut, options: "" }), "cut.test"), "127.0.0.1");
 });
 
 test("answers that are none: a wrong id, another question, cut off, noise", async (t) => {

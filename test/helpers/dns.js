@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // A name server for tests, over UDP on a free port of a loopback address: it answers what the test's function says and keeps count.
 import { createSocket } from "node:dgram";
+import { createServer } from "node:net";
 
 const types = { 1: "A", 28: "AAAA" };
 const codes = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
@@ -25,41 +26,74 @@ function addressBytes(address) {
   return Buffer.from(groups.map((g) => g.padStart(4, "0")).join(""), "hex");
 }
 
-function reply(query, asked, { addresses = [], ttl = 300, code }) {
+const nameBytes = (name) =>
+  Buffer.concat([...name.split(".").map((l) => Buffer.from([l.length, ...Buffer.from(l)])), Buffer.from([0])]);
+
+function reply(query, asked, { addresses = [], cname, ttl = 300, code, isCut = false }) {
   const head = Buffer.alloc(12);
   query.copy(head, 0, 0, 2);
-  head.writeUInt16BE(0x8180 | (code ? codes[code] : 0), 2);
+  head.writeUInt16BE(0x8180 | (isCut ? 0x200 : 0) | (code ? codes[code] : 0), 2);
   head.writeUInt16BE(1, 4);
-  head.writeUInt16BE(addresses.length, 6);
-  const records = addresses.map((address) => {
-    const data = addressBytes(address);
+  const data = [
+    ...(cname === undefined ? [] : [[5, nameBytes(cname)]]),
+    ...addresses.map(addressBytes).map((bytes) => [bytes.length === 4 ? 1 : 28, bytes]),
+  ];
+  head.writeUInt16BE(data.length, 6);
+  const records = data.map(([type, bytes]) => {
     const record = Buffer.alloc(12);
     record.writeUInt16BE(0xc00c, 0); // the name of the question
-    record.writeUInt16BE(data.length === 4 ? 1 : 28, 2);
+    record.writeUInt16BE(type, 2);
     record.writeUInt16BE(1, 4);
     record.writeUInt32BE(ttl, 6);
-    record.writeUInt16BE(data.length, 10);
-    return Buffer.concat([record, data]);
+    record.writeUInt16BE(bytes.length, 10);
+    return Buffer.concat([record, bytes]);
   });
   return Buffer.concat([head, asked.bytes, ...records]);
 }
 
+/** The same over TCP, on the port of a UDP one: streams of queries with their lengths. */
+function dnsStream(t, port, host, answer) {
+  const server = createServer((socket) => {
+    let got = Buffer.alloc(0);
+    socket.on("error", () => {});
+    socket.on("data", async (part) => {
+      got = Buffer.concat([got, part]);
+      while (got.length >= 2 && got.length >= 2 + got.readUInt16BE(0)) {
+        const query = got.subarray(2, 2 + got.readUInt16BE(0));
+        got = got.subarray(2 + query.length);
+        const q = question(query);
+        const bytes = reply(query, q, await answer(q.name, q.type));
+        const size = Buffer.alloc(2);
+        size.writeUInt16BE(bytes.length);
+        socket.write(Buffer.concat([size, bytes]));
+      }
+    });
+  });
+  t.teardown(() => server.close());
+  return new Promise((resolve, reject) => server.on("error", reject).listen(port, host, resolve));
+}
+
 /**
- * Starts one; ends with the test. `answer(name, type)` gives `{ addresses, ttl, code }`, or nothing: no answer is sent.
+ * Starts one; ends with the test. `answer(name, type)` gives `{ addresses, cname, ttl, code }`, or nothing: no answer is
+ * sent. `stream` answers what is asked over TCP; UDP's answers then say that they are cut.
  * @returns {Promise<{port: number, asked: string[]}>} `asked`: "NAME TYPE" of every query
  */
-export function dnsServer(t, answer, { port = 0, host = "127.0.0.1" } = {}) {
+export function dnsServer(t, answer, { port = 0, host = "127.0.0.1", stream } = {}) {
   const socket = createSocket("udp4");
   const asked = [];
   socket.on("message", async (query, peer) => {
     const q = question(query);
     asked.push(`${q.name} ${q.type}`);
     const found = await answer(q.name, q.type);
-    if (found) socket.send(reply(query, q, found), peer.port, peer.address);
+    if (found) socket.send(reply(query, q, { ...found, isCut: stream !== undefined }), peer.port, peer.address);
   });
   t.teardown(() => socket.close());
   return new Promise((resolve, reject) => {
     socket.on("error", reject);
-    socket.bind(port, host, () => resolve({ port: socket.address().port, asked }));
+    socket.bind(port, host, async () => {
+      const own = socket.address().port;
+      if (stream) await dnsStream(t, own, host, stream);
+      resolve({ port: own, asked });
+    });
   });
 }
