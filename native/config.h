@@ -189,6 +189,7 @@ struct LocationConf {
   bool autoindex = false, autoindex_exact_size = true, autoindex_localtime = false;
   uint8_t autoindex_format = 0;  ///< 0 html, 1 json, 2 jsonp, 3 xml
   bool random_index = false;
+  std::string post_action;           ///< a URI or a named location that runs behind the answer; empty = none
   std::vector<std::string> mirrors;  ///< URIs
   bool mirror_request_body = true;
   std::string set_base32_alphabet;  ///< 32 letters

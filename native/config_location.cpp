@@ -233,6 +233,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(autoindex_localtime);
   MEMBER(autoindex_format);
   MEMBER(random_index);
+  MEMBER(post_action);
   MEMBER(mirrors);
   MEMBER(mirror_request_body);
   MEMBER(set_base32_alphabet);

@@ -7,6 +7,7 @@
 #include "http/modules/access_log.h"
 #include "http/modules/browser.h"
 #include "http/modules/malloc_trim.h"
+#include "http/modules/post_action.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/router.h"
@@ -289,6 +290,7 @@ void request_finish(Request *r) {
   if (r->parent) return subrequest_finish(r);
   if (r->is_logging) return;
   Connection *c = r->conn;
+  if (!r->conf->post_action.empty() && !c->is_closed) post_action_start(r);
   r->is_awaiting_background = r->background > 0 && !c->is_closed;
   if (r->is_awaiting_background) return http_connection_send(c);
   if (r->subs) subrequest_free_all(r);  // nobody waits for them any more

@@ -243,6 +243,7 @@ struct Request {
   uint64_t limit_rate = 0, limit_rate_after = 0;  ///< of a main request, see modules/limit_rate.cpp
   uint32_t background = 0;              ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
   bool is_mirrored = false;             ///< since the last internal redirect
+  bool has_post_action = false;         ///< it has begun
   bool is_awaiting_background = false;  ///< answered; the end waits for them
   bool has_limit_rate = false;          ///< evaluated, or set
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp

@@ -21,6 +21,7 @@ import { lua } from "./lua.js";
 import { main } from "./main.js";
 import { map } from "./map.js";
 import { memc } from "./memc.js";
+import { postAction } from "./post-action.js";
 import { proxy } from "./proxy.js";
 import { proxyCache } from "./proxy-cache.js";
 import { realip } from "./realip.js";
@@ -36,6 +37,7 @@ export const directives = {
   ...http,
   ...limits,
   ...limitExcept,
+  ...postAction,
   ...rewrite,
   ...map,
   ...geo,

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT
+// See post_action.h.
+#include "http/modules/post_action.h"
+
+#include "http/phase.h"
+#include "http/subrequest.h"
+#include "http/target.h"
+
+namespace mw {
+
+static void on_end(Request *sub, void *) {
+  Request *main = sub->main;
+  subrequest_free(sub);
+  --main->background;
+  if (main->background == 0 && main->is_awaiting_background) request_finish(main);
+}
+
+void post_action_start(Request *r) {
+  if (r->has_post_action) return;
+  r->has_post_action = true;
+  Str uri = r->conf->post_action;
+  bool is_named = uri[0] == '@';
+  Request *sub = subrequest_create(r, is_named ? r->uri : uri, {}, Sink::memory);
+  if (!sub) return;
+  r->keepalive = false;  // as in nginx
+  sub->method = r->method;
+  sub->method_id = r->method_id;
+  subrequest_share_vars(sub);
+  subrequest_set_body(sub, SubBody::forward);
+  ++r->background;
+  if (!is_named) return subrequest_start(sub, on_end, nullptr);
+  sub->args = r->args;
+  sub->sub_done = on_end;
+  http_named_location(sub, uri);
+}
+
+}  // namespace mw
