@@ -158,6 +158,7 @@ bool Decoder::read(const Value &v, CookieFlags &out) {
   MEMBER(name);
   MEMBER(set);
   MEMBER(clear);
+  MEMBER(words);
   MEMBER(pos);
   return v.tag == Value::table;
 }
@@ -213,6 +214,12 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(next_upstream_tries);
   MEMBER(next_upstream_timeout);
   MEMBER(bind);
+  MEMBER(bind_transparent);
+  MEMBER(force_ranges);
+  MEMBER(limit_rate);
+  MEMBER(store);
+  MEMBER(store_path);
+  MEMBER(store_access);
   MEMBER(http_minor);
   MEMBER(method);
   MEMBER(has_body);

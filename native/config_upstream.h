@@ -54,7 +54,8 @@ struct Replacement {
 struct CookieFlags {
   Replacement::Kind kind = Replacement::text;
   ComplexValue name;
-  uint32_t set = 0, clear = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
+  uint32_t set = 0, clear = 0;      ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
+  std::vector<ComplexValue> words;  ///< flags with variables
   SourcePos pos;
 };
 
@@ -95,6 +96,12 @@ struct UpstreamConf {
   uint32_t next_upstream_tries = 0;
   uint64_t next_upstream_timeout = 0;
   ComplexValue bind;  ///< local address; empty = none
+  bool bind_transparent = false;
+  bool force_ranges = false;
+  ComplexValue limit_rate;  ///< bytes per second of a reply that are read
+  enum Store : uint8_t { store_off, store_at_root, store_at_path } store = store_off;  ///< proxy_store
+  ComplexValue store_path;
+  uint32_t store_access = 0600;
   // proxy
   uint32_t http_minor = 0;  ///< proxy_http_version 1.N
   ComplexValue method;      ///< empty = the request's

@@ -25,6 +25,9 @@ export const failures: Record<string, number> = {
 /** Members of UpstreamConf that no default of the table sets. */
 export const upstreamDefaults: Record<string, unknown> = {
   bind: "",
+  bind_transparent: false,
+  store: 0,
+  store_path: "",
   method: "",
   has_body: false,
   body: "",

@@ -23,6 +23,8 @@ static void settle(Upstream *u, bool is_whole) {
   upstream_end_attempt(u);
   u->request.clear(r->core->net.blocks);
   upstream_tunnel_end(u);
+  upstream_pace_end(u);
+  upstream_store_end(u, false);
   if (u->is_waiting) output_unwait(r, &u->waiter);
   upstream_loop(u)->unpost(&u->task);
   upstream_resolve_cancel(u);
@@ -31,6 +33,7 @@ static void settle(Upstream *u, bool is_whole) {
 
 void upstream_settle(Upstream *u, Rc rc) {
   upstream_cache_end(u, rc);
+  upstream_store_end(u, rc == kOk && u->is_body_done);
   settle(u, rc == kOk);
   upstream_set_action(u, u->out || u->attempts.size ? "sending to client" : nullptr);
 }

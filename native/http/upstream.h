@@ -14,6 +14,8 @@ namespace mw {
 struct Upstream;
 struct UpstreamLookup;
 struct UpstreamTunnel;
+struct UpstreamPace;
+struct UpstreamStore;
 struct Cache;
 
 /// Why an attempt failed; bits of proxy_next_upstream.
@@ -103,6 +105,8 @@ struct Upstream {
   uint16_t resolve_port = 0;
   UpstreamLookup *lookup = nullptr;
   UpstreamTunnel *tunnel = nullptr;  ///< once the protocol has been switched
+  UpstreamPace *pace = nullptr;      ///< proxy_limit_rate holds for the reply
+  UpstreamStore *store = nullptr;    ///< the reply becomes a file
   PeerAddress local;
   Str redirect_uri, redirect_args;
   bool has_local = false;

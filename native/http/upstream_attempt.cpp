@@ -230,7 +230,8 @@ static void connect_chosen(Upstream *u) {
     return on_connected(u->out, 0);
   }
   const char *call = nullptr;
-  u->out = outgoing_open(&r->core->net, u->peer.address, u->has_local ? &u->local : nullptr, &kEvents, u, call);
+  u->out = outgoing_open(&r->core->net, u->peer.address, u->has_local ? &u->local : nullptr, &kEvents, u, call,
+                         u->conf->bind_transparent);
   if (!u->out) {
     int err = errno;
     if (Str(call) != "connect") return open_failed(u, call, err);

@@ -157,6 +157,8 @@ static void head_done(Upstream *u) {
   outgoing_write_timeout(u->out, 0);
   if (u->is_upgraded) return upstream_tunnel(u);
   upstream_set_action(u, "reading upstream");
+  upstream_pace_begin(u);
+  upstream_store_begin(u);
   pass_head(u);
 }
 
@@ -206,6 +208,7 @@ void upstream_emit(Upstream *u, Str data) {
   Request *r = u->r;
   u->attempt().body_bytes += data.size();
   if (u->is_cacheable) cache_write(u->cache, data);
+  if (u->store) upstream_store_write(u, data);
   if (u->is_background) return;
   data = in_range(u, data);
   if (data.empty() || r->out.is_last_queued) return;  // a body filter ended it
@@ -262,7 +265,10 @@ static bool take_body(Upstream *u, Str in) {
 }
 
 static void end_of_stream(Upstream *u) {
-  if (u->module->end_of_stream(u) == kDone) return upstream_finish(u, kOk);
+  if (u->module->end_of_stream(u) == kDone) {
+    u->is_body_done = true;
+    return upstream_finish(u, kOk);
+  }
   upstream_say(u, kLogError, 0, "upstream prematurely closed connection");
   upstream_finish(u, 502);
 }
@@ -272,6 +278,7 @@ static void read_body(Upstream *u) {
     Str rest = u->head_text().substr(u->head_used);
     u->head_used = u->head_size;
     if (!take_body(u, rest)) return;
+    if (u->pace) upstream_pace_spend(u, rest.size());
   }
   char buf[kReadSize];
   for (int i = 0; i < kReadsPerTurn; ++i) {
@@ -282,7 +289,9 @@ static void read_body(Upstream *u) {
       return wait_for_client(u);
     }
     if (!u->out->may_read) return outgoing_read_timeout(u->out, u->read_timeout);
-    ssize_t n = outgoing_recv(u->out, buf, sizeof buf);
+    uint64_t room = u->pace ? upstream_pace_allowance(u) : sizeof buf;
+    if (room == 0) return outgoing_read_timeout(u->out, 0);
+    ssize_t n = outgoing_recv(u->out, buf, room < sizeof buf ? static_cast<size_t>(room) : sizeof buf);
     if (n < 0 && errno == EAGAIN) return outgoing_read_timeout(u->out, u->read_timeout);
     if (n < 0) {
       upstream_say(u, kLogError, errno, "recv() failed");
@@ -290,6 +299,7 @@ static void read_body(Upstream *u) {
     }
     if (n == 0) return end_of_stream(u);
     if (!take_body(u, {buf, static_cast<size_t>(n)})) return;
+    if (u->pace) upstream_pace_spend(u, static_cast<uint64_t>(n));
   }
   post(u);
 }

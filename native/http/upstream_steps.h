@@ -38,6 +38,26 @@ bool upstream_send_cached(Upstream *u, const CacheMeta *said);
 /// The same for an expired file that stands for a failure.
 void upstream_send_stale(Upstream *u);
 
+// upstream_pace.cpp
+
+/// The reply's body begins: proxy_limit_rate holds from here, if there is one.
+void upstream_pace_begin(Upstream *u);
+/// How many bytes may be read now; 0 while none may, and reading goes on by itself then.
+uint64_t upstream_pace_allowance(Upstream *u);
+/// So many were. True when the next have to wait.
+bool upstream_pace_spend(Upstream *u, uint64_t n);
+/// The reply is over.
+void upstream_pace_end(Upstream *u);
+
+// upstream_store.cpp
+
+/// The reply's body begins, and proxy_store may want it.
+void upstream_store_begin(Upstream *u);
+/// Its next bytes, where u->store is there.
+void upstream_store_write(Upstream *u, Str data);
+/// The reply is over: it becomes a file if it is whole, else nothing is left of it.
+void upstream_store_end(Upstream *u, bool is_whole);
+
 // upstream_tunnel.cpp
 
 /// The reply switches protocols: its head goes to the client, and from then on all bytes, both ways.

@@ -98,13 +98,21 @@ static Outgoing *refuse(int fd, const char *call, const char *&failed_call) {
   return nullptr;
 }
 
+/// The kernel asks for CAP_NET_RAW or CAP_NET_ADMIN.
+static bool set_transparent(int fd, sa_family_t family) {
+  int on = 1;
+  if (family == AF_INET6) return setsockopt(fd, IPPROTO_IPV6, IPV6_TRANSPARENT, &on, sizeof on) == 0;
+  return family != AF_INET || setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &on, sizeof on) == 0;
+}
+
 Outgoing *outgoing_open(NetCore *net, const PeerAddress &peer, const PeerAddress *local, const OutgoingEvents *events,
-                        void *owner, const char *&failed_call) {
+                        void *owner, const char *&failed_call, bool is_transparent) {
   int fd = socket(peer.sa.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
   if (fd < 0) return refuse(fd, "socket", failed_call);
   if (local && local->len) {
     int on = 1;  // the kernel may give one local port to several destinations
     setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    if (is_transparent && !set_transparent(fd, local->sa.sa_family)) return refuse(fd, "setsockopt", failed_call);
     if (bind(fd, &local->sa, local->len) < 0) return refuse(fd, "bind", failed_call);
   }
   if (peer.sa.sa_family != AF_UNIX) {

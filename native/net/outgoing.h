@@ -52,10 +52,10 @@ struct Outgoing {
   PeerAddress peer;
 };
 
-/// Begins to connect, from the address `local` when it is not null. Connected at once or is_connecting. Null with errno set
-/// when the kernel refuses at once; `failed_call` then names the call.
+/// Begins to connect, from the address `local` when it is not null, which with `is_transparent` need not be this machine's.
+/// Connected at once or is_connecting. Null with errno set when the kernel refuses at once; `failed_call` then names the call.
 Outgoing *outgoing_open(NetCore *net, const PeerAddress &peer, const PeerAddress *local, const OutgoingEvents *events,
-                        void *owner, const char *&failed_call);
+                        void *owner, const char *&failed_call, bool is_transparent = false);
 /// Closes now. Idempotent.
 void outgoing_close(Outgoing *o);
 /// >0 bytes read, 0 end of stream, -1 with errno (EAGAIN: readable() will be called).

@@ -277,7 +277,19 @@ test("a location's settings are checked", async (t) => {
     "location / { proxy_pass http://no.such.host.invalid; }",
     /host not found in upstream "no.such.host.invalid"/,
   );
-  await refused("location / { proxy_store on; proxy_pass http://127.0.0.1; }", /unknown directive "proxy_store"/);
+  const http = "proxy_cache_path c keys_zone=one:1m;";
+  await refused(
+    "location / { proxy_cache one; proxy_store on; proxy_pass http://127.0.0.1; }",
+    /"proxy_store" directive is incompatible with "proxy_cache"/,
+    http,
+  );
+  await refused(
+    "location / { proxy_store on; proxy_cache one; proxy_pass http://127.0.0.1; }",
+    /"proxy_cache" directive is incompatible with "proxy_store"/,
+    http,
+  );
+  await refused("proxy_limit_rate fast;", /"proxy_limit_rate" directive invalid value/);
+  await refused("proxy_bind 127.0.0.1 opaque;", /invalid parameter "opaque"/);
   await refused("", /no servers are inside upstream/, "upstream u { }");
   await refused("", /"sticky" in "upstream" is not supported/, "upstream u { sticky cookie c; server 127.0.0.1; }");
 });

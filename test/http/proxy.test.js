@@ -232,7 +232,7 @@ test("redirects by regex; cookies: domain, path, flags", async (t) => {
   t.is(moved.headers.location, `${s.url}/up.test/a/b`);
   t.is(moved.headers.refresh, "3; url=/up.test/c");
   t.deepEqual((await s.get("/")).headers["set-cookie"], [
-    "a=1; Domain=own.test; Path=/two/x; SameSite=Lax",
+    "a=1; Domain=.own.test; Path=/two/x; SameSite=Lax",
     "b=2; path=/three; domain=er.test",
     "sid=3; Secure; HttpOnly",
   ]);

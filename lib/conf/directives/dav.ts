@@ -57,15 +57,20 @@ function readMethods(c: Compiler, d: Directive, level: Level): void {
   level.conf["dav_methods"] = bits;
 }
 
-// The user's own rights are read and write where nothing is said of them.
 function readAccess(c: Compiler, d: Directive, level: Level): void {
+  const rights = accessOf(c, d);
+  if (rights !== undefined) level.conf["dav_access"] = rights;
+}
+
+/** The mode that `user:rw group:r ...` means. The user's own rights are read and write where nothing is said of them. */
+export function accessOf(c: Compiler, d: Directive): number | undefined {
   let rights = 0;
   let user = 0o600;
   for (const word of d.args) {
     const m = /^(user|group|all):(rw|r)$/.exec(word.text);
-    if (!m) return c.problems.add(word, `invalid value "${word.text}"`);
+    if (!m) return void c.problems.add(word, `invalid value "${word.text}"`);
     if (m[1] === "user") user = 0;
     rights |= (m[2] === "rw" ? 6 : 4) << { user: 6, group: 3, all: 0 }[m[1] as "user" | "group" | "all"];
   }
-  level.conf["dav_access"] = rights | user;
+  return rights | user;
 }

@@ -228,7 +228,7 @@ export const http = {
     in: ["http", "server"],
     kind: "flag",
     default: "on",
-    about: "drops headers with invalid names instead of answering 400",
+    about: "off: header names with underscores are taken, too",
   },
 
   reset_timedout_connection: { ...ignored("flag"), about: "accepted, no effect: a timed out connection is closed" },

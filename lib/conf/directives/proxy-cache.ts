@@ -223,6 +223,10 @@ function readCache(c: Compiler, d: Directive, level: Level): void {
   const word = d.args[0]!;
   const text = c.text(word.text, word);
   if (text === undefined) return;
+  if (text !== "off" && level.own.has("proxy_store"))
+    return c.problems.add(d, '"proxy_cache" directive is incompatible with "proxy_store"');
+  if (text !== "off") level.own.set("proxy_cache", d.name);
+  if (text !== "off") level.upstream["store"] = 0;
   level.upstream["has_cache"] = text !== "off";
   level.upstream["cache"] = text === "off" ? "" : text;
 }

@@ -31,10 +31,18 @@ export function readCookie(c: Compiler, d: Directive, level: Level): void {
 }
 
 function addReplacement(c: Compiler, level: Level, member: string, from: Word, to: Word): void {
-  const { kind, text } = readPattern(c, from);
-  const replacement = c.text(to.text, to);
+  const isDomain = member === "cookie_domains";
+  const pattern = readPattern(c, isDomain ? withoutDot(from) : from);
+  const kind = isDomain && pattern.kind === 1 ? 2 : pattern.kind; // domains have no case
+  const { text } = pattern;
+  const replacement = c.text((isDomain && kind === 0 ? withoutDot(to) : to).text, to);
   if (text !== undefined && replacement !== undefined)
     pushSetting(level, member, { kind, from: text, to: replacement, pos: posOf(from) });
+}
+
+// A dot before a domain means nothing: what the cookie has is kept.
+function withoutDot(word: Word): Word {
+  return word.text.startsWith(".") ? { ...word, text: word.text.slice(1) } : word;
 }
 
 // "~regex", "~*regex" or a text with variables, and its Replacement::Kind.
@@ -62,13 +70,21 @@ export function readFlags(c: Compiler, d: Directive, level: Level): void {
     return;
   }
   let [set, clear] = [0, 0];
+  const words: unknown[] = [];
   for (const word of flags) {
     const flag = word.text.toLowerCase();
+    const value = word.text.includes("$") ? c.text(word.text, word) : word.text;
+    if (value === undefined) return;
+    if (typeof value !== "string") {
+      words.push(value);
+      continue;
+    }
     if (setFlags[flag] === undefined && clearFlags[flag] === undefined)
       return c.problems.add(word, `invalid parameter "${word.text}"`);
     set |= setFlags[flag] ?? 0;
     clear |= clearFlags[flag] ?? 0;
   }
   const { kind, text } = readPattern(c, name!);
-  if (text !== undefined) pushSetting(level, "cookie_flags", { kind, name: text, set, clear, pos: posOf(name!) });
+  if (text !== undefined)
+    pushSetting(level, "cookie_flags", { kind: kind && 2, name: text, set, clear, words, pos: posOf(name!) });
 }

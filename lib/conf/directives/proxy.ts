@@ -4,7 +4,9 @@
 import type { Compiler, Level } from "../compile.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
+import { parseSize } from "../words.js";
 import { addPass, groupOf, pushSetting, readFailures } from "../upstream-pass.js";
+import { accessOf } from "./dav.js";
 import { readCookie, readFlags, readRedirect } from "./proxy-headers.js";
 
 type Text = string | number;
@@ -118,6 +120,22 @@ export const proxy = {
     default: "8k",
     about: "accepted, no effect: `proxy_buffers` bounds what waits",
   },
+  proxy_limit_rate: {
+    ...own,
+    default: "0",
+    read: readRate,
+    type: typed<number | string>(),
+    about: "bytes per second of a buffered reply that are read, may hold variables; 0 is no limit",
+  },
+  proxy_force_ranges: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    store,
+    member: "force_ranges",
+    default: "off",
+    about: "parts of a reply may be asked for, whether or not it has `Accept-Ranges`",
+  },
   proxy_ignore_client_abort: {
     module,
     in: everywhere,
@@ -169,7 +187,7 @@ export const proxy = {
     form: "words",
     read: readBind,
     type: typed<string | readonly [address: string, transparent: "transparent"]>(),
-    about: "local address of connections to the server, or `off`",
+    about: "local address of connections to the server, or `off`; `transparent`: also one that is not this machine's",
   },
   proxy_http_version: {
     module,
@@ -245,6 +263,7 @@ export const proxy = {
     ...own,
     args: [1, many],
     form: "words",
+    repeat: true,
     read: readIgnore,
     type: typed<string | readonly string[]>(),
     about: "headers of replies that are not acted on",
@@ -284,6 +303,23 @@ export const proxy = {
     read: readFlags,
     type: typed<string | readonly (string | readonly [cookie: string, ...flags: string[]])[]>(),
     about: "sets or clears `secure`, `httponly`, `samesite=` of cookies in replies",
+  },
+  proxy_store: {
+    ...own,
+    args: [1, 1],
+    default: "off",
+    read: readStore,
+    type: typed<boolean | string>(),
+    about: "whole replies become files: `on` below `root` or `alias`, or at a path that may hold variables",
+  },
+  proxy_store_access: {
+    ...own,
+    args: [1, 3],
+    form: "words",
+    default: "user:rw",
+    read: readStoreAccess,
+    type: typed<string | readonly string[]>(),
+    about: "rights of these files and their folders: `user:rw group:rw all:r`",
   },
   proxy_temp_file_write_size: ignored("size"),
   proxy_max_temp_file_size: ignored("offset"),
@@ -332,9 +368,36 @@ function readNext(c: Compiler, d: Directive, level: Level): void {
 
 function readBind(c: Compiler, d: Directive, level: Level): void {
   const [address, how] = d.args;
-  if (how) return c.problems.add(how, `"${how.text}" in "proxy_bind" is not supported`);
+  if (how && how.text !== "transparent") return c.problems.add(how, `invalid parameter "${how.text}"`);
   const text = address!.text === "off" ? "" : c.text(address!.text, address!);
-  if (text !== undefined) level.upstream["bind"] = text;
+  if (text === undefined) return;
+  level.upstream["bind"] = text;
+  level.upstream["bind_transparent"] = how !== undefined;
+}
+
+function readRate(c: Compiler, d: Directive, level: Level): void {
+  const text = c.text(d.args[0]!.text, d.args[0]!);
+  if (typeof text === "string" && parseSize(text) === undefined)
+    return c.problems.add(d, `"${d.name}" directive invalid value`);
+  if (text !== undefined) level.upstream["limit_rate"] = text === "0" ? "" : text;
+}
+
+function readStore(c: Compiler, d: Directive, level: Level): void {
+  const word = d.args[0]!;
+  const isWord = word.text === "off" || word.text === "on";
+  const path = isWord ? "" : c.text(word.text, word);
+  if (path === undefined) return;
+  if (word.text !== "off" && level.own.has("proxy_cache"))
+    return c.problems.add(d, '"proxy_store" directive is incompatible with "proxy_cache"');
+  if (word.text !== "off") level.own.set("proxy_store", d.name);
+  if (word.text !== "off") level.upstream["has_cache"] = false;
+  level.upstream["store"] = word.text === "off" ? 0 : word.text === "on" ? 1 : 2;
+  level.upstream["store_path"] = path;
+}
+
+function readStoreAccess(c: Compiler, d: Directive, level: Level): void {
+  const rights = accessOf(c, d);
+  if (rights !== undefined) level.upstream["store_access"] = rights;
 }
 
 function readSetBody(c: Compiler, d: Directive, level: Level): void {
@@ -354,11 +417,13 @@ function readNames(_c: Compiler, d: Directive, level: Level): void {
 }
 
 function readIgnore(c: Compiler, d: Directive, level: Level): void {
-  let bits = 0;
+  const member = "upstream.ignore_headers";
+  let bits = level.own.has(member) ? (level.upstream["ignore_headers"] as number) : 0;
   for (const word of d.args) {
     const bit = Object.entries(ignorable).find(([name]) => name.toLowerCase() === word.text.toLowerCase())?.[1];
     if (bit === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
     bits |= bit;
   }
+  level.own.set(member, member);
   level.upstream["ignore_headers"] = bits;
 }

@@ -17,7 +17,7 @@ static bool parse_size(Str text, uint64_t &out) {
   return true;
 }
 
-static uint64_t size_of(Request *r, const ComplexValue &value) {
+uint64_t limit_rate_size(Request *r, const ComplexValue &value) {
   Str text = complex_value(r, value);
   uint64_t size = 0;
   if (text.empty() || parse_size(text, size)) return size;
@@ -32,10 +32,10 @@ static void apply(Request *r) {
 void limit_rate_begin(Request *r) {
   const LocationConf &c = *r->conf;
   if (!r->has_limit_rate && c.is_rate_limited) {
-    r->limit_rate = size_of(r, c.limit_rate);
+    r->limit_rate = limit_rate_size(r, c.limit_rate);
     r->has_limit_rate = true;
   }
-  if (r->has_limit_rate && c.is_rate_limited) r->limit_rate_after = size_of(r, c.limit_rate_after);
+  if (r->has_limit_rate && c.is_rate_limited) r->limit_rate_after = limit_rate_size(r, c.limit_rate_after);
   if (r->has_limit_rate || r->conn->pace) apply(r);
 }
 

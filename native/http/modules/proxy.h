@@ -33,8 +33,9 @@ enum IgnoreHeader : uint32_t {
 /// The content handler.
 Rc proxy_run(Request *r);
 
-/// Replaces what `p` finds in `value`: a text that it begins with (or is, with `is_whole`), or a regex. False when it does not.
-bool proxy_replace(Request *r, const Replacement &p, bool is_whole, Str value, Str &out);
+/// What `p` makes of `value`: another beginning, where it begins with a text (of a domain the whole, but for a dot before it),
+/// or all of it anew, where a regex matches. False when it does not fit.
+bool proxy_replace(Request *r, const Replacement &p, bool is_domain, Str value, Str &out);
 /// A Set-Cookie with domain, path and flags as proxy_cookie_* say.
 Str proxy_cookie(Request *r, const UpstreamConf &conf, Str cookie);
 

@@ -34,20 +34,24 @@ static Str concat(Request *r, Str a, Str b) {
   return {to, static_cast<size_t>(str_put(str_put(to, a), b) - to)};
 }
 
-bool proxy_replace(Request *r, const Replacement &p, bool is_whole, Str value, Str &out) {
+bool proxy_replace(Request *r, const Replacement &p, bool is_domain, Str value, Str &out) {
   if (p.kind != Replacement::text) {
     const Regex *re = regex_of(r, &p);
     const size_t *ovector;
     int groups = re ? regex_exec(*re, value, 0, &ovector) : 0;
     if (groups <= 0) return false;
-    size_t from = ovector[0], end = ovector[1];
-    out =
-        concat(r, concat(r, value.substr(0, from), with_captures(r, p.to, value, ovector, groups)), value.substr(end));
+    out = with_captures(r, p.to, value, ovector, groups);
     return true;
   }
   Str from = complex_value(r, p.from);
-  if (is_whole ? !str_iequal(value, from) : !value.starts_with(from)) return false;
-  out = concat(r, complex_value(r, p.to), value.substr(from.size()));
+  if (!is_domain) {
+    if (!value.starts_with(from)) return false;
+    out = concat(r, complex_value(r, p.to), value.substr(from.size()));
+    return true;
+  }
+  bool has_dot = value.starts_with(".");
+  if (!str_iequal(value.substr(has_dot), from)) return false;
+  out = concat(r, has_dot ? "." : "", complex_value(r, p.to));
   return true;
 }
 
@@ -55,76 +59,121 @@ bool proxy_replace(Request *r, const Replacement &p, bool is_whole, Str value, S
 
 enum CookieBit : uint32_t { kSecure = 1, kHttpOnly = 2, kSameSite = 4, kStrict = 8, kLax = 16, kNone = 32 };
 
-static const CookieFlags *flags_of(Request *r, const UpstreamConf &conf, Str name) {
+/// What is done to a cookie's flags: each is written anew, taken away, or left as it is.
+struct FlagChange {
+  uint32_t set = 0, clear = 0;
+};
+
+struct FlagWord {
+  Str text;
+  uint32_t set, clear;
+};
+
+static constexpr FlagWord kFlagWords[] = {{"secure", kSecure, 0},
+                                          {"nosecure", 0, kSecure},
+                                          {"httponly", kHttpOnly, 0},
+                                          {"nohttponly", 0, kHttpOnly},
+                                          {"samesite=strict", kSameSite | kStrict, 0},
+                                          {"samesite=lax", kSameSite | kLax, 0},
+                                          {"samesite=none", kSameSite | kNone, 0},
+                                          {"nosamesite", 0, kSameSite}};
+
+static void add_flag(Request *r, Str text, FlagChange &to) {
+  if (text.empty()) return;
+  for (const FlagWord &w : kFlagWords) {
+    if (!str_iequal(w.text, text)) continue;
+    to.set |= w.set;
+    to.clear |= w.clear;
+    return;
+  }
+  log_write(r->log(), kLogError, 0, &r->log_ctx, "invalid proxy_cookie_flags flag \"%.*s\"",
+            static_cast<int>(text.size()), text.data());
+}
+
+/// False when no proxy_cookie_flags is for that cookie.
+static bool find_flags(Request *r, const UpstreamConf &conf, Str name, FlagChange &to) {
   for (const CookieFlags &f : conf.cookie_flags) {
     if (f.kind == Replacement::text) {
-      if (str_iequal(complex_value(r, f.name), name)) return &f;
-      continue;
+      if (!str_iequal(complex_value(r, f.name), name)) continue;
+    } else {
+      const Regex *re = regex_of(r, &f);
+      const size_t *ovector;
+      if (!re || regex_exec(*re, name, 0, &ovector) <= 0) continue;
     }
-    const Regex *re = regex_of(r, &f);
-    const size_t *ovector;
-    if (re && regex_exec(*re, name, 0, &ovector) > 0) return &f;
+    to = {f.set, f.clear};
+    for (const ComplexValue &word : f.words) add_flag(r, complex_value(r, word), to);
+    return true;
   }
-  return nullptr;
+  return false;
 }
 
 /// An attribute that flags set or clear: it is written at the end, or not at all.
-static bool is_decided(const CookieFlags *f, Str name) {
-  if (!f) return false;
+static bool is_decided(const FlagChange &f, Str name) {
   uint32_t bit = str_iequal(name, "secure")     ? kSecure
                  : str_iequal(name, "httponly") ? kHttpOnly
                  : str_iequal(name, "samesite") ? kSameSite
                                                 : 0u;
-  return (f->set | f->clear) & bit;
+  return (f.set | f.clear) & bit;
 }
 
-static Str replaced(Request *r, const std::vector<Replacement> &list, bool is_whole, Str value) {
-  Str out;
-  for (const Replacement &p : list)
-    if (proxy_replace(r, p, is_whole, value, out)) return out;
-  return value;
+static void put_flags(const FlagChange &f, std::string &to) {
+  if (f.set & kSecure) to += "; Secure";
+  if (f.set & kHttpOnly) to += "; HttpOnly";
+  if (f.set & kSameSite) to.append("; SameSite=").append(f.set & kStrict ? "Strict" : f.set & kLax ? "Lax" : "None");
 }
 
-static void put_attribute(Request *r, const UpstreamConf &conf, Str name, Str value, bool has_value, std::string &to) {
-  to.append("; ").append(name);
-  if (!has_value) return;
-  to += '=';
-  if (str_iequal(name, "path")) value = replaced(r, conf.cookie_paths, false, value);
-  if (str_iequal(name, "domain")) {
-    if (value.starts_with(".")) {
-      Str rest = replaced(r, conf.cookie_domains, true, value.substr(1));
-      if (rest.data() == value.data() + 1) to += '.';
-      value = rest;
-    } else {
-      value = replaced(r, conf.cookie_domains, true, value);
-    }
-  }
-  to.append(value);
+static Str trimmed(Str s) {
+  while (!s.empty() && s.front() == ' ') s.remove_prefix(1);
+  while (!s.empty() && s.back() == ' ') s.remove_suffix(1);
+  return s;
 }
 
-static void put_flags(const CookieFlags *f, std::string &to) {
-  if (!f) return;
-  if (f->set & kSecure) to += "; Secure";
-  if (f->set & kHttpOnly) to += "; HttpOnly";
-  if (f->set & kSameSite) to.append("; SameSite=").append(f->set & kStrict ? "Strict" : f->set & kLax ? "Lax" : "None");
+/// "name=value" or "name" of a Set-Cookie; without '=' the value has no data.
+struct CookiePart {
+  Str name, value;
+};
+
+/// The next one, up to a ';'.
+static CookiePart take_part(Str &cookie) {
+  size_t end = cookie.find(';');
+  Str part = cookie.substr(0, end);
+  cookie = end == Str::npos ? Str{} : cookie.substr(end + 1);
+  size_t eq = part.find('=');
+  Str value = eq == Str::npos ? Str{} : trimmed(part.substr(eq + 1));
+  return {trimmed(part.substr(0, eq)), eq == Str::npos || value.data() ? value : Str("")};
+}
+
+/// What the first Replacement that fits makes of an attribute's value. False when none does.
+static bool replace(Request *r, const UpstreamConf &conf, CookiePart &part) {
+  bool is_domain = str_iequal(part.name, "domain");
+  if ((!is_domain && !str_iequal(part.name, "path")) || !part.value.data()) return false;
+  for (const Replacement &p : is_domain ? conf.cookie_domains : conf.cookie_paths)
+    if (proxy_replace(r, p, is_domain, part.value, part.value)) return true;
+  return false;
+}
+
+static void put_part(const CookiePart &part, std::string &to) {
+  to.append(part.name);
+  if (part.value.data()) to.append("=").append(part.value);
 }
 
 Str proxy_cookie(Request *r, const UpstreamConf &conf, Str cookie) {
   if (conf.cookie_domains.empty() && conf.cookie_paths.empty() && conf.cookie_flags.empty()) return cookie;
-  size_t end = cookie.find(';');
-  Str pair = cookie.substr(0, end);
-  const CookieFlags *flags = flags_of(r, conf, pair.substr(0, pair.find('=')));
-  std::string to(pair);
-  while (end != Str::npos) {
-    size_t next = cookie.find(';', end + 1);
-    Str attribute = cookie.substr(end + 1, next == Str::npos ? Str::npos : next - end - 1);
-    end = next;
-    while (attribute.starts_with(" ")) attribute.remove_prefix(1);
-    size_t eq = attribute.find('=');
-    Str name = attribute.substr(0, eq);
-    if (is_decided(flags, name)) continue;
-    put_attribute(r, conf, name, eq == Str::npos ? Str{} : attribute.substr(eq + 1), eq != Str::npos, to);
+  Str rest = cookie;
+  CookiePart pair = take_part(rest);
+  if (!pair.value.data()) return cookie;
+  FlagChange flags;
+  bool is_changed = find_flags(r, conf, pair.name, flags);
+  std::string to;
+  put_part(pair, to);
+  while (rest.data()) {
+    CookiePart part = take_part(rest);
+    if (is_decided(flags, part.name)) continue;
+    is_changed |= replace(r, conf, part);
+    to += "; ";
+    put_part(part, to);
   }
+  if (!is_changed) return cookie;  // as it came
   put_flags(flags, to);
   return r->arena.dup(to);
 }
