@@ -95,7 +95,7 @@ static ParseLimits limits_of(const ServerConf &s) {
   ParseLimits limits;
   limits.line = std::max(s.large_client_header_buffers_size, s.client_header_buffer_size);
   limits.total = s.large_client_header_buffers_size * s.large_client_header_buffers_n;
-  limits.underscores = s.underscores_in_headers;
+  limits.underscores = s.underscores_in_headers || !s.ignore_invalid_headers;
   return limits;
 }
 

@@ -2,6 +2,8 @@
 // See upstream_cache.h.
 #include "http/upstream_cache.h"
 
+#include <algorithm>
+
 #include "base/http_time.h"
 #include "http/phase.h"
 #include "http/subrequest.h"
@@ -163,8 +165,8 @@ static int64_t directive(Str text, Str name) {
     for (size_t i = at + name.size() + 1; i < text.size(); ++i) {
       char c = text[i];
       if (c == ',' || c == ';' || c == ' ') break;
-      if (c < '0' || c > '9' || n > INT32_MAX) return -2;
-      n = n * 10 + (c - '0');
+      if (c < '0' || c > '9') return -2;
+      n = std::min<int64_t>(n * 10 + (c - '0'), INT32_MAX);
     }
     return n;
   }

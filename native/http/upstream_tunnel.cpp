@@ -64,13 +64,22 @@ static const DownstreamEvents kClientEvents = {[](Downstream *d) {
 static const OutgoingEvents kServerEvents = {[](Outgoing *, int) {}, [](Outgoing *o) { pump(of(o)); },
                                              [](Outgoing *o) { pump(of(o)); }, server_timed_out, server_timed_out};
 
+/// What has been sent to the client behind the head counts as body.
+static bool send_to_client(Upstream *u) {
+  UpstreamTunnel *t = u->tunnel;
+  uint64_t before = t->to_client.bytes();
+  bool is_good = downstream_send(t->down, t->to_client);
+  u->r->out.body_bytes += before - t->to_client.bytes();
+  return is_good;
+}
+
 // --- bytes -----------------------------------------------------------------------------------------------------------
 
 /// One read from the server, and what can be sent of it. False when nothing moved.
 static bool to_client(Upstream *u) {
   UpstreamTunnel *t = u->tunnel;
   Connection *c = u->r->conn;
-  if (!t->to_client.is_empty() && !c->is_blocked && !downstream_send(t->down, t->to_client)) t->has_client_ended = true;
+  if (!t->to_client.is_empty() && !c->is_blocked && !send_to_client(u)) t->has_client_ended = true;
   if (t->has_client_ended || t->has_server_ended || !t->to_client.is_empty() || !u->out->may_read) return false;
   char buf[kReadSize];
   ssize_t n = outgoing_recv(u->out, buf, sizeof buf);
@@ -82,7 +91,7 @@ static bool to_client(Upstream *u) {
   }
   u->attempt().body_bytes += static_cast<uint64_t>(n);
   t->to_client.append(c->net->blocks, {buf, static_cast<size_t>(n)});
-  if (!downstream_send(t->down, t->to_client)) t->has_client_ended = true;
+  if (!send_to_client(u)) t->has_client_ended = true;
   return true;
 }
 

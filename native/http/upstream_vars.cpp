@@ -110,13 +110,19 @@ static bool get_upstream_http(Request *r, const VarDef &def, Str &out) {
   return is_found;
 }
 
+static Str without_blanks(Str s) {
+  while (s.starts_with(" ")) s.remove_prefix(1);
+  return s;
+}
+
 static bool get_upstream_cookie(Request *r, const VarDef &def, Str &out) {
   if (!r->upstream) return false;
   for (const HttpHeader &h : r->upstream->headers) {
     if (!str_iequal(h.name, "set-cookie")) continue;
     Str pair = h.value.substr(0, h.value.find(';'));
-    size_t eq = pair.find('=');
-    if (eq != Str::npos && str_iequal(pair.substr(0, eq), def.name)) return out = pair.substr(eq + 1), true;
+    if (!str_istarts(pair, def.name)) continue;
+    pair = without_blanks(pair.substr(def.name.size()));
+    if (pair.starts_with("=")) return out = without_blanks(pair.substr(1)), true;
   }
   return false;
 }

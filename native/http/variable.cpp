@@ -335,7 +335,8 @@ static bool get_sent_http(Request *r, const VarDef &def, Str &out) {
   for (uint32_t i = 0; response_header_at(r, name, i, value); ++i) join(r, out, value, ", ");
   if (out.data()) return true;
   if (name == "transfer-encoding" && r->out.is_chunked) return out = "chunked", true;
-  if (name == "connection" && r->out.is_serialized) return out = r->keepalive ? Str("keep-alive") : Str("close"), true;
+  if (name == "connection" && r->out.is_serialized)
+    return out = r->abi.status == 101 ? "upgrade" : r->keepalive ? "keep-alive" : "close", true;
   if (name == "content-length" && r->out.is_last_framed && !r->out.is_chunked)
     return out = r->arena.format("%llu", static_cast<unsigned long long>(r->out.body_bytes)), true;
   return false;

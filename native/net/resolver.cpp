@@ -195,13 +195,6 @@ void Resolver::on_again(Timer *t) {
 
 // --- c-ares ----------------------------------------------------------------------------------------------------------
 
-/// c-ares never asks name servers for "localhost" and what is below it, unless the name ends in a dot. As nginx does, those
-/// that the configuration names are asked for every name.
-std::string Resolver::name_to_ask(const std::string &host) const {
-  bool is_local = host == "localhost" || host.ends_with(".localhost");
-  return is_local && !conf_.servers.empty() ? host + "." : host;
-}
-
 void Resolver::ask(const std::string &host, Name *n) {
   if (!open()) {
     n->error = "(2: Server failure)";
@@ -209,15 +202,14 @@ void Resolver::ask(const std::string &host, Name *n) {
     loop_->post(&n->task);
     return;
   }
-  bool is_local = host == "localhost" || Str(host).ends_with(".localhost");  // c-ares knows these itself (RFC 6761)
-  if (!conf_.servers.empty() && !is_local) return ask_servers(host, n);
+  if (!conf_.servers.empty()) return ask_servers(host, n);  // for localhost too, as nginx does
   ares_addrinfo_hints hints{};
   hints.ai_flags = ARES_AI_NOSORT | ARES_AI_ENVHOSTS;
   hints.ai_family = conf_.ipv4 && conf_.ipv6 ? AF_UNSPEC : conf_.ipv4 ? AF_INET : AF_INET6;
   hints.ai_socktype = SOCK_STREAM;
   n->is_asked = n->is_at_once = true;
   ++asked_;
-  ares_getaddrinfo(channels_[0]->ares, name_to_ask(host).c_str(), nullptr, &hints, on_answer, n);
+  ares_getaddrinfo(channels_[0]->ares, host.c_str(), nullptr, &hints, on_answer, n);
   n->is_at_once = false;
   schedule();
 }

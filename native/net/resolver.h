@@ -97,7 +97,6 @@ class Resolver {
   bool open_channel(const std::string *server);
   /// Closes the channel when /etc/resolv.conf has changed since it was opened.
   void check_system_conf();
-  std::string name_to_ask(const std::string &host) const;
   void ask(const std::string &host, Name *n);
   void schedule();
   static void on_answer(void *arg, int status, int timeouts, ares_addrinfo *result);

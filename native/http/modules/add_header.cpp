@@ -22,7 +22,14 @@ void http_add_headers(Request *r) {
     if (!h.always && !is_safe_status(r->abi.status)) continue;
     Str value = complex_value(r, h.value);
     if (is_single(h.name)) response_clear_header(r, h.name);
-    if (!value.empty()) response_add_header_plain(r, h.name, value);
+    if (value.empty()) continue;
+    if (r->abi.status == 204 && str_iequal(h.name, "content-type")) {  // which would have none else
+      RespHeader *field = r->resp.headers.push(r->arena);
+      field->name = h.name;
+      field->value = header_value_plain(r->arena, value);
+    } else {
+      response_add_header_plain(r, h.name, value);
+    }
   }
 }
 

@@ -2,6 +2,8 @@
 // See proxy.h: the reply's head, what of it the client gets, and the body's framing.
 #include <stdio.h>
 
+#include <iterator>
+
 #include "base/http_time.h"
 #include "http/modules/proxy.h"
 #include "http/reply.h"
@@ -78,6 +80,44 @@ static bool may_upgrade(const Upstream *u) {
   return is_asked && !r->parent && !u->is_background && r->abi.http_minor >= 1 && r->abi.http_major == 1;
 }
 
+/// Fields of which a reply has one: as in nginx the first counts, others are dropped.
+static constexpr Str kSingle[] = {"date",
+                                  "etag",
+                                  "server",
+                                  "status",
+                                  "expires",
+                                  "refresh",
+                                  "location",
+                                  "content-type",
+                                  "accept-ranges",
+                                  "last-modified",
+                                  "content-encoding",
+                                  "x-accel-charset",
+                                  "x-accel-expires",
+                                  "x-accel-redirect",
+                                  "x-accel-buffering",
+                                  "x-accel-limit-rate"};
+
+/// The field came before and may not come again; logged. `seen`: bits of kSingle.
+static bool is_repeated(Upstream *u, const HttpHeader &h, uint32_t &seen) {
+  uint32_t bit = 1;
+  for (Str name : kSingle) {
+    if (str_iequal(name, h.name)) break;
+    bit <<= 1;
+  }
+  if (bit >> std::size(kSingle)) return false;
+  if (!(seen & bit)) return seen |= bit, false;
+  Str before;
+  for (const HttpHeader &other : u->headers)
+    if (str_iequal(other.name, h.name)) before = other.value;
+  Request *r = u->r;
+  log_write(r->log(), kLogWarn, 0, &r->log_ctx,
+            "upstream sent duplicate header line: \"%.*s: %.*s\", previous value: \"%.*s: %.*s\", ignored",
+            static_cast<int>(h.name.size()), h.name.data(), static_cast<int>(h.value.size()), h.value.data(),
+            static_cast<int>(h.name.size()), h.name.data(), static_cast<int>(before.size()), before.data());
+  return true;
+}
+
 static constexpr uint32_t kMostInterim = 32;  ///< 1xx heads of one reply
 
 Rc proxy_parse_head(Upstream *u) {
@@ -102,7 +142,9 @@ Rc proxy_parse_head(Upstream *u) {
   if (rc != kOk) return rc;
   u->status = head.status;
   u->status_line = head.status_line;
-  for (const HttpHeader &h : head.headers) *u->headers.push(u->r->arena) = h;
+  uint32_t seen = 0;
+  for (const HttpHeader &h : head.headers)
+    if (!is_repeated(u, h, seen)) *u->headers.push(u->r->arena) = h;
   return kOk;
 }
 
@@ -184,7 +226,8 @@ static void pass_refresh(Upstream *u, Str value) {
 }
 
 static void pass_header(Upstream *u, const HttpHeader &h) {
-  if (u->is_cached || u->is_cacheable) {  // conditions and ranges of the client are answered from what is stored
+  if (u->is_cached || u->is_cacheable ||
+      u->conf->force_ranges) {  // conditions and ranges of the client are answered here
     if (str_iequal(h.name, "last-modified") && http_time_parse(h.value, u->r->resp.last_modified)) return;
     if (str_iequal(h.name, "accept-ranges")) {
       u->r->resp.allow_ranges = true;
@@ -237,9 +280,16 @@ static void accel_limit_rate(Upstream *u) {
   u->r->main->has_limit_rate = true;
 }
 
+/// Where the upstream's own Date and Server are passed on, it may have none, and neither has the client then.
+static void pass_absence(Upstream *u) {
+  if (!is_hidden(*u->conf, "date")) u->r->resp.has_date = true;
+  if (!is_hidden(*u->conf, "server")) u->r->resp.has_server = true;
+}
+
 Rc proxy_process_head(Upstream *u) {
   Request *r = u->r;
   const UpstreamConf &conf = *u->conf;
+  accel_limit_rate(u);
   Str redirect = reply_header(u, "x-accel-redirect");
   if (!redirect.empty() && !(conf.ignore_headers & kIgnoreRedirect)) return accel_redirect(u, redirect);
   Str buffering = reply_header(u, "x-accel-buffering");
@@ -258,8 +308,12 @@ Rc proxy_process_head(Upstream *u) {
   r->resp.bypasses_conditions = !u->is_cacheable && !u->is_cached;
   for (const HttpHeader &h : u->headers)
     if (!is_hidden(conf, h.name) || (u->is_upgraded && str_iequal(h.name, "upgrade"))) pass_header(u, h);
+  if (conf.force_ranges) {
+    r->resp.allow_ranges = true;
+    r->resp.allows_one_range = !u->is_cached;
+  }
+  if (!conf.pass_headers.empty()) pass_absence(u);
   accel_charset(u);
-  accel_limit_rate(u);
   return kOk;
 }
 
