@@ -290,6 +290,7 @@ bool Decoder::read(const Value &v, Listen &out) {
   MEMBER(ipv6only);
   MEMBER(reuseport);
   MEMBER(tcp_nodelay);
+  MEMBER(proxy_protocol);
   MEMBER(pos);
   return v.tag == Value::table;
 }

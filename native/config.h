@@ -152,7 +152,7 @@ struct LocationConf {
   bool satisfy_any = false;
   std::vector<Referer> referers;  ///< valid_referers
   std::vector<AddressRule> real_ip_from;
-  std::string real_ip_header;
+  std::string real_ip_header;  ///< empty: proxy_protocol
   bool real_ip_recursive = false;
   std::vector<LimitReq> limit_reqs;
   std::vector<LimitConn> limit_conns;
@@ -298,6 +298,7 @@ struct Listen {
   bool ipv6only = true;
   bool reuseport = true;
   bool tcp_nodelay = true;
+  bool proxy_protocol = false;
   SourcePos pos;
 };
 

@@ -11,6 +11,8 @@ export interface ListenBuild {
   address: string;
   backlog?: number;
   ipv6only?: boolean;
+  /** One of several servers may say it for all of them. */
+  proxyProtocol?: boolean;
   isDefault: boolean;
   /** Has options of the socket, which only one server may give. */
   hasOptions: boolean;
@@ -65,6 +67,10 @@ function readParameter(build: ListenBuild, { text }: Word): string | undefined {
     build.isDefault = true;
     return undefined;
   }
+  if (text === "proxy_protocol") {
+    build.proxyProtocol = true;
+    return undefined;
+  }
   const name = /^[^=]*/.exec(text)![0];
   const value = text.slice(name.length + 1);
   if (Object.hasOwn(needsModule, text)) return `the "${text}" parameter requires ${needsModule[text]}`;
@@ -88,7 +94,6 @@ function readParameter(build: ListenBuild, { text }: Word): string | undefined {
     case "so_keepalive":
       if (value === "") return `invalid parameter "${text}"`;
       break;
-    case "proxy_protocol":
     case "setfib":
     case "accept_filter":
       return `the "${name}" parameter is not supported`;
@@ -178,6 +183,7 @@ export class Listens {
         ipv6only: b.ipv6only ?? true,
         reuseport: true,
         tcp_nodelay: true,
+        proxy_protocol: b.proxyProtocol ?? false,
         pos: posOf(b.at),
       };
       this.list.push(listen);
@@ -190,6 +196,7 @@ export class Listens {
     if (b.isDefault && known.hasDefault) this.#problems.add(b.at, `a duplicate default server for ${b.address}`);
     listen.servers.push(server);
     if (b.isDefault) listen.default_server = server;
+    listen.proxy_protocol ||= b.proxyProtocol ?? false;
     if (b.backlog !== undefined) listen.backlog = b.backlog;
     if (b.ipv6only !== undefined) listen.ipv6only = b.ipv6only;
     known.hasDefault ||= b.isDefault;
@@ -234,6 +241,7 @@ export function overrideListens(
     ipv6only: true,
     reuseport: true,
     tcp_nodelay: true,
+    proxy_protocol: false,
     pos: posOf({ file: "", line: 0, column: 0 }),
   };
   const listen: Listen = {
@@ -246,7 +254,8 @@ export function overrideListens(
   return listen.servers.length > 0 ? [listen, ...ofStream] : listens;
 }
 
-/** The same listens, each on a port of 127.0.0.1 that the system chooses: a server that gets in nobody's way. */
+/** The same listens, each on a port of 127.0.0.1 that the system chooses: a server that gets in nobody's way, and
+ * whose clients come without a proxy. */
 export function ephemeralListens(listens: Listen[]): Listen[] {
-  return listens.map((listen) => ({ ...listen, address: "127.0.0.1:0" }));
+  return listens.map((listen) => ({ ...listen, address: "127.0.0.1:0", proxy_protocol: false }));
 }

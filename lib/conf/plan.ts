@@ -67,6 +67,7 @@ export interface Listen {
   ipv6only: boolean;
   reuseport: boolean;
   tcp_nodelay: boolean;
+  proxy_protocol: boolean;
   pos: SourcePos;
 }
 

@@ -28,6 +28,7 @@ export const families: readonly string[] = [
   "upstream_cookie_",
   "sent_trailer_",
   "upstream_trailer_",
+  "proxy_protocol_tlv_",
 ];
 
 /** True for a variable that exists without a `set`. */

@@ -18,12 +18,16 @@ enum ClientState : uint8_t {
 inline HttpCore *client_core(Connection *c) {
   return reinterpret_cast<HttpCore *>(reinterpret_cast<char *>(c->net) - offsetof(HttpCore, net));
 }
+/// The listen directive that a connection came by.
+inline const Listen &client_listen(Connection *c) {
+  return client_core(c)->p->listens[static_cast<size_t>(c->listener->index)];
+}
 /// The server that a connection belongs to before a request chooses one.
 inline const ServerConf &client_default_server(Connection *c) {
-  const Plan &plan = *client_core(c)->p;
-  const Listen &l = plan.listens[static_cast<size_t>(c->listener->index)];
-  return plan.servers[static_cast<size_t>(l.default_server)];
+  return client_core(c)->p->servers[static_cast<size_t>(client_listen(c).default_server)];
 }
+/// Hands an open connection to HTTP, or to its stream server's handler; input that is here already is read.
+void client_begin(Connection *c);
 /// Goes on reading later in this turn.
 void client_post_read(Connection *c);
 /// Gives a connection that is between requests to the next generation, when its worker drains and the output is out. True

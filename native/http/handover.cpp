@@ -22,6 +22,7 @@ void client_check_drained(HttpCore *core) {
 bool client_pass_on(Connection *c) {
   HttpCore *core = client_core(c);
   if (!core->is_draining || c->is_closed || c->user || c->state > kHead || c->in_reader) return false;
+  if (c->protocol != &http_protocol) return false;  // its PROXY header is read here
   if (!http_may_keep_alive(core, c) || c->is_blocked || !c->out.is_empty()) return false;
   if (!core->pass_on(core, c, core->pass_on_arg)) {
     c->listener->is_passed_on = false;  // its address is served no more: the next request is the last one

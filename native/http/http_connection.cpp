@@ -12,6 +12,7 @@
 #include "http/modules/access_log.h"
 #include "http/output.h"
 #include "http/phase.h"
+#include "http/proxy_protocol.h"
 #include "http/router.h"
 #include "http/target.h"
 #include "http/upstream.h"
@@ -391,8 +392,17 @@ const Protocol http_protocol = {on_readable, on_drained, on_blocked, on_failed, 
 void http_accept(HttpCore *core, int fd, Listener *l, const sockaddr *peer, socklen_t len) {
   Connection *c = connection_open(&core->net, fd, l, peer, len, &http_protocol);
   if (!c) return;
+  if (client_listen(c).proxy_protocol) return proxy_protocol_await(c);
   if (default_server(c).is_stream) return start_stream(c);
   connection_set_timeout(c, default_server(c).client_header_timeout);
+}
+
+void client_begin(Connection *c) {
+  c->protocol = &http_protocol;
+  if (!default_server(c).is_stream) return read_requests(c);
+  connection_clear_timeout(c);
+  connection_keep_input(c);
+  start_stream(c);
 }
 
 void http_connection_failed(Connection *c) {

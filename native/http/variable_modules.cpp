@@ -9,6 +9,7 @@
 
 #include "http/modules/browser.h"
 #include "http/phase.h"
+#include "http/proxy_protocol.h"
 #include "http/variable.h"
 
 namespace mw {
@@ -58,7 +59,7 @@ static bool get_waiting(Request *r, const VarDef &, Str &out) {
   return give_number(r, http_connection_counts(r->core).waiting, out);
 }
 
-/// Of the PROXY protocol, which no listen takes, and of trailers of upstreams, which are not kept.
+/// Of trailers of upstreams, which are not kept.
 static bool get_nothing(Request *, const VarDef &, Str &) { return false; }
 
 // --- the response ----------------------------------------------------------------------------------------------------
@@ -139,16 +140,18 @@ static constexpr NamedVar kNames[] = {
     {"connections_reading", get_reading},
     {"connections_writing", get_writing},
     {"connections_waiting", get_waiting},
-    {"proxy_protocol_addr", get_nothing},
-    {"proxy_protocol_port", get_nothing},
-    {"proxy_protocol_server_addr", get_nothing},
-    {"proxy_protocol_server_port", get_nothing},
+    {"proxy_protocol_addr", proxy_protocol_var_addr},
+    {"proxy_protocol_port", proxy_protocol_var_port},
+    {"proxy_protocol_server_addr", proxy_protocol_var_server_addr},
+    {"proxy_protocol_server_port", proxy_protocol_var_server_port},
     {"gzip_ratio", get_gzip_ratio},
     {"msie", get_msie},
     {"date_local", get_date_local},
     {"date_gmt", get_date_gmt},
 };
-static constexpr NamedVar kPrefixes[] = {{"sent_trailer_", get_sent_trailer}, {"upstream_trailer_", get_nothing}};
+static constexpr NamedVar kPrefixes[] = {{"sent_trailer_", get_sent_trailer},
+                                         {"upstream_trailer_", get_nothing},
+                                         {"proxy_protocol_tlv_", proxy_protocol_var_tlv}};
 
 bool module_variable_resolve(Str name, VarDef &def) { return variable_find(kNames, kPrefixes, name, def); }
 

@@ -17,6 +17,7 @@
 #include <new>
 
 #include "net/pace.h"
+#include "net/proxy_protocol.h"
 
 namespace mw {
 
@@ -181,6 +182,8 @@ Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *p
 
 static void release(Connection *c) {
   NetCore *net = c->net;
+  delete c->proxied;
+  c->proxied = nullptr;
   c->next_free = net->free_connections;
   net->free_connections = c;
 }

@@ -17,6 +17,7 @@ struct Connection;
 struct Listener;
 struct Outgoing;
 struct Pace;
+struct ProxyHeader;
 
 /// What moves bytes: plain sockets now, TLS later, behind one table. Both return >= 0, or -1 with errno.
 struct Transport {
@@ -78,7 +79,8 @@ struct Connection {
   const char *in_end;
   Block *in_block;
   Chain out;
-  Pace *pace;  ///< limit_rate, see pace.h; null without
+  Pace *pace;            ///< limit_rate, see pace.h; null without
+  ProxyHeader *proxied;  ///< what a proxy said of it, see proxy_protocol.h; null without, freed with it
   Timer timer;
   Connection *next_free;
   Connection *list_next, *list_prev;  ///< all connections of the worker, for drain

@@ -21,6 +21,8 @@ void connection_give(Connection *c, Handover &to) {
   to.peer_closed = c->peer_closed;
   to.nodelay_set = c->nodelay_set;
   to.peer = c->peer;
+  to.proxied.reset(c->proxied);
+  c->proxied = nullptr;
   c->net->loop->unwatch(c->fd);
   c->fd = -1;
   connection_close(c);
@@ -38,6 +40,7 @@ Connection *connection_take(NetCore *net, Handover &from, Listener *l, const Pro
   c->state = from.state;
   c->peer_closed = from.peer_closed;
   c->nodelay_set = from.nodelay_set;
+  c->proxied = from.proxied.release();
   if (!from.input.empty()) {
     c->in_pos = from.input.data();
     c->in_end = c->in_pos + from.input.size();

@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "net/connection.h"
+#include "net/proxy_protocol.h"
 
 namespace mw {
 
@@ -21,6 +23,7 @@ struct Handover {
   uint8_t state = 0;  ///< the protocol's
   bool peer_closed = false, nodelay_set = false;
   ClientAddress peer;
+  std::unique_ptr<ProxyHeader> proxied;
 
   Handover() = default;
   Handover(const Handover &) = delete;

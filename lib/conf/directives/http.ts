@@ -32,7 +32,7 @@ export const http = {
       number | string | readonly (number | string | readonly [address: string | number, ...params: string[]])[]
     >(),
     about:
-      "address, port, range of ports (`8000-8010`) or `unix:PATH` to listen on, then `default_server`, `backlog=`, `ipv6only=`, `reuseport`; without it port 80 (8000 unless root)",
+      "address, port, range of ports (`8000-8010`) or `unix:PATH` to listen on, then `default_server`, `backlog=`, `ipv6only=`, `reuseport`, `proxy_protocol`; without it port 80 (8000 unless root)",
   },
   server_name: {
     module,

@@ -3,19 +3,22 @@
 import { spawnSync } from "node:child_process";
 import { isIP } from "node:net";
 import type { Compiler, Level } from "../compile.js";
-import { everywhere, typed, type Spec } from "../spec.js";
+import { everywhere, everywhereAndStream, typed, type Spec } from "../spec.js";
 import type { Directive, Word } from "../tree.js";
 import { isNetwork, networkList, readNetwork } from "./access.js";
 
 const module = "realip";
 
 export const realip = {
-  set_real_ip_from: networkList(
-    module,
-    "real_ip_from",
-    readTrusted,
-    "an address, network or host name of trusted proxies, or `unix:`: what their header says is the client's address",
-  ),
+  set_real_ip_from: {
+    ...networkList(
+      module,
+      "real_ip_from",
+      readTrusted,
+      "an address, network or host name of trusted proxies, or `unix:`: what their header says is the client's address; in `stream` the PROXY header",
+    ),
+    in: everywhereAndStream,
+  },
   real_ip_header: {
     module,
     in: everywhere,
@@ -23,7 +26,8 @@ export const realip = {
     initial: "X-Real-IP",
     read: readHeader,
     type: typed<string>(),
-    about: "the request header with the client's address, the last one of a list; `X-Real-IP` without it",
+    about:
+      "the request header with the client's address, the last one of a list, or `proxy_protocol`; `X-Real-IP` without it",
   },
   real_ip_recursive: {
     module,
@@ -63,6 +67,5 @@ function addressesOf(c: Compiler, word: Word): string[] {
 
 function readHeader(c: Compiler, d: Directive, level: Level): void {
   const word = d.args[0]!;
-  if (word.text === "proxy_protocol") return c.problems.add(word, '"real_ip_header proxy_protocol" is not supported');
-  level.conf["real_ip_header"] = word.text;
+  level.conf["real_ip_header"] = word.text === "proxy_protocol" ? "" : word.text;
 }

@@ -8,6 +8,7 @@
 
 #include "http/modules/access.h"
 #include "net/address.h"
+#include "net/proxy_protocol.h"
 
 namespace mw {
 
@@ -51,8 +52,20 @@ static bool read_address(Str text, PeerAddress &out) {
 
 bool forwarded_take_last(Str &list, PeerAddress &out) { return read_address(take_last(list), out); }
 
+/// The client as the PROXY header of the connection names it.
+static void take_proxied(Request *r) {
+  const ProxyHeader *header = r->conn->proxied;
+  PeerAddress address;
+  if (!header || !address_parse_ip(header->source, header->source_port, address)) return;
+  ClientAddress *client = r->arena.make<ClientAddress>();
+  memcpy(&client->in6, &address.un, address.len);
+  client->len = static_cast<uint8_t>(address.len);
+  r->client = client;
+}
+
 void realip_run(Request *r) {
   if (r->parent || r->client != &r->conn->peer || !is_trusted(r)) return;
+  if (r->conf->real_ip_header.empty() || r->is_stream) return take_proxied(r);
   Str list = forwarded_list(r, r->conf->real_ip_header);
   if (!list.data()) return;
   do {
