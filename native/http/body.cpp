@@ -15,6 +15,7 @@
 #include "http/chunked.h"
 #include "http/output.h"
 #include "http/phase.h"
+#include "http/upstream.h"
 
 namespace mw {
 
@@ -96,6 +97,23 @@ static Rc grow(Request *r, size_t need) {
   return kOk;
 }
 
+/// Of a streamed body what fits is kept, or nothing.
+static Rc sink_streamed(Request *r, Str data) {
+  BodyState &b = r->body;
+  upstream_body_take(r, data);
+  if (b.total > r->conf->client_body_buffer_size) {
+    free(b.buf);
+    b.buf = nullptr;
+    b.size = b.capacity = 0;
+    return kOk;
+  }
+  Rc rc = grow(r, b.size + data.size());
+  if (rc != kOk) return rc;
+  memcpy(b.buf + b.size, data.data(), data.size());
+  b.size += data.size();
+  return kOk;
+}
+
 static Rc sink(Request *r, Str data) {
   if (data.empty()) return kOk;
   BodyState &b = r->body;
@@ -106,6 +124,7 @@ static Rc sink(Request *r, Str data) {
               static_cast<unsigned long long>(b.total));
     return 413;
   }
+  if (b.is_streamed) return sink_streamed(r, data);
   bool is_full = b.size + data.size() > (b.fd >= 0 ? kFileBuffer : r->conf->client_body_buffer_size);
   if (is_full) {
     Rc rc = spill(r);
@@ -121,7 +140,7 @@ static Rc sink(Request *r, Str data) {
 
 static Rc complete(Request *r) {
   BodyState &b = r->body;
-  if (b.fd < 0 && r->conf->client_body_in_file_only && b.size) {
+  if (b.fd < 0 && r->conf->client_body_in_file_only && b.size && !b.is_streamed) {
     Rc rc = spill(r);
     if (rc != kOk) return rc;
   }
@@ -184,7 +203,7 @@ static Rc pull(Request *r, bool keep) {
       if (c->in_pos == c->in_end) connection_drop_input(c);
       if (rc != kAgain) return rc;
     }
-    if (!c->may_read) return kAgain;
+    if (!c->may_read || (r->body.is_streamed && upstream_body_is_full(r))) return kAgain;
     char buf[kReadSize];
     ssize_t n = connection_read(c, buf, sizeof buf);
     if (n < 0 && errno == EAGAIN) return kAgain;
@@ -235,6 +254,19 @@ void body_send_continue(Request *r) {
   if (!r->conn->is_blocked) connection_send(r->conn);  // a failure shows again when the body is read
 }
 
+/// The client's time for the next part of the body. It is not its fault that an upstream takes no more.
+static void await_more(Request *r) {
+  if (r->body.is_streamed && upstream_body_is_full(r)) return connection_clear_timeout(r->conn);
+  connection_set_timeout(r->conn, r->conf->client_body_timeout);
+}
+
+Rc body_read_streamed(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
+  r->body.is_streamed = true;
+  Rc rc = body_read(r, done, arg);
+  if (rc != kAgain) r->body.is_streamed = false;
+  return rc;
+}
+
 Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
   BodyState &b = r->body;
   if (b.state == BodyState::complete || b.state == BodyState::streaming) {
@@ -254,7 +286,7 @@ Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
   if (rc == kAgain) {
     b.done = done;
     b.done_arg = arg;
-    connection_set_timeout(r->conn, r->conf->client_body_timeout);
+    await_more(r);
     return kAgain;
   }
   return conclude(r, rc);
@@ -280,8 +312,9 @@ void body_readable(Request *r) {
   if (b.state != BodyState::reading) return;
   Rc rc = pull(r, true);
   if (rc == kAgain && is_too_slow(r)) rc = 408;
-  if (rc == kAgain) return connection_set_timeout(r->conn, r->conf->client_body_timeout);
-  finish(r, rc);
+  if (rc != kAgain) return finish(r, rc);
+  await_more(r);
+  if (b.is_streamed) upstream_body_progress(r);
 }
 
 void body_timeout(Request *r) {

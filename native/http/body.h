@@ -9,6 +9,9 @@ namespace mw {
 /// Reads the whole body. kOk when it is there already; kAgain: done(r, rc, arg) is called from the loop, rc kOk or an HTTP
 /// status (400, 408, 413) or kError when the client is gone.
 Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg);
+/// The same for a body that goes to r->upstream as it comes (upstream_body_*), and is kept in memory as far as
+/// client_body_buffer_size allows. kOk: all of it has come at once, and nothing of it was passed on.
+Rc body_read_streamed(Request *r, void (*done)(Request *, Rc, void *), void *arg);
 /// Sends 100 Continue to a client that waits for it, unless the response has begun.
 void body_send_continue(Request *r);
 /// Forgets the callback (its caller is going away); reading goes on.

@@ -146,6 +146,7 @@ struct BodyState {
   bool is_borrowed = false;   ///< buffer and file belong to the parent request
   bool is_replaced = false;   ///< by Lua: not what the client sent
   bool sent_continue = false;
+  bool is_streamed = false;  ///< what comes goes to the upstream at once, see upstream_body.cpp
   Str data;             ///< when complete and in memory
   char *buf = nullptr;  ///< malloc'ed when it is not in the arena
   size_t size = 0, capacity = 0;

@@ -24,6 +24,7 @@ static void settle(Upstream *u, bool is_whole) {
   u->request.clear(r->core->net.blocks);
   upstream_tunnel_end(u);
   upstream_pace_end(u);
+  if (u->stream) upstream_body_end(u);
   upstream_store_end(u, false);
   if (u->is_waiting) output_unwait(r, &u->waiter);
   upstream_loop(u)->unpost(&u->task);
@@ -64,14 +65,18 @@ void upstream_finish(Upstream *u, Rc rc) {
   answer(u, rc);
 }
 
-static void on_free(void *arg) { settle(static_cast<Upstream *>(arg), false); }
+static void on_free(void *arg) {
+  Upstream *u = static_cast<Upstream *>(arg);
+  u->r->body.is_streamed = false;  // its connection may be gone
+  settle(u, false);
+}
 
 bool upstream_client_gone(Request *r) {
   Upstream *u = r->upstream;
   if (u->is_ended) return false;
+  if (!r->conn->is_closed && r->body.state == BodyState::reading) return false;  // it may have sent all of that before
   if (upstream_outlives_client(u)) return true;
   if (!r->conn->is_closed) {  // half of it: as nginx does, the other half is not waited for
-    if (r->body.state == BodyState::reading) return true;
     upstream_say(
         u, kLogInfo, 0,
         "epoll_wait() reported that client prematurely closed connection, so upstream connection is closed too");
@@ -173,7 +178,9 @@ Rc upstream_run(Request *r, const UpstreamModule *module, const UpstreamConf *co
     r->abi.body_read = 1;
   }
   if (r->body.state == BodyState::unread && body_is_announced(r)) {
-    Rc rc = body_read(r, on_body, u);
+    bool is_streamed = module->may_stream && !conf->request_buffering && module->may_stream(u);
+    Rc rc = is_streamed ? upstream_body_begin(u) : body_read(r, on_body, u);
+    if (rc == kAgain && u->stream) return begin(u), kAgain;
     if (rc == kAgain) return kAgain;
     if (rc != kOk) {
       upstream_finish(u, rc);

@@ -16,6 +16,7 @@ struct UpstreamLookup;
 struct UpstreamTunnel;
 struct UpstreamPace;
 struct UpstreamStore;
+struct UpstreamStream;
 struct Cache;
 
 /// Why an attempt failed; bits of proxy_next_upstream.
@@ -53,6 +54,8 @@ struct UpstreamModule {
   Rc (*end_of_stream)(Upstream *u);
   /// The key by which the cache knows the reply, where the configuration gives none. Null: replies are not cached.
   Str (*cache_key)(Upstream *u);
+  /// The head can tell of a body whose end is not known yet. Null: it cannot.
+  bool (*may_stream)(Upstream *u);
 };
 
 /// One attempt, for $upstream_addr and relatives.
@@ -107,6 +110,7 @@ struct Upstream {
   UpstreamTunnel *tunnel = nullptr;  ///< once the protocol has been switched
   UpstreamPace *pace = nullptr;      ///< proxy_limit_rate holds for the reply
   UpstreamStore *store = nullptr;    ///< the reply becomes a file
+  UpstreamStream *stream = nullptr;  ///< the client's body is sent as it comes
   PeerAddress local;
   Str redirect_uri, redirect_args;
   bool has_local = false;
@@ -145,6 +149,10 @@ Rc upstream_resolve(Upstream *u, void (*found)(Upstream *u, Rc rc));
 void upstream_resolve_cancel(Upstream *u);
 /// proxy_bind. kOk.
 Rc upstream_set_local(Upstream *u);
+// Of body.cpp, where the client's body is streamed: some of it has come; that was all for now; no more may come for now.
+void upstream_body_take(Request *r, Str data);
+void upstream_body_progress(Request *r);
+bool upstream_body_is_full(const Request *r);
 /// Body bytes for the client.
 void upstream_emit(Upstream *u, Str data);
 /// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.

@@ -16,17 +16,22 @@ static uint64_t seconds(const Upstream *u) { return upstream_loop(u)->now_ms() /
 
 static Upstream *of(Outgoing *o) { return static_cast<Upstream *>(o->owner); }
 
-static void send_request(Upstream *u) {
+void upstream_send_request(Upstream *u) {
   upstream_set_action(u, "sending request to upstream");
   u->is_request_sent = true;
+  bool is_whole = !u->stream || upstream_body_fetch(u);
   if (!outgoing_send(u->out, u->request)) {
     upstream_say(u, kLogError, errno, "writev() failed");
     return upstream_next(u, kFailError);
   }
   if (u->out->is_blocked) return outgoing_write_timeout(u->out, u->send_timeout);
   outgoing_write_timeout(u->out, 0);
-  upstream_set_action(u, "reading response header from upstream");
-  outgoing_read_timeout(u->out, u->read_timeout);
+  if (is_whole) {
+    upstream_set_action(u, "reading response header from upstream");
+    outgoing_read_timeout(u->out, u->read_timeout);
+  } else {
+    upstream_body_go_on(u);
+  }
   if (u->out->may_read) upstream_read_head(u);
 }
 
@@ -37,7 +42,7 @@ static void on_connected(Outgoing *o, int err) {
     return upstream_next(u, kFailError);
   }
   u->attempt().connect_ms = static_cast<int64_t>(upstream_loop(u)->now_ms() - u->attempt().started_ms);
-  send_request(u);
+  upstream_send_request(u);
 }
 
 static void on_readable(Outgoing *o) { upstream_go_on(of(o)); }
@@ -45,7 +50,7 @@ static void on_readable(Outgoing *o) { upstream_go_on(of(o)); }
 static void on_writable(Outgoing *o) {
   Upstream *u = of(o);
   // As in nginx: once the reply has begun, what is left of the request is not sent, and a failure to must not ask another server.
-  if (!u->request.is_empty() && !u->is_head_done) send_request(u);
+  if (!u->request.is_empty() && !u->is_head_done) upstream_send_request(u);
 }
 
 /// As in nginx, bytes that do not fill a buffer are lost with an upstream that has become silent.
@@ -127,7 +132,9 @@ void upstream_next(Upstream *u, uint32_t failure) {
   uint32_t needed = failure;
   if (u->is_request_sent && !upstream_is_idempotent(r)) needed |= kFailNonIdempotent;
   bool is_gone = r->conn->is_closed && !upstream_outlives_client(u);
-  if (u->peer.tries == 0 || (u->conf->next_upstream & needed) != needed || upstream_is_late(u) || is_gone) {
+  bool is_spent = u->stream && u->is_request_sent;  // the body, or part of it
+  bool is_wanted = (u->conf->next_upstream & needed) == needed;
+  if (u->peer.tries == 0 || is_spent || !is_wanted || upstream_is_late(u) || is_gone) {
     bool may_be_stale =
         upstream_cache_may_be_stale(u, failure) ||
         (u->cache_status == CacheStatus::expired && u->cache->may_be_stale_for_error && u->cache->fd >= 0);

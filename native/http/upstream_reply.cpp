@@ -142,7 +142,7 @@ static void head_done(Upstream *u) {
   UpstreamAttempt &a = u->attempt();
   a.status = u->status;
   a.header_ms = static_cast<int64_t>(upstream_loop(u)->now_ms() - a.started_ms);
-  if (wants_next(u)) return upstream_next(u, failure_of_status(u->status));
+  if (wants_next(u) && !u->stream) return upstream_next(u, failure_of_status(u->status));
   upstream_cache_judge(u);
   if (upstream_cache_may_be_stale(u, failure_of_status(u->status))) return upstream_send_stale(u);
   if (upstream_cache_is_confirmed(u)) return send_confirmed(u);
@@ -155,6 +155,7 @@ static void head_done(Upstream *u) {
   if (rc != kOk) return upstream_finish(u, rc);
   u->is_head_done = true;
   outgoing_write_timeout(u->out, 0);
+  if (u->stream) upstream_body_end(u);
   if (u->is_upgraded) return upstream_tunnel(u);
   upstream_set_action(u, "reading upstream");
   upstream_pace_begin(u);

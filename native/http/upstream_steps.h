@@ -26,6 +26,21 @@ bool upstream_is_late(const Upstream *u);
 /// A request that may be sent to a second server after the first may have had it.
 bool upstream_is_idempotent(const Request *r);
 
+/// Sends what there is of the request, and reads the reply if it has begun.
+void upstream_send_request(Upstream *u);
+
+// upstream_body.cpp
+
+/// proxy_request_buffering off: begins to read the client's body, which is sent as it comes. kOk: all of it is here, and sent as
+/// ever. kAgain, with u->stream: the request may be begun. Or a status.
+Rc upstream_body_begin(Upstream *u);
+/// Puts what has come behind what is to be sent. False while more is to come.
+bool upstream_body_fetch(Upstream *u);
+/// There is room for more.
+void upstream_body_go_on(Upstream *u);
+/// Nothing more of it is sent.
+void upstream_body_end(Upstream *u);
+
 // upstream_reply.cpp
 
 /// The request has been sent, and the reply begins.

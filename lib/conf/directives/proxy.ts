@@ -91,7 +91,7 @@ export const proxy = {
     store,
     member: "request_buffering",
     default: "on",
-    about: "accepted: request bodies are always read whole before they are sent on",
+    about: "off: a request body is sent on as it comes, and not to a second server",
   },
   proxy_buffer_size: {
     module,

@@ -282,7 +282,8 @@ static Rc body(Upstream *u, Str in) {
 
 static Rc end_of_stream(Upstream *) { return kError; }
 
-static const UpstreamModule kModule = {target, create_request, parse_head, process_head, body, end_of_stream, nullptr};
+static const UpstreamModule kModule = {target, create_request, parse_head, process_head,
+                                       body,   end_of_stream,  nullptr,    nullptr};
 
 Rc memc_run(Request *r) {
   return upstream_run(r, &kModule, &r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)]);

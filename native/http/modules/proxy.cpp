@@ -168,6 +168,11 @@ static SentBody body_of(Upstream *u) {
     return b;
   }
   const BodyState &state = r->body;
+  if (u->stream) {
+    b.has_length = !r->head.chunked;
+    b.size = b.has_length ? r->head.content_length : 0;
+    return b;
+  }
   b.has_length = r->head.has_content_length || r->head.chunked;
   if (state.state != BodyState::complete || !u->conf->pass_request_body) return b;
   if (state.in_file) {
@@ -184,6 +189,7 @@ static Str default_value(Upstream *u, Str name, const SentBody &body) {
   if (name == "Host") return u->host;
   if (name == "Connection") return "close";
   if (name == "Content-Length" && body.has_length) return number_text(u->r, body.size);
+  if (name == "Transfer-Encoding" && u->stream && !body.has_length) return "chunked";
   return {};
 }
 
@@ -247,7 +253,7 @@ static Rc create_request(Upstream *u) {
   if (body.in_file && body.size)
     u->request.append_file(w.pool, r->body.fd, false, 0, body.size);
   else
-    w.put(body.text);
+    w.put(body.text);  // a stream's comes behind it
   return kOk;
 }
 
@@ -257,8 +263,15 @@ static Str cache_key(Upstream *u) {
   return join(u->r, server, request_target(u), {});
 }
 
+/// The framing is to be ours: what proxy_set_header says of it must not stand beside a body that is still on its way.
+static bool may_stream(Upstream *u) {
+  const UpstreamConf &conf = *u->conf;
+  if (conf.has_body || !conf.pass_request_body || (u->r->head.chunked && !conf.http_minor)) return false;
+  return !find_set(conf, "Content-Length") && !find_set(conf, "Transfer-Encoding");
+}
+
 static const UpstreamModule kModule = {target,     create_request,      proxy_parse_head, proxy_process_head,
-                                       proxy_body, proxy_end_of_stream, cache_key};
+                                       proxy_body, proxy_end_of_stream, cache_key,        may_stream};
 
 Rc proxy_run(Request *r) {
   return upstream_run(r, &kModule, &r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)]);

@@ -77,7 +77,7 @@ static Rc read_framing(Upstream *u, const ReplyHead &head) {
 static bool may_upgrade(const Upstream *u) {
   const Request *r = u->r;
   bool is_asked = static_cast<const ProxyState *>(u->module_state)->asks_upgrade && request_header(r, "upgrade").data();
-  return is_asked && !r->parent && !u->is_background && r->abi.http_minor >= 1 && r->abi.http_major == 1;
+  return is_asked && !r->parent && !u->stream && !u->is_background && r->abi.http_minor >= 1 && r->abi.http_major == 1;
 }
 
 /// Fields of which a reply has one: as in nginx the first counts, others are dropped.
