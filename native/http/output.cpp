@@ -4,9 +4,6 @@
 // Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
-#include <errno.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include "http/body.h"
@@ -173,12 +170,13 @@ static void frame_to_connection(Request *r, bool last) {
   Output &o = r->out;
   BlockPool &pool = r->core->net.blocks;
   Chain &to = r->conn->out;
-  uint64_t n = o.body.bytes();
   if (r->conn->is_closed) {
     o.body.clear(pool);
     o.is_last_framed |= last;
     return;
   }
+  if (o.filters && !o.is_bodiless && !o.is_last_framed) filter_body_late(r, last);
+  uint64_t n = o.body.bytes();
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
     // Of a HEAD's body that was not written, or would be filtered, nothing is known.
@@ -236,6 +234,12 @@ void output_filter(Request *r, bool last) {
   if (r->is_aborted) r->out.body.clear(r->core->net.blocks);  // a filter failed: what it did not see is not shown
 }
 
+/// What inline subrequests have put out stands before what the main request has in its body.
+static void take_ready(Output &o, BlockPool &pool) {
+  o.ready.take(pool, o.body);
+  o.ready.swap(o.body);
+}
+
 static void frame(Request *r, bool last) {
   if (r->core->is_debug) debug_filter(r, "body");
   if (r->out.refused) return r->out.body.clear(r->core->net.blocks);
@@ -243,14 +247,18 @@ static void frame(Request *r, bool last) {
   output_filter(r, last && !r->out.is_cut);  // what was cut has no end for filters to complete
   r->out.is_last_held = last && r->out.is_held;
   last &= !r->out.is_held;
-  if (r->out.is_diverted)
-    subrequest_pass(r, last);
-  else
-    frame_to_connection(r, last);
+  if (r->out.is_held && r->out.body.is_empty() && r->out.ready.is_empty()) return;  // all may yet be a short response
+  if (r->out.is_diverted) return subrequest_pass(r, last);
+  if (!r->out.ready.is_empty()) take_ready(r->out, r->core->net.blocks);
+  frame_to_connection(r, last);
 }
 
 bool output_is_sent(const Request *r) {
   return r->out.is_diverted || (!r->out.is_held && r->conn->out.is_empty() && !r->conn->is_blocked);
+}
+
+void output_has_turn(Request *r) {
+  if (OutWaiter *holder = std::exchange(r->out.holder, nullptr)) holder->done(holder, kOk);
 }
 
 void output_take(Request *root, Chain &from) {
@@ -276,7 +284,7 @@ void output_flush_main(Request *main) {
 }
 
 void output_flush(Request *r, bool send) {
-  if (!r->out.body.is_empty() || !r->out.is_serialized) frame(r, false);
+  if (!r->out.body.is_empty() || !r->out.is_serialized || !r->out.ready.is_empty()) frame(r, false);
   if (!send) return;
   if (!r->out.is_diverted) return connection_flush(r);
   Request *root = r->out_root;
@@ -302,28 +310,6 @@ void output_advance(Request *r, size_t n) {
   if (r->out.is_last_queued) return;
   r->out.body.advance(n);
   if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
-}
-
-/// The file's bytes, for a filter or a subrequest: its output may wait, or be wanted in memory.
-static void append_file_read(Request *r, int fd, uint64_t start, uint64_t end) {
-  while (start < end) {
-    size_t want = end - start < BlockPool::kData ? static_cast<size_t>(end - start) : BlockPool::kData;
-    ssize_t n = pread(fd, r->out.body.reserve(r->core->net.blocks, want), want, static_cast<off_t>(start));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      log_write(r->log(), kLogAlert, n < 0 ? errno : 0, &r->log_ctx, "read() failed or the file was truncated");
-      r->is_truncated = true;
-      break;
-    }
-    r->out.body.advance(static_cast<size_t>(n));
-    start += static_cast<uint64_t>(n);
-  }
-}
-
-void output_append_file(Request *r, int fd, uint64_t start, uint64_t end, bool owns) {
-  if (!r->out.is_diverted && !r->out.filters) return r->out.body.append_file(r->core->net.blocks, fd, owns, start, end);
-  append_file_read(r, fd, start, end);
-  if (owns) close(fd);
 }
 
 void output_flush_from_handler(Request *r) {
@@ -458,6 +444,7 @@ void output_unwait(Request *r, OutWaiter *w) {
 void output_drained(Request *r) {
   for (Request *sub = r->subs, *next; sub; sub = next) {
     next = sub->sub_next;
+    output_has_turn(sub);  // or not: it looks for itself
     if (sub->out.waiters) wake(sub, r->conn->is_closed ? kError : kOk, true);
   }
   Rc rc = r->conn->is_closed ? kError : kOk;

@@ -38,6 +38,8 @@ bool output_is_sent(const Request *r);
 /// Runs the native body filters over what has been written and was not framed yet. Where a filter of this response has failed,
 /// it is dropped instead. `last`: the body ends with it.
 void output_filter(Request *r, bool last);
+/// `r`'s turn to put out has come: a filter that has waited for it goes on, from the loop.
+void output_has_turn(Request *r);
 /// From subrequest.h: bytes of a response whose turn has come; the end of one that waited for its subrequests; what a main
 /// one has, to the socket.
 void output_take(Request *root, Chain &from);

@@ -16,6 +16,8 @@ static constexpr uint8_t kMaxDepth = 50;  ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
 
 static Request *active_of(Request *root) { return root->active ? root->active : root; }
 
+bool subrequest_has_turn(const Request *r) { return active_of(r->out_root) == r && !r->postponed; }
+
 // --- making one ------------------------------------------------------------------------------------------------------
 
 /// What a subrequest takes over from its parent's head: the same bytes, fields of its own.
@@ -56,10 +58,10 @@ static void hold(Request *r) {
 }
 
 /// What `parent` has written stands before what its new subrequest will write.
-static void give_turn(Request *parent, Request *sub) {
+static void give_turn(Request *parent, Request *sub, bool is_filtered) {
   Request *root = parent->out_root;
   parent->out.is_diverted = true;
-  output_filter(parent, false);
+  if (!is_filtered) output_filter(parent, false);
   if (active_of(root) == parent && !parent->postponed) {
     output_take(root, parent->out.body);
     root->active = sub;
@@ -71,7 +73,7 @@ static void give_turn(Request *parent, Request *sub) {
   append_postponed(parent, p);
 }
 
-Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
+Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink, bool is_filtered) {
   Request *main = parent->main;
   if (parent->depth >= kMaxDepth) {
     log_write(parent->log(), kLogError, 0, &parent->log_ctx, "%ssubrequests cycle while processing \"%.*s\"",
@@ -103,7 +105,7 @@ Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink) {
   sub->sub_next = main->subs;
   if (main->subs) main->subs->sub_prev = sub;
   main->subs = sub;
-  if (sink == Sink::parent) give_turn(parent, sub);
+  if (sink == Sink::parent) give_turn(parent, sub, is_filtered);
   return sub;
 }
 
@@ -225,16 +227,13 @@ static void advance(Request *root) {
       continue;
     }
     if (turn == root) break;
-    if (!turn->is_ended) return;
+    if (!turn->is_ended) return output_has_turn(turn);
     Request *parent = turn->parent;
     subrequest_free(turn);
     root->active = parent == root ? nullptr : parent;
   }
   root->out.is_diverted = root->out.sink != Sink::connection;
-  if (root->out.sink != Sink::memory) {
-    root->out.ready.swap(root->out.body);
-    root->out.body.take(root->core->net.blocks, root->out.ready);
-  }
+  output_has_turn(root);
   if (root->out.is_last_diverted) output_end_diverted(root);
 }
 
@@ -280,6 +279,7 @@ void subrequest_pass(Request *r, bool last) {
   Output &o = r->out;
   if (o.is_bodiless) o.body.clear(r->core->net.blocks);
   if (o.sink == Sink::parent) {
+    o.body_bytes += o.body.bytes();
     if (r->postponed || active_of(r->out_root) != r)
       hold(r);
     else

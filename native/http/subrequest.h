@@ -18,8 +18,9 @@ struct Postponed {
 enum class SubBody : uint8_t { none, forward };
 
 /// A subrequest of `parent` for path `uri` (decoded) and `args`, both copied. Not started. Null when subrequests are nested
-/// 50 deep (nginx's limit), which is logged.
-Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink);
+/// 50 deep (nginx's limit), which is logged. `is_filtered`: what the parent has in out.body is past its filters, since one of them
+/// makes the subrequest.
+Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink, bool is_filtered = false);
 /// Sets method, and body by lua-nginx-module's rules: `forward` passes the parent's on, if it has been read.
 void subrequest_set_method(Request *sub, uint32_t method_id);
 void subrequest_set_body(Request *sub, SubBody body);
@@ -33,6 +34,8 @@ void subrequest_copy_vars(Request *sub);
 /// Runs the phases. `done`, if set, is called once at its end (not when its main request goes first) and then owns a captured
 /// one: subrequest_free(). It must not run handlers of other requests.
 void subrequest_start(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
+/// Does what `r` puts out now go out at once, behind nobody else's output?
+bool subrequest_has_turn(const Request *r);
 /// Frees one that has ended or was not started.
 void subrequest_free(Request *sub);
 /// The captured output as one text, in the subrequest's arena.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The echo module: commands in order, waits, subrequests in nginx's order, text around bodies, variables.
+import { gunzipSync } from "node:zlib";
 import test from "ava";
+import { startServer } from "../helpers/api.js";
 import { startMoonwire } from "../helpers/index.js";
 
 const server = `
@@ -101,4 +103,20 @@ test("details of commands and variables", async (t) => {
   t.regex(s.log(), /\[warn\].*querystring a=32 ignored when exec'ing named location @named/);
   t.regex(s.log(), /open\(\) ".*none\/such" failed \(2: No such file or directory\)/);
   t.regex(s.log(), /echo_subrequest_async sees unsafe uri: "\/\.\.\/x"/);
+});
+
+test("filters see what subrequests put out as the main response has it: gzip all of it, others their own request's once", async (t) => {
+  const s = await startServer(t, {
+    server: `gzip on; gzip_http_version 1.0; location = /two { echo -n two; }
+      location = /both { default_type text/html; echo one; echo_location /two; echo three; echo_location_async /two; echo_after_body end;
+        sub_filter_once off; sub_filter e ee; }
+      location = /last { default_type text/html; gzip off; echo one; echo_location_async /two; echo_after_body end; }`,
+  });
+  const zipped = async (path) => {
+    const raw = await s.raw(`GET ${path} HTTP/1.0\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n`);
+    return gunzipSync(raw.subarray(raw.indexOf("\r\n\r\n") + 4)).toString();
+  };
+  t.is((await s.get("/last")).body, "one\ntwoend\n");
+  t.is((await s.get("/both")).body, "onee\ntwothreeee\ntwoeend\n");
+  t.is(await zipped("/both"), "onee\ntwothreeee\ntwoeend\n");
 });

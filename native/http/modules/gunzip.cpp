@@ -109,7 +109,8 @@ static void on_task(Task *t) {
   Gunzip *g = reinterpret_cast<Gunzip *>(reinterpret_cast<char *>(t) - offsetof(Gunzip, task));
   if (g->r->conn->is_blocked && !g->r->conn->is_closed) {
     g->waiter.done = on_output;
-    g->r->out.holder = &g->waiter;
+    g->is_waiting = !g->r->out.holder;  // else another filter's wait ends this one, too
+    if (g->is_waiting) g->r->out.holder = &g->waiter;
     return;
   }
   g->is_waiting = false;
