@@ -92,7 +92,8 @@ enum FilterBit : uint32_t {
   kFilterGzip = 8,
   kFilterExpires = 16,
   kFilterGunzip = 32,
-  kFilterSub = 64
+  kFilterSub = 64,
+  kFilterSsi = 1024
 };
 
 /// LocationConf::alias of a regex location: its alias is the file.
@@ -186,6 +187,10 @@ struct LocationConf {
   bool sub_filter_once = true;
   bool sub_filter_last_modified = false;
   std::vector<std::string> sub_filter_types;
+  bool ssi = false, ssi_silent_errors = false, ssi_last_modified = false;
+  uint64_t ssi_value_length = 256;
+  std::vector<std::string> ssi_types;
+  uint64_t subrequest_output_buffer_size = 4096;
   bool autoindex = false, autoindex_exact_size = true, autoindex_localtime = false;
   uint8_t autoindex_format = 0;  ///< 0 html, 1 json, 2 jsonp, 3 xml
   bool random_index = false;

@@ -167,6 +167,7 @@ static void follow(LocationConf &c) {
   if (c.gzip) c.filters |= kFilterGzip;
   if (c.gunzip) c.filters |= kFilterGunzip;
   if (!c.sub_filters.empty()) c.filters |= kFilterSub;
+  if (c.ssi) c.filters |= kFilterSsi;
   if (c.expires[0]) c.filters |= kFilterExpires;
   follow_steps(c);
 }
@@ -228,6 +229,12 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(sub_filter_once);
   MEMBER(sub_filter_last_modified);
   MEMBER(sub_filter_types);
+  MEMBER(ssi);
+  MEMBER(ssi_silent_errors);
+  MEMBER(ssi_last_modified);
+  MEMBER(ssi_value_length);
+  MEMBER(ssi_types);
+  MEMBER(subrequest_output_buffer_size);
   MEMBER(autoindex);
   MEMBER(autoindex_exact_size);
   MEMBER(autoindex_localtime);

@@ -6,6 +6,7 @@
 #include "http/modules/echo_filter.h"
 #include "http/modules/gunzip.h"
 #include "http/modules/gzip.h"
+#include "http/modules/ssi.h"
 #include "http/modules/sub_filter.h"
 
 namespace mw {
@@ -23,6 +24,7 @@ static constexpr FilterRow kFilters[] = {
     {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
     {kFilterSub, sub_filter_header, sub_filter_body},
     {kFilterCharset, charset_filter, nullptr},
+    {kFilterSsi, ssi_filter_header, ssi_filter_body},
     {kFilterGzip, gzip_filter_header, gzip_filter_body, true},
 };
 

@@ -8,6 +8,7 @@
 #include "http/modules/browser.h"
 #include "http/modules/malloc_trim.h"
 #include "http/modules/post_action.h"
+#include "http/modules/ssi.h"
 #include "http/output.h"
 #include "http/phase.h"
 #include "http/router.h"
@@ -230,6 +231,7 @@ static void finalize_subrequest(Request *r, Rc rc) {
   bool is_abort = rc == kError || rc == 408 || rc == 444 || rc == 499 || c->is_closed;
   if (lua_hook && r->lua) lua_hook->release(r, is_abort ? LuaRelease::runs : LuaRelease::handlers);
   r->has_exec = false;
+  if (r->has_stub && !is_abort && ssi_put_stub(r, rc)) rc = kOk;
   bool has_page = has_status_page(rc);
   if (has_page && r->abi.header_sent) r->is_truncated = true;
   if (is_abort) {

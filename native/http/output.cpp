@@ -13,6 +13,7 @@
 #include "http/modules/limit_rate.h"
 #include "http/modules/not_modified.h"
 #include "http/modules/range.h"
+#include "http/modules/ssi.h"
 #include "http/phase.h"
 #include "http/subrequest.h"
 
@@ -476,6 +477,7 @@ void output_cut(Request *r) {
 void output_finish(Request *r) {
   Output &o = r->out;
   if (o.is_finished) return;
+  if (r->has_stub) ssi_put_stub(r, kOk);
   o.is_finished = true;
   // What is left of the request body decides whether the connection can stay: find out before the header says so.
   if (!o.is_serialized && r->keepalive && !r->conn->is_closed) body_discard(r);

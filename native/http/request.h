@@ -118,8 +118,8 @@ struct Output {
   bool is_held = false;           ///< a filter keeps input until the client has taken more: see output_go_on()
   bool is_last_held = false;      ///< the end, behind that
   uint32_t filters = 0;           ///< FilterBit: body filters that this response goes through
-  void *gzip = nullptr, *gunzip = nullptr, *sub = nullptr;  ///< of these filters: their streams
-  const RangeParts *ranges = nullptr;                       ///< of a 206: what the handler sends of its content
+  void *gzip = nullptr, *gunzip = nullptr, *sub = nullptr, *ssi = nullptr;  ///< of these filters: their streams
+  const RangeParts *ranges = nullptr;  ///< of a 206: what the handler sends of its content
   Sink sink = Sink::connection;
   int32_t refused = 0;       ///< the header filter's status that an error_page answers, once the handler has ended
   bool is_cut = false;       ///< see output_cut()
@@ -193,11 +193,13 @@ struct Request {
   void *handler_state = nullptr;  ///< of the content handler that runs
   void (*sub_done)(Request *sub, void *arg) = nullptr;
   void *sub_done_arg = nullptr;
-  uint32_t children = 0;      ///< live subrequests whose parent this is
-  uint32_t echo_incr = 0;     ///< $echo_incr of a main request
-  uint8_t depth = 0;          ///< of nesting; 0 = main
-  bool is_ended = false;      ///< a subrequest whose output and log phase are over
-  bool is_truncated = false;  ///< its output ended before its time
+  uint32_t children = 0;          ///< live subrequests whose parent this is
+  uint32_t echo_incr = 0;         ///< $echo_incr of a main request
+  uint8_t depth = 0;              ///< of nesting; 0 = main
+  bool is_ended = false;          ///< a subrequest whose output and log phase are over
+  bool is_truncated = false;      ///< its output ended before its time
+  bool has_stub = false;          ///< see ssi_put_stub()
+  bool has_output_limit = false;  ///< subrequest_output_buffer_size: it fails when it puts out more
   Cleanup *cleanups = nullptr;
   void *sockets = nullptr;   ///< cosockets that end with it, see abi/cosocket.h
   bool has_sockets = false;  ///< it had some: their end is among the cleanups

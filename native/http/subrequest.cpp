@@ -275,9 +275,20 @@ void subrequest_finish(Request *sub) {
 
 // --- its output ------------------------------------------------------------------------------------------------------
 
+/// As in nginx, one that puts out too much ends its main request.
+static void limit_output(Request *r) {
+  uint64_t size = r->out.ready.bytes() + r->out.body.bytes();
+  if (r->is_aborted || size <= r->conf->subrequest_output_buffer_size) return;
+  log_write(r->log(), kLogError, 0, &r->log_ctx, "too big subrequest response: %llu",
+            static_cast<unsigned long long>(size));
+  r->out.body.clear(r->core->net.blocks);
+  http_filter_failed(r);
+}
+
 void subrequest_pass(Request *r, bool last) {
   Output &o = r->out;
   if (o.is_bodiless) o.body.clear(r->core->net.blocks);
+  if (r->has_output_limit) limit_output(r);
   if (o.sink == Sink::parent) {
     o.body_bytes += o.body.bytes();
     if (r->postponed || active_of(r->out_root) != r)

@@ -8,6 +8,7 @@
 #include <zlib.h>
 
 #include "http/modules/browser.h"
+#include "http/modules/ssi.h"
 #include "http/phase.h"
 #include "http/proxy_protocol.h"
 #include "http/variable.h"
@@ -111,21 +112,19 @@ static bool get_msie(Request *r, const VarDef &, Str &out) {
   return out = browser_of(r).is_msie ? Str("1") : Str(""), true;
 }
 
-static Str date_of(Request *r, const tm &at) {
-  char text[128];
-  size_t n = strftime(text, sizeof text, "%A, %d-%b-%Y %H:%M:%S %Z", &at);
-  return r->arena.dup({text, n});
-}
-static bool get_date_local(Request *r, const VarDef &, Str &out) {
+static bool give_date(Request *r, tm *(*parts)(const time_t *, tm *), Str &out) {
   time_t now = static_cast<time_t>(r->core->loop->wall_ms() / 1000);
+  std::string format(ssi_time_format(r));
+  if (format == "%s") return give_number(r, static_cast<uint64_t>(now), out);
   tm at;
-  return localtime_r(&now, &at), out = date_of(r, at), true;
+  parts(&now, &at);
+  char text[1024];
+  size_t n = strftime(text, sizeof text, format.c_str(), &at);
+  out = r->arena.dup({text, n});
+  return n > 0;
 }
-static bool get_date_gmt(Request *r, const VarDef &, Str &out) {
-  time_t now = static_cast<time_t>(r->core->loop->wall_ms() / 1000);
-  tm at;
-  return gmtime_r(&now, &at), out = date_of(r, at), true;
-}
+static bool get_date_local(Request *r, const VarDef &, Str &out) { return give_date(r, localtime_r, out); }
+static bool get_date_gmt(Request *r, const VarDef &, Str &out) { return give_date(r, gmtime_r, out); }
 
 // --- tables ----------------------------------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ for (const [name, http, server, requests] of groups) {
     const path = target.replace(/__\w+__/, (word) => links[word] ?? word);
     const own = fields === "" ? "" : `${fields}\r\n`;
     const bytes = `${isOld ? "GET" : method} ${path} HTTP/1.${isOld ? 0 : 1}\r\nHost: h.test\r\nConnection: close\r\n${own}\r\n${body}`;
-    const isLoose = /sub_filter|gunzip|geo|add_trailer|autoindex/.test(name);
+    const isLoose = /ssi|sub_filter|gunzip|geo|add_trailer|autoindex/.test(name);
     const answers = [];
     for (const i of [0, 1]) answers.push(normal(await exchange(ports[i], bytes), dirs[i], ports[i], isLoose));
     count++;

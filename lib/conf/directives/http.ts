@@ -245,8 +245,11 @@ export const http = {
   open_file_cache_min_uses: { ...ignored("number"), about: "accepted, no effect" },
   open_file_cache_errors: { ...ignored("flag"), about: "accepted, no effect" },
   subrequest_output_buffer_size: {
-    ...ignored("size"),
-    about: "accepted, no effect: what a subrequest answers is kept whole",
+    module: "core",
+    in: everywhere,
+    kind: "size",
+    default: "4k",
+    about: "most bytes of an answer that SSI's `include set` puts into a variable",
   },
   request_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },
   connection_pool_size: { ...ignored("size"), in: ["http", "server"], about: "accepted, no effect" },

@@ -30,6 +30,7 @@ import { responses } from "./responses.js";
 import { rewrite } from "./rewrite.js";
 import { setMisc } from "./set-misc.js";
 import { socket } from "./socket.js";
+import { ssi } from "./ssi.js";
 import { status } from "./status.js";
 
 export const directives = {
@@ -52,6 +53,7 @@ export const directives = {
   ...limit,
   ...filters,
   ...files,
+  ...ssi,
   ...mirror,
   ...dav,
   ...proxy,

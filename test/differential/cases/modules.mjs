@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 // What modules-nginx.mjs sends to nginx and to Moonwire: settings, files, and requests by [method and target, fields, body].
+import { ssiFiles, ssiGroup } from "./ssi.mjs";
+
 const text = "A line of text, and another one.\n".repeat(60);
 
 /** Files of the folder that is served, the same on both sides. */
 export const files = {
+  ...ssiFiles,
   "plain.txt": text,
   "page.html": "<p>Hello World, hello world. HELLO!</p>\n",
   "list/a.txt": "a",
@@ -41,6 +44,7 @@ const methods = {
 
 /** [name, directives of http, directives of the server, requests]. */
 export const groups = [
+  ssiGroup,
   [
     "geo",
     `geo $g { default none; 127.0.0.0/8 local; 127.0.0.1 me; 10.0.0.0/8 ten; 10.1.0.0/16 ten-one; 10.1.2.3 host;
