@@ -76,6 +76,7 @@ const modules = {
   gzip_static: "Gzip",
   gunzip: "Gunzip",
   sub: "Sub",
+  ssi: "SSI",
   charset: "Charset",
   autoindex: "Autoindex",
   random_index: "Random index",

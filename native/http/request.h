@@ -147,8 +147,8 @@ struct BodyState {
   bool is_replaced = false;   ///< by Lua: not what the client sent
   bool sent_continue = false;
   bool is_streamed = false;  ///< what comes goes to the upstream at once, see upstream_body.cpp
-  Str data;             ///< when complete and in memory
-  char *buf = nullptr;  ///< malloc'ed when it is not in the arena
+  Str data;                  ///< when complete and in memory
+  char *buf = nullptr;       ///< malloc'ed when it is not in the arena
   size_t size = 0, capacity = 0;
   uint64_t remaining = 0;  ///< content-length framing: still to come
   uint64_t total = 0;

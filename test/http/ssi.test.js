@@ -111,6 +111,9 @@ test("what a page can make of itself is bounded", async (t) => {
      location = /deep { default_type text/html; ssi on; content_by_lua_block {
        for i = 1, 100 do ngx.print('<!--#if expr="1" -->') end ngx.print("in") } }
      location = /itself { ${page('a<!--#include virtual="/itself" -->z')} }
+     location = /regex { default_type text/html; ssi on; content_by_lua_block {
+       ngx.print('<!--#set var="a" value="', ("a"):rep(200), 'b" -->')
+       for i = 1, 100 do ngx.print('<!--#if expr="$a = /^(a+)+(a+)+[cd]/" -->yes<!--#else -->no<!--#endif -->') end } }
      location = /many { default_type text/html; ssi on; content_by_lua_block {
        for i = 1, 1000 do ngx.print('<!--#include virtual="/n?', i, '" -->,') end } }
      location = /n { echo -n $args; }
@@ -122,6 +125,9 @@ test("what a page can make of itself is bounded", async (t) => {
   t.regex(doubled, /^(\[an error occurred while processing the directive\])+x+$/);
   t.true(doubled.length < 3 << 20);
   t.regex(await body(s, "/deep"), /^(\[an error occurred[^\]]*\]){36}in$/);
+  const before = Date.now();
+  t.notRegex(await body(s, "/regex"), /^yes/);
+  t.true(Date.now() - before < 15_000, "with PCRE2's own limit they take twice as long");
   t.regex(await body(s, "/itself"), /^a{50,52}\[an error occurred[^\]]*\]z{50,52}$/);
   t.is(await body(s, "/many"), Array.from({ length: 1000 }, (_, i) => `${i + 1},`).join(""));
   t.is((await body(s, "/loud")).length, 65536 * 500);
@@ -166,4 +172,13 @@ test("gzip sees a page with what it includes", async (t) => {
   const head = raw.subarray(0, raw.indexOf("\r\n\r\n")).toString();
   t.regex(head, /content-encoding: gzip/i);
   t.is(gunzipSync(raw.subarray(head.length + 4)).toString(), "one two three");
+});
+
+test("in an `if`", async (t) => {
+  const s = await serve(
+    t,
+    `location = / { default_type text/html; if ($arg_ssi) { ssi on; } echo '<!--#echo var="arg_ssi" -->'; }`,
+  );
+  t.is(await body(s, "/?ssi=x"), "x\n");
+  t.is(await body(s, "/"), '<!--#echo var="arg_ssi" -->\n');
 });

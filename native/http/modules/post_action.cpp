@@ -22,7 +22,6 @@ void post_action_start(Request *r) {
   bool is_named = uri[0] == '@';
   Request *sub = subrequest_create(r, is_named ? r->uri : uri, {}, Sink::memory);
   if (!sub) return;
-  r->keepalive = false;  // as in nginx
   sub->method = r->method;
   sub->method_id = r->method_id;
   subrequest_share_vars(sub);

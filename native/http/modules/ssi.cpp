@@ -92,7 +92,7 @@ static const Request *client_of(const Request *r) {
 /// There is more output than the client, or the request's turn, has room for.
 static bool is_backed_up(SsiState &s) {
   const Request *r = s.r, *client = client_of(r);
-  if (!client) return false;
+  if (!client || client->out.header_state != kHeaderThrough) return false;  // a header filter of Lua's that waits
   if (!subrequest_has_turn(r)) return s.held + r->out.body.bytes() >= kHeld;
   s.held = 0;
   return client->conn->out.bytes() + client->out.ready.bytes() + r->out.body.bytes() >= kHeld;

@@ -111,6 +111,7 @@ void ssi_include(SsiState &s) {
   if (!target(s, room, parts)) return;
   Request *r = s.r;
   if (set.data() && !ssi_set_variable(s, set, "")) return;
+  if (!subrequest_has_turn(r)) s.held += r->out.body.bytes();
   Request *sub = subrequest_create(r, parts.path, parts.args, set.data() ? Sink::memory : Sink::parent, true);
   if (!sub) return ssi_error(s, {});
   Include *include = sub->arena.make<Include>();

@@ -115,10 +115,19 @@ static void keep_groups(SsiState &s, const Regex &re) {
   }
 }
 
-static bool match(SsiState &s, const std::string &pattern, const std::string &subject, bool &result) {
+/// A pattern of a page: its match takes no longer than others can wait. Null: an error, which has been put out.
+static Regex *compile(SsiState &s, const std::string &pattern) {
   char error[512];
-  Regex *re = regex_compile(pattern, 0, error, sizeof error);
-  if (!re) return ssi_error(s, error), false;
+  Regex *re = regex_compile("(*LIMIT_MATCH=300000)" + pattern, 0, error, sizeof error);
+  if (re) return re;
+  regex_free(regex_compile(pattern, 0, error, sizeof error));  // for the message
+  ssi_error(s, error);
+  return nullptr;
+}
+
+static bool match(SsiState &s, const std::string &pattern, const std::string &subject, bool &result) {
+  Regex *re = compile(s, pattern);
+  if (!re) return false;
   const size_t *ovector = nullptr;
   int groups = regex_exec(*re, subject, 0, &ovector);
   result = groups > 0;
