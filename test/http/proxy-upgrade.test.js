@@ -61,7 +61,8 @@ test("bytes go both ways as they are, however many, and whoever is slow", async 
     setTimeout(() => socket.resume(), 200);
   });
   const s = await startMoonwire(t, {
-    server: `location / { ${upgrade} proxy_pass http://127.0.0.1:${port};
+    http: 'log_format f "$status $body_bytes_sent $sent_http_connection";',
+    server: `access_log logs/bytes.log f; location / { ${upgrade} proxy_pass http://127.0.0.1:${port};
       header_filter_by_lua_block { ngx.sleep(0.01) ngx.header["X-Filter"] = "waited" }
       body_filter_by_lua_block { ngx.arg[1] = "never" } }`,
   });
@@ -79,6 +80,8 @@ test("bytes go both ways as they are, however many, and whoever is slow", async 
   const body = client.text.slice(at);
   t.is(body.slice(0, 45), `first${sum(all)}`);
   t.is(sum(Buffer.from(body.slice(45), "latin1")), sum(all));
+  const sent = "first".length + 40 + size;
+  await waitFor(() => s.log("logs/bytes.log") === `101 ${sent} upgrade\n`, "the log's line");
 });
 
 test("a 101 that nobody asked for is refused", async (t) => {

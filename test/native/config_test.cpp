@@ -255,6 +255,7 @@ Value whole_plan() {
                       {"log_formats", list({})},
                       {"shared_dicts", list({table({{"name", text("d")}, {"size", number(9000)}})})},
                       {"limit_zones", list({})},
+                      {"upstream_lists", list({})},
                       {"cache_paths", list({})},
                       {"log_caches", list({})},
                       {"env", list({})},
