@@ -244,7 +244,9 @@ struct Request {
   const ClientAddress *client =
       nullptr;  ///< of a main request: its connection's peer, or whom modules/realip.cpp has found
   uint64_t limit_rate = 0, limit_rate_after = 0;  ///< of a main request, see modules/limit_rate.cpp
-  uint32_t background = 0;              ///< of a main request: subrequests that nobody reads, see modules/mirror.cpp
+  /// Of a main request: subrequests that nobody reads, see modules/mirror.cpp. Of a subrequest 1: it is a cache's own update, and
+  /// may outlive its parent.
+  uint32_t background = 0;
   bool is_mirrored = false;             ///< since the last internal redirect
   bool has_post_action = false;         ///< it has begun
   bool is_awaiting_background = false;  ///< answered; the end waits for them

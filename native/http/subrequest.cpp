@@ -180,28 +180,49 @@ void subrequest_start(Request *sub, void (*done)(Request *, void *), void *arg) 
 
 // --- its end ---------------------------------------------------------------------------------------------------------
 
-void subrequest_free(Request *sub) {
-  Request *main = sub->main, *root = sub->out_root;
+/// Nobody gets its output any more.
+static void leave_output(Request *sub) {
+  Request *root = sub->out_root;
+  if (root->active == sub) root->active = sub->parent == root ? nullptr : sub->parent;
+  for (Postponed *p = sub->parent->postponed; p; p = p->next)
+    if (p->sub == sub) p->sub = nullptr;
+}
+
+/// Is a subrequest that it has made, and that nobody waits for, under way?
+static bool has_background(const Request *sub) {
+  if (!sub->children) return false;
+  for (const Request *child = sub->main->subs; child; child = child->sub_next)
+    if (child->parent == sub && (child->background || has_background(child))) return true;
+  return false;
+}
+
+static void free_now(Request *sub) {
+  Request *main = sub->main;
   for (Request *child = main->subs, *next; sub->children && child; child = next) {
     next = child->sub_next;
     if (child->parent != sub) continue;
-    subrequest_free(child);  // takes its own children out of the list: begin anew
+    free_now(child);  // takes its own children out of the list: begin anew
     next = main->subs;
   }
-  if (root->active == sub) root->active = sub->parent == root ? nullptr : sub->parent;
+  leave_output(sub);
   if (sub->sub_prev)
     sub->sub_prev->sub_next = sub->sub_next;
   else
     main->subs = sub->sub_next;
   if (sub->sub_next) sub->sub_next->sub_prev = sub->sub_prev;
   --sub->parent->children;
-  for (Postponed *p = sub->parent->postponed; p; p = p->next)
-    if (p->sub == sub) p->sub = nullptr;
   request_free(sub);
 }
 
+void subrequest_free(Request *sub) {
+  if (!has_background(sub)) return free_now(sub);
+  leave_output(sub);  // what it refers to stays until the main request ends
+  sub->out.body.clear(sub->core->net.blocks);
+  sub->out.ready.clear(sub->core->net.blocks);
+}
+
 void subrequest_free_all(Request *main) {
-  while (main->subs) subrequest_free(main->subs);
+  while (main->subs) free_now(main->subs);
 }
 
 Str subrequest_output(Request *sub) {

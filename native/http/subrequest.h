@@ -36,7 +36,7 @@ void subrequest_copy_vars(Request *sub);
 void subrequest_start(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
 /// Does what `r` puts out now go out at once, behind nobody else's output?
 bool subrequest_has_turn(const Request *r);
-/// Frees one that has ended or was not started.
+/// Frees one that has ended or was not started. Where it has made one that runs in the background, both stay a while.
 void subrequest_free(Request *sub);
 /// The captured output as one text, in the subrequest's arena.
 Str subrequest_output(Request *sub);

@@ -391,6 +391,10 @@ bool upstream_cache_update_in_background(Upstream *u) {
   sub->location = r->location;
   sub->located_uri = sub->uri.data();
   sub->step = kStepContent;
+  sub->background = 1;
+  sub->captures = r->captures;
+  sub->captures_n = r->captures_n;
+  sub->capture_subject = r->capture_subject;
   subrequest_share_vars(sub);
   subrequest_set_body(sub, SubBody::forward);
   sub->sub_done = on_background_end;

@@ -437,3 +437,52 @@ test("a kept body is the reply's, byte for byte, in whatever pieces it came", as
     t.true(res.body === whole, status);
   }
 });
+
+test("in the background of a subrequest: the update outlives it, and its main request ends", async (t) => {
+  const { s, seen } = await cached(t, {
+    reply: (req, res, n) => void setTimeout(() => res.end(`${n}`), n === 1 ? 0 : 200),
+    server: `proxy_cache_use_stale updating; proxy_cache_background_update on;
+      location /up/ { proxy_cache_valid 200 1s; proxy_pass http://127.0.0.1:PORT; }
+      location = /ssi { default_type text/html; ssi on; return 200 '<!--#include virtual="/up/x" -->,<!--#include virtual="/up/x" set="v" --><!--#echo var="v" -->.'; }
+      location = /echo { echo_location /up/x; echo -n .; }
+      location = /lua { content_by_lua_block { ngx.print(ngx.location.capture("/up/x").body, ".") } }`,
+  });
+  const twice = async (path) => {
+    const raw = await s.raw(
+      `GET ${path} HTTP/1.1\r\nHost: x\r\n\r\nGET ${path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`,
+    );
+    return raw
+      .toString()
+      .split("HTTP/1.1 200 OK")
+      .slice(1)
+      .map((answer) => answer.replace(/^[^]*?\r\n\r\n/, "").replace(/^[0-9a-f]+\r\n([^]*?)\r\n0\r\n\r\n$/, "$1"));
+  };
+  t.is((await s.get("/up/x")).body, "1");
+  let known = 1;
+  for (const [path, body] of [
+    ["/ssi", (n) => `${n},${n}.`],
+    ["/echo", (n) => `${n}.`],
+    ["/lua", (n) => `${n}.`],
+  ]) {
+    await sleep(2100);
+    t.deepEqual(await twice(path), [body(known), body(known + 1)], path);
+    t.is(seen.length, ++known, path);
+  }
+});
+
+test("in the background the upstream is asked for the same", async (t) => {
+  const { ask, seen } = await cached(t, {
+    server: `proxy_cache_use_stale updating; proxy_cache_background_update on;
+      location /as-it-came/ { proxy_cache_valid 200 1s; proxy_pass http://127.0.0.1:PORT; }
+      location ~ ^/re/(?<named>.*)$ { proxy_cache_valid 200 1s; proxy_pass http://127.0.0.1:PORT/got-$1-$named; }`,
+  });
+  const paths = ["/as-it-came/%61%7e?x=%20", "/re/a"];
+  for (const path of paths) t.regex(await ask(path), /^MISS/);
+  await sleep(2100);
+  for (const path of paths) t.regex(await ask(path), /^STALE/);
+  await waitFor(() => seen.length === 4);
+  t.deepEqual(
+    seen.slice(2).map((req) => req.url),
+    ["/as-it-came/%61%7e?x=%20", "/got-a-a"],
+  );
+});

@@ -81,8 +81,9 @@ static Str join(Request *r, Str a, Str b, Str args) {
   return {to, static_cast<size_t>(at - to)};
 }
 
-static Str escaped(Request *r, Str s) {
-  bool is_quoted = r->abi.is_internal || r->is_uri_plain || r->parent || r->unparsed_uri.find('%') != Str::npos;
+/// `of` is the client's request: that of which an update in the background is one, else `r`.
+static Str escaped(Request *r, const Request *of, Str s) {
+  bool is_quoted = of->abi.is_internal || of->is_uri_plain || of->parent || of->unparsed_uri.find('%') != Str::npos;
   if (!is_quoted) return s;
   size_t size = url_escaped_size(s, ESCAPE_URI);
   if (size == s.size()) return s;
@@ -95,16 +96,17 @@ static Str escaped(Request *r, Str s) {
 /// of the location is replaced.
 static Str request_target(Upstream *u) {
   Request *r = u->r;
+  const Request *of = u->background_of ? u->background_of->r : r;
   Str uri = static_cast<ProxyState *>(u->module_state)->uri;
   if (!u->conf->pass.is_constant() && !uri.empty()) return uri;
-  if (uri.empty() && is_untouched(r)) {
+  if (uri.empty() && is_untouched(of)) {
     Str origin = r->head.origin.empty() ? Str("/") : r->head.origin;
     return origin[0] == '/' || origin[0] == '*' ? origin : join(r, "/", origin, {});
   }
   const Location *l = r->location;
   bool is_located = l && l->match != Location::named && r->uri.data() == r->located_uri && r->uri.starts_with(l->name);
   size_t cut = is_located && !uri.empty() ? l->name.size() : 0;
-  return join(r, is_located ? uri : Str{}, escaped(r, r->uri.substr(cut)), r->args);
+  return join(r, is_located ? uri : Str{}, escaped(r, of, r->uri.substr(cut)), r->args);
 }
 
 // --- headers and body ------------------------------------------------------------------------------------------------
