@@ -258,10 +258,6 @@ bool output_is_sent(const Request *r) {
   return r->out.is_diverted || (!r->out.is_held && r->conn->out.is_empty() && !r->conn->is_blocked);
 }
 
-void output_has_turn(Request *r) {
-  if (OutWaiter *holder = std::exchange(r->out.holder, nullptr)) holder->done(holder, kOk);
-}
-
 void output_take(Request *root, Chain &from) {
   if (from.is_empty()) return;
   header_start(root);
@@ -442,11 +438,16 @@ void output_unwait(Request *r, OutWaiter *w) {
     }
 }
 
+void output_has_turn(Request *r) {
+  if (OutWaiter *holder = std::exchange(r->out.holder, nullptr)) holder->done(holder, kOk);
+  bool is_through = (!r->out.first && !r->out.is_filtering) || r->conn->is_closed;  // else they wait for a Lua filter
+  if (r->parent && r->out.waiters && is_through) wake(r, r->conn->is_closed ? kError : kOk, true);
+}
+
 void output_drained(Request *r) {
   for (Request *sub = r->subs, *next; sub; sub = next) {
     next = sub->sub_next;
     output_has_turn(sub);  // or not: it looks for itself
-    if (sub->out.waiters) wake(sub, r->conn->is_closed ? kError : kOk, true);
   }
   Rc rc = r->conn->is_closed ? kError : kOk;
   if (OutWaiter *holder = std::exchange(r->out.holder, nullptr)) holder->done(holder, rc);

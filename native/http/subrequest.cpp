@@ -14,9 +14,20 @@ namespace mw {
 
 static constexpr uint8_t kMaxDepth = 50;  ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
 
+/// Bytes of one request that wait for their turn: more than for a client, since upstreams are to be done with early.
+static constexpr uint64_t kHeldMost = 1 << 20;
+
 static Request *active_of(Request *root) { return root->active ? root->active : root; }
 
 bool subrequest_has_turn(const Request *r) { return active_of(r->out_root) == r && !r->postponed; }
+
+bool subrequest_is_backed_up(const Request *r, uint64_t most) {
+  const Request *root = r->out_root;
+  if (root->out.sink != Sink::connection || r->conn->is_closed) return false;
+  if (subrequest_has_turn(r)) return r->conn->is_blocked && r->conn->out.bytes() >= most;
+  const Postponed *last = r->postponed_last;
+  return last && !last->sub && last->data.bytes() >= kHeldMost;
+}
 
 // --- making one ------------------------------------------------------------------------------------------------------
 

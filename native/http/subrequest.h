@@ -36,6 +36,9 @@ void subrequest_copy_vars(Request *sub);
 void subrequest_start(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
 /// Does what `r` puts out now go out at once, behind nobody else's output?
 bool subrequest_has_turn(const Request *r);
+/// Has inline `r` put out as much as may wait for the client, or, behind others' output, for its turn? Who makes the output then
+/// waits by output_wait(..., true).
+bool subrequest_is_backed_up(const Request *r, uint64_t most);
 /// Frees one that has ended or was not started. Where it has made one that runs in the background, both stay a while.
 void subrequest_free(Request *sub);
 /// The captured output as one text, in the subrequest's arena.

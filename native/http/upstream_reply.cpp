@@ -4,6 +4,7 @@
 
 #include "http/modules/file_body.h"
 #include "http/modules/range.h"
+#include "http/subrequest.h"
 #include "http/upstream_cache.h"
 #include "http/upstream_steps.h"
 
@@ -238,7 +239,8 @@ static bool is_backed_up(const Upstream *u) {
   const Request *r = u->r;
   if (r->conn->is_closed || u->is_background) return false;
   uint64_t limit = u->is_buffered ? u->conf->buffers_n * u->conf->buffers_size : u->conf->buffer_size;
-  return r->out.first || r->out.is_held || (r->conn->is_blocked && r->conn->out.bytes() >= limit);
+  if (r->parent && subrequest_is_backed_up(r, limit)) return true;
+  return r->out.first || r->out.is_held || (!r->parent && r->conn->is_blocked && r->conn->out.bytes() >= limit);
 }
 
 /// The output chain is on the stack below: later in the turn.

@@ -228,13 +228,16 @@ test("a long answer goes through filters without being in memory: from an upstre
       location = /gzip { gzip on; gzip_types *; gzip_comp_level 1; alias ${files}/html/file.txt; }
       location = /sub { sub_filter needle thread; sub_filter_types *; alias ${files}/html/file.txt; }
       location = /proxy { ${filter} proxy_pass http://127.0.0.1:${port}; }
+      location = /ssi { default_type text/html; ssi on; return 200 '<!--#include virtual="/slow" --><!--#include virtual="/plain" --><!--#include virtual="/proxied" -->.'; }
+      location = /slow { echo_sleep 0.5; echo slow; }
+      location = /plain { alias ${files}/html/file.txt; } location = /proxied { proxy_pass http://127.0.0.1:${port}; }
       location = /lua { ${filter} content_by_lua_block {
         local piece = ("x"):rep(100000)
         for _ = 1, ${size / 100000} do ngx.print(piece) ngx.flush(true) end } }`,
     env: withoutQuarantine,
   });
   await p.get("/none");
-  for (const path of ["/proxy", "/lua", "/file.txt", "/gzip", "/sub"]) {
+  for (const path of ["/proxy", "/lua", "/file.txt", "/gzip", "/sub", "/ssi"]) {
     const before = memory(p);
     writeFileSync(`/proc/${p.child.pid}/clear_refs`, "5");
     const client = open(t, p.port);

@@ -7,6 +7,7 @@
 
 #include "http/body.h"
 #include "http/modules/range.h"
+#include "http/subrequest.h"
 
 namespace mw {
 
@@ -81,11 +82,13 @@ static void put(Request *r, Str text) {
 /// A filter waits, or the client has not taken enough of what it was given. What others' output holds is taken at once.
 static bool is_backed_up(const Request *r) {
   if (r->out.first || r->out.is_held) return true;
+  if (r->parent) return subrequest_is_backed_up(r, kHeld);
   return !r->out.is_diverted && !r->conn->is_closed && r->conn->is_blocked && r->conn->out.bytes() >= kHeld;
 }
 
 static bool is_unwanted(const Request *r) {
-  return r->out.is_last_queued || r->out.is_bodiless || r->is_aborted || (!r->parent && r->conn->is_closed);
+  return r->out.is_last_queued || r->out.is_bodiless || r->is_aborted ||
+         (r->out_root->out.sink == Sink::connection && r->conn->is_closed);
 }
 
 /// The next part is in hand. False after the last.
@@ -173,8 +176,9 @@ Rc file_body_send(Request *r, int fd, uint64_t at, uint64_t size, void (*done)(R
     b->end = r->out.ranges->parts.data[0].end;
   }
   Rc rc = kOk;
-  ++r->running;  // nothing frees the request under us
-  if (output_is_direct(r) && !r->out.filters) {
+  ++r->running;                                  // nothing frees the request under us
+  bool is_inline = r->out.sink == Sink::parent;  // its bytes are to be read, no faster than they are taken
+  if (output_is_direct(r) && !r->out.filters && !is_inline) {
     append_all(b);
   } else {
     request_on_free(r, forget, b);
