@@ -56,6 +56,30 @@ bool Decoder::read(const Value &v, MapConf &out) {
   return v.tag == Value::table;
 }
 
+/// The tables of a map: ASCII is itself where no pair says otherwise, the rest is unknown.
+static bool follow(CharsetMap &map) {
+  map.forward.assign(256, '?');
+  map.back.assign(map.is_utf8 ? 65536 : 256, map.is_utf8 ? '\0' : '?');
+  for (uint16_t i = 0; i < 128; ++i) {
+    map.forward[i] = i;
+    map.back[i] = static_cast<char>(i);
+  }
+  for (auto [from, to] : map.pairs) {
+    if (from > 255 || to >= map.back.size()) return false;
+    map.forward[from] = static_cast<uint16_t>(to);
+    map.back[to] = static_cast<char>(from);
+  }
+  return true;
+}
+
+bool Decoder::read(const Value &v, CharsetMap &out) {
+  MEMBER(from);
+  MEMBER(to);
+  MEMBER(is_utf8);
+  MEMBER(pairs);
+  return follow(out) && v.tag == Value::table;
+}
+
 bool Decoder::read(const Value &v, RegexSource &out) {
   MEMBER(pattern);
   MEMBER(is_icase);
@@ -357,6 +381,8 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(maps);
   MEMBER(geos);
   MEMBER(splits);
+  MEMBER(charset_maps);
+  MEMBER(charsets);
   MEMBER(servers);
   MEMBER(listens);
 }

@@ -171,7 +171,8 @@ struct LocationConf {
   /// Last-Modified where the second is 1.
   std::array<int64_t, 2> expires{0, 0};
   ComplexValue expires_text;
-  std::string charset;  ///< empty = none
+  ComplexValue charset, source_charset;  ///< empty = none
+  bool override_charset = false;
   std::vector<std::string> charset_types;
   bool gzip = false;
   uint64_t gzip_min_length = 20;
@@ -369,6 +370,8 @@ struct Plan {
   std::vector<MapConf> maps;
   std::vector<GeoConf> geos;
   std::vector<SplitConf> splits;
+  std::vector<CharsetMap> charset_maps;
+  std::vector<std::string> charsets;  ///< all that the configuration names, lower case
   std::vector<ServerConf> servers;
   std::vector<Listen> listens;
 };

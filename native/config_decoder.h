@@ -107,6 +107,7 @@ class Decoder {
   bool read(const Value &v, SplitConf::Part &out);
   bool read(const Value &v, SubFilter &out);
   bool read(const Value &v, UpstreamList &out);
+  bool read(const Value &v, CharsetMap &out);
   bool read(const Value &v, RegexSource &out);
   bool read(const Value &v, AddHeader &out);
   bool read(const Value &v, EchoCommand &out);

@@ -163,7 +163,7 @@ static void follow(LocationConf &c) {
   c.has_access_checks = !c.access_rules.empty() || has_realm || !c.auth_request.empty() || c.satisfy_any;
   if (!c.more_headers.empty()) c.filters |= kFilterHeadersMore;
   if (!c.echo_before_body.empty() || !c.echo_after_body.empty()) c.filters |= kFilterEcho;
-  if (!c.charset.empty()) c.filters |= kFilterCharset;
+  if (!c.charset.is_constant() || !c.charset.constant().empty()) c.filters |= kFilterCharset;
   if (c.gzip) c.filters |= kFilterGzip;
   if (c.gunzip) c.filters |= kFilterGunzip;
   if (!c.sub_filters.empty()) c.filters |= kFilterSub;
@@ -214,6 +214,8 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(expires);
   MEMBER(expires_text);
   MEMBER(charset);
+  MEMBER(source_charset);
+  MEMBER(override_charset);
   MEMBER(charset_types);
   MEMBER(gzip);
   MEMBER(gzip_min_length);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The part of the plan that single modules have: a struct for each directive that is more than a number. See config.h.
 #pragma once
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -26,6 +27,16 @@ struct MapConf {
   bool is_volatile = false;  ///< looked up each time it is asked for
   ComplexValue fallback;     ///< default
   std::vector<MapEntry> entries;
+};
+
+/// charset_map FROM TO { }, with the way back.
+struct CharsetMap {
+  std::string from, to;
+  bool is_utf8 = false;                        ///< the charset `to` is
+  std::vector<std::array<uint32_t, 2>> pairs;  ///< a byte of `from`, a byte or code point of `to`
+  // Not in the encoded plan:
+  std::vector<uint16_t> forward;  ///< by byte of `from`
+  std::string back;               ///< bytes of `from`, by byte or code point of `to`; of UTF-8 0 = none
 };
 
 /// A regex of rewrite, if or map.

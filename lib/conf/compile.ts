@@ -110,6 +110,8 @@ export class Compiler {
   readonly upstreamZones = new Map<string, { size: number; at: Place }>();
   /** Access logs by the file that they write to. */
   readonly accessLogs = new Map<string, { path: unknown; buffer: number; flush: number; gzip: number }[]>();
+  /** What can be checked only when everything has been read. */
+  readonly lastChecks: (() => void)[] = [];
   readonly #defaults: CompilerOptions["defaults"];
   readonly #errorLog: string | undefined;
   readonly #listens: Listens;
@@ -150,6 +152,8 @@ export class Compiler {
       maps: [],
       geos: [],
       splits: [],
+      charset_maps: [],
+      charsets: [],
       servers: [],
       listens: [],
       has_status: false,
@@ -179,6 +183,7 @@ export class Compiler {
     checkCaches(this);
     checkUpstreamZones(this);
     for (const finish of this.drizzlePasses) finish();
+    for (const check of this.lastChecks) check();
     warnOfConflicts(this.plan.listens, this.#names, this.problems);
     for (const [name, at] of this.#used)
       if (!this.#declared.has(name) && !isBuiltinVariable(name)) this.problems.add(at, `unknown "${name}" variable`);

@@ -106,6 +106,10 @@ export interface Plan {
   geos: Record<string, unknown>[];
   /** Members of SplitConf. */
   splits: Record<string, unknown>[];
+  /** Charsets that the configuration names, lower case. */
+  charsets: string[];
+  /** Members of CharsetMap. */
+  charset_maps: { from: string; to: string; is_utf8: boolean; pairs: [number, number][] }[];
   regexes: { pattern: string; is_icase: boolean; pos: SourcePos }[];
   servers: ServerConf[];
   listens: Listen[];

@@ -108,6 +108,8 @@ export const inIf = [
   "access_log",
   "gzip",
   "charset",
+  "source_charset",
+  "override_charset",
   "limit_rate",
   "limit_rate_after",
   "post_action",

@@ -23,14 +23,14 @@ static constexpr FilterRow kFilters[] = {
     {kFilterEcho, echo_filter_header, echo_filter_body},
     {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
     {kFilterSub, sub_filter_header, sub_filter_body},
-    {kFilterCharset, charset_filter, nullptr},
+    {kFilterCharset, charset_filter, charset_filter_body},
     {kFilterSsi, ssi_filter_header, ssi_filter_body},
     {kFilterGzip, gzip_filter_header, gzip_filter_body, true},
 };
 
 void filter_header(Request *r) {
   for (const FilterRow &f : kFilters)
-    if (r->conf->filters & f.bit) f.header(r);
+    if ((r->conf->filters | r->out.filters) & f.bit) f.header(r);
 }
 
 static void run(Request *r, const FilterRow &f, bool last) {

@@ -6,7 +6,7 @@
 
 namespace mw {
 
-/// Runs the header filters of r's location. One that wants the body too sets its bit in r->out.filters.
+/// Runs the header filters of r's location, and those whose bit in r->out.filters is set already. One that wants the body too sets its bit in r->out.filters.
 void filter_header(Request *r);
 /// Runs the body filters over r->out.body, in order; `last`: nothing follows. One that has had the last is done.
 void filter_body(Request *r, bool last);

@@ -77,7 +77,7 @@ static void header_through(Request *r) {
   int32_t status = r->abi.status;
   if (r->out.sink != Sink::memory) http_add_headers(r);  // nor do they show in nginx's captures
   if (r->method_id == kMethodHead || status == 204 || status == 304 || status < 200) r->out.is_bodiless = true;
-  if (r->conf->filters) filter_header(r);
+  if (r->conf->filters | r->out.filters) filter_header(r);
   if (r->resp.allow_ranges) header_ranges(r);
 }
 

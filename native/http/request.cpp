@@ -60,6 +60,12 @@ void request_on_free(Request *r, void (*run)(void *), void *arg) {
   r->cleanups = c;
 }
 
+void *request_kept(const Request *r, void (*run)(void *)) {
+  for (const Cleanup *c = r->cleanups; c; c = c->next)
+    if (c->run == run) return c->arg;
+  return nullptr;
+}
+
 void request_free(Request *r) {
   HttpCore *core = r->core;
   if (core->is_debug && r == r->main) log_write(r->log(), kLogDebug, 0, &r->log_ctx, "http close request");

@@ -281,6 +281,9 @@ const Log &core_log(const HttpCore *core, const LocationConf *conf);
 Request *request_create(HttpCore *core, Connection *conn);
 /// Calls run(arg) when `r` is freed.
 void request_on_free(Request *r, void (*run)(void *), void *arg);
+/// What request_on_free() was given together with `run`, last; null without: so a module that few requests meet needs no
+/// member of Request.
+void *request_kept(const Request *r, void (*run)(void *));
 /// Ends one: its subrequests, Lua state, body file, arena; back to the pool.
 void request_free(Request *r);
 /// Sets the status unless the header is out.

@@ -55,6 +55,14 @@ export const mistakes = [
     "1:77 a duplicate listen 127.0.0.1:1",
     "no such block",
   ],
+  // charset, memcached, userid
+  [http("charset_map A a { 1 2; }"), '2:15 "charset_map" between the same charsets "A" and "a"'],
+  [http("charset_map A B { 1 2; } charset_map b a { 1 2; }"), '2:26 duplicate "charset_map" between "b" and "a"'],
+  [http("charset_map A B { 1 2 3; }"), "2:19 invalid parameters number"],
+  [http("charset_map A B { 100 2; }"), '2:19 invalid value "100"'],
+  [http("charset_map A B { 1 g; }"), '2:21 invalid value "g"'],
+  [http("charset_map A utf-8 { 80 E282; }"), '2:26 invalid value "E282"'],
+  [http("charset A; server { source_charset B; }"), '2:36 no "charset_map" between the charsets "B" and "A"'],
   // include
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
   ["events { } include;", '1:12 invalid number of arguments in "include" directive'],

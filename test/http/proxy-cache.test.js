@@ -380,7 +380,7 @@ test("X-Accel headers of a reply", async (t) => {
       res.end("x".repeat(req.url === "/rate" ? 40_000 : 1));
     },
     server: `location = /inside { internal; return 200 "inside $args"; } location @named { return 200 named; }
-      location /charset { charset utf-8; proxy_pass http://127.0.0.1:PORT; }`,
+      location /charset { source_charset koi8-r; proxy_pass http://127.0.0.1:PORT; }`,
   });
   for (let i = 0; i < 2; i++) {
     t.is((await s.get("/to")).body, "inside a=b");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Directives of nginx's output filters (gzip, charset, expires) and of handlers without settings.
+// Directives of nginx's output filters (gzip, expires) and of handlers without settings.
 import type { Compiler, Level } from "../compile.js";
 import type { ComplexValue } from "../plan.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
@@ -54,22 +54,6 @@ export const filters = {
     about: "decompresses responses in gzip for clients that do not accept it",
   },
   gunzip_buffers: { ...ignored, module: "gunzip", kind: "words", args: [2, 2] },
-  charset: {
-    module: "charset",
-    in: everywhere,
-    kind: "own",
-    initial: "",
-    read: readCharset,
-    type: typed<string>(),
-    about: "charset that Content-Type names; nothing is converted",
-  },
-  charset_types: {
-    module: "charset",
-    in: everywhere,
-    kind: "words",
-    default: "text/html text/xml text/plain text/vnd.wap.wml application/javascript application/rss+xml",
-    about: "MIME types that `charset` is for; `*` for all",
-  },
   expires: {
     module: "headers",
     in: everywhere,
@@ -112,12 +96,6 @@ function readProxied(c: Compiler, d: Directive, level: Level): void {
   );
   if (bad) return c.problems.add(bad, `invalid value "${bad.text}"`);
   level.conf["gzip_proxied_any"] = d.args.some(({ text }) => text === "any");
-}
-
-function readCharset(c: Compiler, d: Directive, level: Level): void {
-  const word = d.args[0]!;
-  if (word.text.includes("$")) return c.problems.add(word, `"charset" with variables is not supported`);
-  level.conf["charset"] = word.text === "off" ? "" : word.text;
 }
 
 // LocationConf::expires: 1 epoch, 2 max, 3 from now, 4 from Last-Modified, 5 time of day, 6 what expires_text says.

@@ -4,6 +4,7 @@
 import type { Spec } from "../spec.js";
 import { access } from "./access.js";
 import { accepted } from "./accepted.js";
+import { charset } from "./charset.js";
 import { dav } from "./dav.js";
 import { files } from "./files.js";
 import { geo } from "./geo.js";
@@ -52,6 +53,7 @@ export const directives = {
   ...referer,
   ...limit,
   ...filters,
+  ...charset,
   ...files,
   ...ssi,
   ...mirror,

@@ -106,7 +106,7 @@ static std::string url_escaped(Str text) {
 
 /// Bytes that the first `chars` characters take.
 static size_t prefix_size(const LocationConf &c, Str text, size_t chars) {
-  if (!str_iequal(c.charset, "utf-8")) return std::min(chars, text.size());
+  if (!str_iequal(c.charset.constant(), "utf-8")) return std::min(chars, text.size());
   size_t at = 0;
   while (at < text.size() && chars-- > 0) {
     ++at;
@@ -117,7 +117,7 @@ static size_t prefix_size(const LocationConf &c, Str text, size_t chars) {
 
 /// Characters of UTF-8 are counted where the answer is in it, else bytes.
 static size_t width_of(const LocationConf &c, Str text) {
-  if (!str_iequal(c.charset, "utf-8")) return text.size();
+  if (!str_iequal(c.charset.constant(), "utf-8")) return text.size();
   return static_cast<size_t>(
       std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
 }

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "base/http_time.h"
+#include "http/modules/charset.h"
 #include "http/modules/proxy.h"
 #include "http/reply.h"
 #include "http/target.h"
@@ -264,13 +265,9 @@ static Rc accel_redirect(Upstream *u, Str to) {
   return kDone;
 }
 
-/// X-Accel-Charset, where the charset filter is on: the charset of the Content-Type, in place of what it says itself.
 static void accel_charset(Upstream *u) {
-  Response &resp = u->r->resp;
   Str charset = reply_header(u, "x-accel-charset");
-  bool is_on = !u->r->conf->charset.empty() && !(u->conf->ignore_headers & kIgnoreCharset);
-  if (charset.empty() || !is_on || resp.content_type.empty()) return;
-  resp.content_type = join(u->r, resp.content_type.substr(0, resp.content_type.find(';')), "; charset=", charset);
+  if (!charset.empty() && !(u->conf->ignore_headers & kIgnoreCharset)) charset_override(u->r, charset);
 }
 
 static void accel_limit_rate(Upstream *u) {
