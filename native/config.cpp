@@ -279,6 +279,8 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(cache_max_range_offset);
   MEMBER(commands);
   MEMBER(memc_vars);
+  MEMBER(gzip_flag);
+  MEMBER(force_ranges);
   MEMBER(pos);
   return v.tag == Value::table;
 }

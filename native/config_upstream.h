@@ -80,7 +80,7 @@ struct CacheValid {
 
 /// What sends a location's requests to another server: proxy_pass, memc_pass, and all their settings.
 struct UpstreamConf {
-  enum Kind : uint8_t { proxy, memc } kind = proxy;
+  enum Kind : uint8_t { proxy, memc, memcached } kind = proxy;
   ComplexValue pass;   ///< as written: "http://host/uri", or a group's name or address for memc_pass
   int32_t group = -1;  ///< index into Plan::upstreams where `pass` is constant
   uint64_t connect_timeout = 60000, send_timeout = 60000, read_timeout = 60000;
@@ -132,9 +132,12 @@ struct UpstreamConf {
   bool cache_lock = false, cache_revalidate = false, cache_background_update = false, cache_convert_head = true;
   uint64_t cache_lock_timeout = 5000, cache_lock_age = 5000;
   int64_t cache_max_range_offset = -1;  ///< -1: no limit
-  // memc
-  std::vector<std::string> commands;                     ///< memc_cmds_allowed; empty = all
-  std::array<int32_t, 5> memc_vars{-1, -1, -1, -1, -1};  ///< $memc_cmd key value exptime flags
+  // memc, memcached
+  std::vector<std::string> commands;  ///< memc_cmds_allowed; empty = all
+  std::array<int32_t, 5> memc_vars{-1, -1, -1, -1,
+                                   -1};  ///< $memc_cmd key value exptime flags; of memcached the key alone
+  uint32_t gzip_flag = 0;                ///< memcached_gzip_flag: bits of a value's flags
+  bool force_ranges = false;
   SourcePos pos;
 };
 

@@ -115,6 +115,7 @@ export const inIf = [
   "post_action",
   "proxy_pass",
   "memc_pass",
+  "memcached_pass",
   "drizzle_pass",
   "drizzle_query",
   "drizzle_connect_timeout",

@@ -53,6 +53,8 @@ export const upstreamDefaults: Record<string, unknown> = {
   cache_max_range_offset: -1,
   commands: [],
   memc_vars: [-1, -1, -1, -1, -1],
+  gzip_flag: 0,
+  force_ranges: false,
 };
 
 /** Adds to a list, which replaces an inherited one. */

@@ -150,8 +150,8 @@ static Rc step_try_files(Request *r) {
 static Rc step_precontent_lua(Request *r) { return run_lua(r, LuaPhase::precontent); }
 
 static Rc upstream_content(Request *r) {
-  bool is_memc = r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)].kind == UpstreamConf::memc;
-  return is_memc ? memc_run(r) : proxy_run(r);
+  bool is_proxy = r->plan->upstream_confs[static_cast<size_t>(r->conf->upstream)].kind == UpstreamConf::proxy;
+  return is_proxy ? proxy_run(r) : memc_run(r);
 }
 
 /// ngx.exit(ngx.DECLINED) from content: there is no next handler, and as in lua-nginx-module no answer either.

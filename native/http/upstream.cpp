@@ -35,7 +35,7 @@ static void settle(Upstream *u, bool is_whole) {
 void upstream_settle(Upstream *u, Rc rc) {
   upstream_cache_end(u, rc);
   upstream_store_end(u, rc == kOk && u->is_body_done);
-  settle(u, rc == kOk);
+  settle(u, rc == kOk || rc == u->status);  // a page of ours may stand for a reply that is whole
   upstream_set_action(u, u->out || u->attempts.size ? "sending to client" : nullptr);
 }
 

@@ -122,7 +122,7 @@ static void send_confirmed(Upstream *u) {
 static bool is_body_unwanted(const Upstream *u) {
   if (u->is_cacheable) return false;
   bool has_failed_filter = u->r->is_aborted && !u->r->conn->is_closed;
-  return has_failed_filter || u->is_background || u->r->out.is_last_queued || (u->cache && u->r->out.is_bodiless);
+  return has_failed_filter || u->is_background || u->r->out.is_last_queued || u->r->out.is_bodiless;
 }
 
 /// The head goes to the client, and into the cache.

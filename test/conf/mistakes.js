@@ -63,6 +63,8 @@ export const mistakes = [
   [http("charset_map A B { 1 g; }"), '2:21 invalid value "g"'],
   [http("charset_map A utf-8 { 80 E282; }"), '2:26 invalid value "E282"'],
   [http("charset A; server { source_charset B; }"), '2:36 no "charset_map" between the charsets "B" and "A"'],
+  [location("memcached_next_upstream http_404;"), /invalid value "http_404"/],
+  [location("memcached_pass a; memcached_pass b;"), /"memcached_pass" directive is duplicate/],
   // include
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
   ["events { } include;", '1:12 invalid number of arguments in "include" directive'],

@@ -9,6 +9,7 @@ import { dav } from "./dav.js";
 import { files } from "./files.js";
 import { geo } from "./geo.js";
 import { limitExcept } from "./limit-except.js";
+import { memcached } from "./memcached.js";
 import { mirror } from "./copies.js";
 import { drizzle } from "./drizzle.js";
 import { echo } from "./echo.js";
@@ -61,6 +62,7 @@ export const directives = {
   ...proxy,
   ...proxyCache,
   ...memc,
+  ...memcached,
   ...drizzle,
   ...lua,
   ...socket,

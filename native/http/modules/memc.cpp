@@ -31,6 +31,7 @@ struct MemcState {
   uint64_t left = 0;  ///< of the body
   uint8_t tail_seen = 0;
   bool is_until_end = false;  ///< lines up to END
+  bool is_gzip = false;       ///< the value, by its flags and memcached_gzip_flag
   int8_t end_seen = 0;        ///< bytes of that line that have come; -1 within another
 };
 
@@ -72,8 +73,14 @@ static bool is_allowed(const UpstreamConf &conf, Str name) {
   return false;
 }
 
+static bool is_plain_memcached(const Upstream *u) { return u->conf->kind == UpstreamConf::memcached; }
+
 static Rc choose_command(Upstream *u) {
   MemcState *s = state_of(u);
+  if (is_plain_memcached(u)) {
+    s->command = &kCommands[0];
+    return u->r->method_id == kMethodGet || u->r->method_id == kMethodHead ? static_cast<Rc>(kOk) : 405;
+  }
   Str name = value_of(u, kCmd);
   if (name.empty()) name = command_of_method(u->r);
   if (name.empty())
@@ -90,6 +97,7 @@ static Rc choose_key(Upstream *u) {
   CommandKind kind = s->command->kind;
   if (kind == CommandKind::plain || kind == CommandKind::lines) return kOk;
   Str key = value_of(u, kKey);
+  if (key.empty() && is_plain_memcached(u)) return refuse(u, 500, "the \"$memcached_key\" variable is not set%.*s", "");
   if (key.empty()) return refuse(u, 400, "the \"$memc_key\" variable is not set%.*s", "");
   size_t size = url_escaped_size(key, ESCAPE_MEMCACHED);
   char *to = static_cast<char *>(u->r->arena.alloc(size));
@@ -193,9 +201,11 @@ static Rc read_value_line(Upstream *u, Str line) {
   bool is_good = rest.starts_with(s->key) && rest.size() > s->key.size() && rest[s->key.size()] == ' ';
   if (is_good) rest.remove_prefix(s->key.size() + 1);
   size_t space = rest.find(' ');
-  is_good = is_good && space != Str::npos && is_number(rest.substr(0, space)) &&
+  uint64_t flags = 0;
+  is_good = is_good && space != Str::npos && str_to_u64(rest.substr(0, space), flags) &&
             str_to_u64(rest.substr(space + 1), s->left) && s->left <= INT64_MAX;
   if (!is_good) return refuse(u, kError, "memcached sent invalid response: \"%.*s\"", line);
+  s->is_gzip = (flags & u->conf->gzip_flag) != 0;
   u->status = 200;
   return kOk;
 }
@@ -218,6 +228,7 @@ static Rc parse_head(Upstream *u) {
   Str line = all.substr(0, lf);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   u->may_keep = true;
+  u->is_body_done = false;  // another server's reply may have been
   if (s->command->kind == CommandKind::lines && (line.starts_with("STAT ") || line == "END" || line == "RESET")) {
     s->is_until_end = line != "RESET";
     s->left = lf + 1;
@@ -232,10 +243,12 @@ static Rc parse_head(Upstream *u) {
     log_write(u->r->log(), kLogInfo, 0, &u->r->log_ctx, "key: \"%.*s\" was not found by memcached",
               static_cast<int>(s->key.size()), s->key.data());
     u->status = 404;
-  } else {
-    u->status = status_of(s, line);
-    if (!u->status) return refuse(u, kError, "memcached sent invalid response: \"%.*s\"", line);
+    u->is_body_done = true;
+    u->head_used = static_cast<uint32_t>(lf + 1);
+    return kOk;
   }
+  u->status = status_of(s, line);
+  if (!u->status) return refuse(u, kError, "memcached sent invalid response: \"%.*s\"", line);
   s->left = lf + 1;
   s->tail_seen = kTail.size();  // nothing behind the line
   return kOk;
@@ -247,6 +260,8 @@ static Rc process_head(Upstream *u) {
   u->r->abi.status = u->status;
   u->r->resp.content_length = s->is_until_end ? -1 : static_cast<int64_t>(s->left);
   if (s->command->kind != CommandKind::get) s->tail_seen = kTail.size();
+  if (s->is_gzip) response_set_header(u->r, "Content-Encoding", "gzip");
+  if (u->conf->force_ranges) u->r->resp.allow_ranges = u->r->resp.allows_one_range = true;
   return kOk;
 }
 
