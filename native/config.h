@@ -93,7 +93,8 @@ enum FilterBit : uint32_t {
   kFilterExpires = 16,
   kFilterGunzip = 32,
   kFilterSub = 64,
-  kFilterSsi = 1024
+  kFilterUserid = 128,
+  kFilterSsi = 256
 };
 
 /// LocationConf::alias of a regex location: its alias is the file.
@@ -174,6 +175,12 @@ struct LocationConf {
   ComplexValue charset, source_charset;  ///< empty = none
   bool override_charset = false;
   std::vector<std::string> charset_types;
+  std::array<int32_t, 2> userid{0, -1};  ///< UserIdKind of modules/userid.cpp; $uid_reset, index into Plan::variables
+  std::string userid_name, userid_domain, userid_path, userid_p3p;
+  int64_t userid_expires = 0;  ///< seconds; 0 none, -1 max
+  uint8_t userid_mark = 0;     ///< the character, 0 none
+  int64_t userid_service = -1;
+  uint8_t userid_flags = 0;  ///< bits: 1 secure, 2 httponly, 4 samesite=strict, 8 lax, 16 none
   bool gzip = false;
   uint64_t gzip_min_length = 20;
   uint32_t gzip_comp_level = 1;

@@ -164,6 +164,7 @@ static void follow(LocationConf &c) {
   if (!c.more_headers.empty()) c.filters |= kFilterHeadersMore;
   if (!c.echo_before_body.empty() || !c.echo_after_body.empty()) c.filters |= kFilterEcho;
   if (!c.charset.is_constant() || !c.charset.constant().empty()) c.filters |= kFilterCharset;
+  if (c.userid[0] > 1) c.filters |= kFilterUserid;
   if (c.gzip) c.filters |= kFilterGzip;
   if (c.gunzip) c.filters |= kFilterGunzip;
   if (!c.sub_filters.empty()) c.filters |= kFilterSub;
@@ -217,6 +218,15 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(source_charset);
   MEMBER(override_charset);
   MEMBER(charset_types);
+  MEMBER(userid);
+  MEMBER(userid_name);
+  MEMBER(userid_domain);
+  MEMBER(userid_path);
+  MEMBER(userid_p3p);
+  MEMBER(userid_expires);
+  MEMBER(userid_mark);
+  MEMBER(userid_service);
+  MEMBER(userid_flags);
   MEMBER(gzip);
   MEMBER(gzip_min_length);
   MEMBER(gzip_comp_level);

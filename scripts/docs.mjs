@@ -78,6 +78,7 @@ const modules = {
   sub: "Sub",
   ssi: "SSI",
   charset: "Charset",
+  userid: "User ID",
   autoindex: "Autoindex",
   random_index: "Random index",
   dav: "WebDAV",

@@ -15,7 +15,7 @@ export const builtin: ReadonlySet<string> = new Set(
     "echo_cacheable_request_uri echo_request_body echo_response_status echo_incr " +
     "connection_time pipe tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd tcpinfo_rcv_space connections_active connections_reading " +
     "connections_writing connections_waiting proxy_protocol_addr proxy_protocol_port proxy_protocol_server_addr " +
-    "proxy_protocol_server_port gzip_ratio msie date_local date_gmt"
+    "proxy_protocol_server_port gzip_ratio uid_got uid_set uid_reset msie date_local date_gmt"
   ).split(" "),
 );
 /** Beginnings of names that stand for whatever follows. */
@@ -38,5 +38,5 @@ export function isBuiltinVariable(name: string): boolean {
 
 /** True for a built-in variable that `set` may change. */
 export function isSettable(name: string): boolean {
-  return name === "args" || name === "limit_rate" || families.some((f) => name.startsWith(f));
+  return ["args", "limit_rate", "uid_reset"].includes(name) || families.some((f) => name.startsWith(f));
 }

@@ -8,6 +8,7 @@
 #include "http/modules/gzip.h"
 #include "http/modules/ssi.h"
 #include "http/modules/sub_filter.h"
+#include "http/modules/userid.h"
 
 namespace mw {
 
@@ -21,6 +22,7 @@ struct FilterRow {
 /// In the order in which they run.
 static constexpr FilterRow kFilters[] = {
     {kFilterEcho, echo_filter_header, echo_filter_body},
+    {kFilterUserid, userid_filter, nullptr},
     {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
     {kFilterSub, sub_filter_header, sub_filter_body},
     {kFilterCharset, charset_filter, charset_filter_body},

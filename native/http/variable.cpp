@@ -357,7 +357,7 @@ static bool get_arg(Request *r, const VarDef &def, Str &out) {
   return false;
 }
 
-static bool get_cookie(Request *r, const VarDef &def, Str &out) {
+bool cookie_value(const Request *r, Str name, Str &out) {
   for (const HttpHeader &h : r->head.headers) {
     if (!str_iequal(h.name, "cookie")) continue;
     Str rest = h.value;
@@ -367,11 +367,12 @@ static bool get_cookie(Request *r, const VarDef &def, Str &out) {
       rest = end == Str::npos ? Str{} : rest.substr(end + 1);
       while (!pair.empty() && pair.front() == ' ') pair.remove_prefix(1);
       size_t eq = pair.find('=');
-      if (eq != Str::npos && str_iequal(pair.substr(0, eq), def.name)) return out = pair.substr(eq + 1), true;
+      if (eq != Str::npos && str_iequal(pair.substr(0, eq), name)) return out = pair.substr(eq + 1), true;
     }
   }
   return false;
 }
+static bool get_cookie(Request *r, const VarDef &def, Str &out) { return cookie_value(r, def.name, out); }
 
 static constexpr NamedVar kFamilies[] = {
     {"sent_http_", get_sent_http}, {"http_", get_http}, {"arg_", get_arg}, {"cookie_", get_cookie}};

@@ -60,6 +60,8 @@ struct LocalName {
   char port[8] = "";
 };
 LocalName connection_local_name(const Request *r);
+/// The value of the request's cookie `name`, the first of them. False without one.
+bool cookie_value(const Request *r, Str name, Str &out);
 /// $n of the last regex match; empty when unset.
 Str variable_capture(const Request *r, int32_t n);
 

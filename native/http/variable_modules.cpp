@@ -9,6 +9,7 @@
 
 #include "http/modules/browser.h"
 #include "http/modules/ssi.h"
+#include "http/modules/userid.h"
 #include "http/phase.h"
 #include "http/proxy_protocol.h"
 #include "http/variable.h"
@@ -60,7 +61,7 @@ static bool get_waiting(Request *r, const VarDef &, Str &out) {
   return give_number(r, http_connection_counts(r->core).waiting, out);
 }
 
-/// Of trailers of upstreams, which are not kept.
+/// Of trailers of upstreams, which are not kept; and of what a configuration may set.
 static bool get_nothing(Request *, const VarDef &, Str &) { return false; }
 
 // --- the response ----------------------------------------------------------------------------------------------------
@@ -143,6 +144,9 @@ static constexpr NamedVar kNames[] = {
     {"proxy_protocol_port", proxy_protocol_var_port},
     {"proxy_protocol_server_addr", proxy_protocol_var_server_addr},
     {"proxy_protocol_server_port", proxy_protocol_var_server_port},
+    {"uid_got", userid_var_got},
+    {"uid_set", userid_var_set},
+    {"uid_reset", get_nothing},
     {"gzip_ratio", get_gzip_ratio},
     {"msie", get_msie},
     {"date_local", get_date_local},

@@ -65,6 +65,10 @@ export const mistakes = [
   [http("charset A; server { source_charset B; }"), '2:36 no "charset_map" between the charsets "B" and "A"'],
   [location("memcached_next_upstream http_404;"), /invalid value "http_404"/],
   [location("memcached_pass a; memcached_pass b;"), /"memcached_pass" directive is duplicate/],
+  [location("userid maybe;"), /invalid value "maybe"/],
+  [location("userid_mark ab;"), /"userid_mark" directive value must be "off" or a single letter, digit or "="/],
+  [location("userid_flags secure never;"), /invalid value "never"/],
+  [location("userid_expires soon;"), /"userid_expires" directive invalid value/],
   // include
   ["events { } include nope.conf;", /1:12 open\(\) ".*nope\.conf" failed \(2: No such file or directory\)/],
   ["events { } include;", '1:12 invalid number of arguments in "include" directive'],

@@ -34,6 +34,7 @@ import { setMisc } from "./set-misc.js";
 import { socket } from "./socket.js";
 import { ssi } from "./ssi.js";
 import { status } from "./status.js";
+import { userid } from "./userid.js";
 
 export const directives = {
   ...main,
@@ -55,6 +56,7 @@ export const directives = {
   ...limit,
   ...filters,
   ...charset,
+  ...userid,
   ...files,
   ...ssi,
   ...mirror,

@@ -137,7 +137,7 @@ export function targetOf(c: Compiler, name: Word): number | undefined {
   const variable = name.text.slice(1).toLowerCase();
   if (isBuiltinVariable(variable) && !isSettable(variable))
     return void c.problems.add(name, `the duplicate "${variable}" variable`);
-  return c.declare(variable, name);
+  return variable === "uid_reset" ? c.declareUnset(variable, name) : c.declare(variable, name);
 }
 
 function readSet(c: Compiler, d: Directive, level: Level): void {
