@@ -141,6 +141,7 @@ void upstream_next(Upstream *u, uint32_t failure) {
     return may_be_stale && !is_gone ? upstream_send_stale(u) : upstream_finish(u, is_gone ? 499 : status);
   }
   u->head_size = u->head_used = 0;
+  u->is_body_done = u->may_keep = false;
   u->headers.size = 0;
   u->request.clear(r->core->net.blocks);
   Rc rc = u->module->create_request(u);

@@ -228,7 +228,6 @@ static Rc parse_head(Upstream *u) {
   Str line = all.substr(0, lf);
   if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
   u->may_keep = true;
-  u->is_body_done = false;  // another server's reply may have been
   if (s->command->kind == CommandKind::lines && (line.starts_with("STAT ") || line == "END" || line == "RESET")) {
     s->is_until_end = line != "RESET";
     s->left = lf + 1;
