@@ -280,7 +280,6 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(commands);
   MEMBER(memc_vars);
   MEMBER(gzip_flag);
-  MEMBER(force_ranges);
   MEMBER(pos);
   return v.tag == Value::table;
 }

@@ -137,7 +137,6 @@ struct UpstreamConf {
   std::array<int32_t, 5> memc_vars{-1, -1, -1, -1,
                                    -1};  ///< $memc_cmd key value exptime flags; of memcached the key alone
   uint32_t gzip_flag = 0;                ///< memcached_gzip_flag: bits of a value's flags
-  bool force_ranges = false;
   SourcePos pos;
 };
 

@@ -176,7 +176,7 @@ static void frame_to_connection(Request *r, bool last) {
     o.is_last_framed |= last;
     return;
   }
-  if (o.filters && !o.is_bodiless && !o.is_last_framed) filter_body_late(r, last);
+  if (o.filters && !o.is_bodiless && !o.is_last_framed) filter_body_late(r, last && !o.is_cut);
   uint64_t n = o.body.bytes();
   if (!o.is_serialized) {
     int64_t length = r->resp.content_length;
