@@ -21,12 +21,9 @@ struct FilterRow {
 
 /// In the order in which they run.
 static constexpr FilterRow kFilters[] = {
-    {kFilterEcho, echo_filter_header, echo_filter_body},
-    {kFilterUserid, userid_filter, nullptr},
-    {kFilterGunzip, gunzip_filter_header, gunzip_filter_body},
-    {kFilterSub, sub_filter_header, sub_filter_body},
-    {kFilterCharset, charset_filter, charset_filter_body},
-    {kFilterSsi, ssi_filter_header, ssi_filter_body},
+    {kFilterEcho, echo_filter_header, echo_filter_body},       {kFilterUserid, userid_filter, nullptr},
+    {kFilterGunzip, gunzip_filter_header, gunzip_filter_body}, {kFilterSub, sub_filter_header, sub_filter_body},
+    {kFilterCharset, charset_filter, charset_filter_body},     {kFilterSsi, ssi_filter_header, ssi_filter_body},
     {kFilterGzip, gzip_filter_header, gzip_filter_body, true},
 };
 

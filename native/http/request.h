@@ -247,10 +247,10 @@ struct Request {
   /// Of a main request: subrequests that nobody reads, see modules/mirror.cpp. Of a subrequest 1: it is a cache's own update, and
   /// may outlive its parent.
   uint32_t background = 0;
-  bool is_mirrored = false;             ///< since the last internal redirect
-  bool has_post_action = false;         ///< it has begun
-  bool is_awaiting_background = false;  ///< answered; the end waits for them
-  bool has_limit_rate = false;          ///< evaluated, or set
+  bool is_mirrored = false;                             ///< since the last internal redirect
+  bool has_post_action = false;                         ///< it has begun
+  bool is_awaiting_background = false;                  ///< answered; the end waits for them
+  bool has_limit_rate = false;                          ///< evaluated, or set
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;

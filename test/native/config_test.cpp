@@ -252,6 +252,7 @@ Value whole_plan() {
                         {"backlog", number(511)},
                         {"ipv6only", flag(true)},
                         {"reuseport", flag(true)},
+                        {"proxy_protocol", flag(false)},
                         {"tcp_nodelay", flag(true)},
                         {"pos", pos()}});
   Value plan = table({{"conf_file", text("nginx.conf")},
