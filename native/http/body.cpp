@@ -256,7 +256,10 @@ void body_send_continue(Request *r) {
 
 /// The client's time for the next part of the body. It is not its fault that an upstream takes no more.
 static void await_more(Request *r) {
-  if (r->body.is_streamed && upstream_body_is_full(r)) return connection_clear_timeout(r->conn);
+  if (r->body.is_streamed && upstream_body_is_full(r)) {
+    upstream_body_pause(r);
+    return connection_clear_timeout(r->conn);
+  }
   connection_set_timeout(r->conn, r->conf->client_body_timeout);
 }
 
@@ -274,6 +277,7 @@ Rc body_read(Request *r, void (*done)(Request *, Rc, void *), void *arg) {
     r->abi.body_read = 1;
     return kOk;
   }
+  if (b.state == BodyState::discarding) return r->abi.body_read = 1, kOk;  // there is none for anybody, as in nginx
   if (b.state != BodyState::unread) return 500;
   if (!b.is_chunked && b.remaining == 0) return complete(r);  // a handler has set Content-Length: 0
   b.state = BodyState::reading;
@@ -310,6 +314,7 @@ void body_readable(Request *r) {
     return;
   }
   if (b.state != BodyState::reading) return;
+  if (b.is_streamed) b.started_ms += upstream_body_resume(r);
   Rc rc = pull(r, true);
   if (rc == kAgain && is_too_slow(r)) rc = 408;
   if (rc != kAgain) return finish(r, rc);
@@ -387,7 +392,8 @@ void body_borrow(Request *r, const Request *from) {
 
 void body_replace(Request *r, Str data) {
   BodyState &b = r->body;
-  if (b.state == BodyState::streaming) r->keepalive = false;  // nobody will read the rest of it
+  // Nobody will read the rest of it.
+  if (b.state == BodyState::streaming || b.state == BodyState::discarding) r->keepalive = false;
   char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
   if (!copy) abort();
   memcpy(copy, data.data(), data.size());
@@ -418,7 +424,7 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
     if (fd >= 0) close(fd);
     return false;
   }
-  if (b.state == BodyState::streaming) r->keepalive = false;
+  if (b.state == BodyState::streaming || b.state == BodyState::discarding) r->keepalive = false;
   body_release(r);
   b.fd = fd;
   b.is_replaced = true;

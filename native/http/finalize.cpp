@@ -235,9 +235,12 @@ static void finalize_subrequest(Request *r, Rc rc) {
   bool has_page = has_status_page(rc);
   if (has_page && r->abi.header_sent) r->is_truncated = true;
   if (is_abort) {
-    if (rc == 444 && r->main->abi.status == 0) r->main->abi.status = rc;
+    bool is_copy = r->is_copy;  // its main request is answered all the same, and may end with it
+    if (rc == 444) r->main->keepalive = false;
+    if (rc == 444 && !is_copy && r->main->abi.status == 0) r->main->abi.status = rc;
+    if (rc == 444 && !is_copy && !c->is_closed && !c->is_blocked) connection_send(c);  // what was put out so far
     cut_subrequest(r, rc);
-    if (rc == 444) http_connection_failed(c);
+    if (rc == 444 && !is_copy) http_connection_failed(c);
     return;
   }
   if (has_page && !r->abi.header_sent) return http_special_response(r, rc);

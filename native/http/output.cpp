@@ -105,6 +105,7 @@ static void serve_refused(Request *r) {
   output_queue_clear(r);
   o.header_state = kHeaderUntouched;
   o.is_last_queued = o.is_finished = false;
+  o.filters = 0;
   o.refused = 0;
   r->abi.header_sent = 0;
   r->abi.status = 0;
@@ -457,15 +458,26 @@ void output_drained(Request *r) {
 
 void output_go_on(Request *r) {
   Output &o = r->out;
-  bool was_closed = r->conn->is_closed;
-  ++r->running;  // nothing frees the request under us
+  Connection *c = r->conn;
+  Request *main = r->main;
+  bool was_closed = c->is_closed;
+  connection_ref(c);
+  ++main->running;  // nothing frees the request under us, nor its main one
+  ++r->running;
   frame(r, false);
   if (!o.is_last_framed || !o.is_finished) connection_flush(r);
+  bool has_failed = c->is_closed && !was_closed;
+  bool is_over = !o.is_held && o.is_finished && o.is_last_framed;
   --r->running;
-  if (r->conn->is_closed && !was_closed) return http_connection_failed(r->conn);
-  if (o.is_held) return;
-  if (o.is_finished && o.is_last_framed) return request_finish(r);
-  if (output_is_sent(r)) output_drained(r);  // who waits for the client waits for what was held too
+  --main->running;
+  if (r->parent && is_over) request_finish(r);  // before the connection's end can take it along
+  if (has_failed)
+    http_connection_failed(c);
+  else if (is_over && r == main)
+    request_finish(r);
+  else if (!is_over && !o.is_held && output_is_sent(r))
+    output_drained(r);  // who waits for the client waits for what was held too
+  connection_unref(c);
 }
 
 Rc output_send_header(Request *r) { return header_start(r); }

@@ -194,6 +194,7 @@ struct Request {
   void (*sub_done)(Request *sub, void *arg) = nullptr;
   void *sub_done_arg = nullptr;
   uint32_t children = 0;          ///< live subrequests whose parent this is
+  uint32_t subs_live = 0;         ///< of a main request: all its live subrequests
   uint32_t echo_incr = 0;         ///< $echo_incr of a main request
   uint8_t depth = 0;              ///< of nesting; 0 = main
   bool is_ended = false;          ///< a subrequest whose output and log phase are over
@@ -247,10 +248,11 @@ struct Request {
   /// Of a main request: subrequests that nobody reads, see modules/mirror.cpp. Of a subrequest 1: it is a cache's own update, and
   /// may outlive its parent.
   uint32_t background = 0;
-  bool is_mirrored = false;                             ///< since the last internal redirect
-  bool has_post_action = false;                         ///< it has begun
-  bool is_awaiting_background = false;                  ///< answered; the end waits for them
-  bool has_limit_rate = false;                          ///< evaluated, or set
+  bool is_copy = false;                 ///< a subrequest of mirror or post_action: how it ends is nobody's matter
+  bool is_mirrored = false;             ///< since the last internal redirect
+  bool has_post_action = false;         ///< it has begun
+  bool is_awaiting_background = false;  ///< answered; the end waits for them
+  bool has_limit_rate = false;          ///< evaluated, or set
   uint8_t limit_req_status = 0, limit_conn_status = 0;  ///< of a main request, see modules/limit.cpp
   Str exec_uri, exec_args;                              ///< ngx.exec asked for this
   bool has_exec = false;

@@ -12,7 +12,8 @@
 
 namespace mw {
 
-static constexpr uint8_t kMaxDepth = 50;  ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
+static constexpr uint8_t kMaxDepth = 50;     ///< nginx's NGX_HTTP_MAX_SUBREQUESTS
+static constexpr uint32_t kMaxLive = 16384;  ///< of one main request: some 5 kB each
 
 /// Bytes of one request that wait for their turn: more than for a client, since upstreams are to be done with early.
 static constexpr uint64_t kHeldMost = 1 << 20;
@@ -91,6 +92,11 @@ Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink, bool i
               sink == Sink::memory ? "lua " : "", static_cast<int>(uri.size()), uri.data());
     return nullptr;
   }
+  if (main->subs_live >= kMaxLive) {
+    log_write(parent->log(), kLogError, 0, &parent->log_ctx,
+              "request reference counter overflow while processing \"%.*s\"", static_cast<int>(uri.size()), uri.data());
+    return nullptr;
+  }
   if (parent->core->is_debug && sink == Sink::memory)
     log_write(parent->log(), kLogDebug, 0, &parent->log_ctx, "lua http subrequest \"%.*s?%.*s\"",
               static_cast<int>(uri.size()), uri.data(), static_cast<int>(args.size()), args.data());
@@ -100,6 +106,7 @@ Request *subrequest_create(Request *parent, Str uri, Str args, Sink sink, bool i
   sub->main = main;
   sub->parent = parent;
   ++parent->children;
+  ++main->subs_live;
   sub->depth = static_cast<uint8_t>(parent->depth + 1);
   sub->plan = parent->plan;
   sub->server = parent->server;
@@ -183,6 +190,17 @@ void subrequest_copy_vars(Request *sub) {
     if (from->vars[i].is_set) to[i] = {sub->arena.dup(from->vars[i].value), true};
 }
 
+Request *subrequest_of(Task *t) {
+  return reinterpret_cast<Request *>(reinterpret_cast<char *>(t) - offsetof(Request, pump_task));
+}
+
+void subrequest_post(Request *sub, void (*done)(Request *, void *), void *arg) {
+  sub->sub_done = done;
+  sub->sub_done_arg = arg;
+  sub->pump_task.run = [](Task *t) { http_start(subrequest_of(t)); };
+  sub->core->loop->post(&sub->pump_task);
+}
+
 void subrequest_start(Request *sub, void (*done)(Request *, void *), void *arg) {
   sub->sub_done = done;
   sub->sub_done_arg = arg;
@@ -222,6 +240,7 @@ static void free_now(Request *sub) {
     main->subs = sub->sub_next;
   if (sub->sub_next) sub->sub_next->sub_prev = sub->sub_prev;
   --sub->parent->children;
+  --main->subs_live;
   request_free(sub);
 }
 

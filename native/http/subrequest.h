@@ -34,6 +34,10 @@ void subrequest_copy_vars(Request *sub);
 /// Runs the phases. `done`, if set, is called once at its end (not when its main request goes first) and then owns a captured
 /// one: subrequest_free(). It must not run handlers of other requests.
 void subrequest_start(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
+/// The same once whoever creates it has returned to the loop: however it ends, nobody's frame is on the stack.
+void subrequest_post(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
+/// The subrequest whose pump_task it is.
+Request *subrequest_of(Task *t);
 /// Does what `r` puts out now go out at once, behind nobody else's output?
 bool subrequest_has_turn(const Request *r);
 /// Has inline `r` put out as much as may wait for the client, or, behind others' output, for its turn? Who makes the output then

@@ -18,13 +18,13 @@ static void settle(Upstream *u, bool is_whole) {
   Request *r = u->r;
   if (u->out && !u->out->is_connecting) upstream_report(u, false);
   peers_release(r->core->peer_state.get(), u->peer);
+  if (u->stream) upstream_body_end(u);  // first: an open body forbids that its connection is kept
   upstream_drop_connection(
       u, is_whole && u->is_body_done && u->may_keep && u->request.is_empty() && u->head_used == u->head_size);
   upstream_end_attempt(u);
   u->request.clear(r->core->net.blocks);
   upstream_tunnel_end(u);
   upstream_pace_end(u);
-  if (u->stream) upstream_body_end(u);
   upstream_store_end(u, false);
   if (u->is_waiting) output_unwait(r, &u->waiter);
   upstream_loop(u)->unpost(&u->task);

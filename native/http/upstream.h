@@ -153,6 +153,12 @@ Rc upstream_set_local(Upstream *u);
 void upstream_body_take(Request *r, Str data);
 void upstream_body_progress(Request *r);
 bool upstream_body_is_full(const Request *r);
+/// Notes since when nothing is read because of that.
+void upstream_body_pause(const Request *r);
+/// How long nothing was read, in ms; that is over.
+uint64_t upstream_body_resume(const Request *r);
+/// Of a streamed body that is not chunked: its length as announced, by the client or by Lua.
+uint64_t upstream_body_length(const Upstream *u);
 /// Body bytes for the client.
 void upstream_emit(Upstream *u, Str data);
 /// The client's end of stream was seen, or its connection failed. True when the request goes on all the same.

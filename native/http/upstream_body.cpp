@@ -4,6 +4,8 @@
 // out it cannot go to another server, and as in nginx nothing more of it is sent once the reply has begun.
 #include <stdio.h>
 
+#include <utility>
+
 #include "http/body.h"
 #include "http/upstream_steps.h"
 
@@ -14,6 +16,8 @@ struct UpstreamStream {
   Task task;  ///< first: reads on, later in the turn
   Upstream *u = nullptr;
   Chain fresh;             ///< what has come since upstream_body_fetch()
+  uint64_t length = 0;     ///< as announced, by the client or by Lua
+  uint64_t full_ms = 0;    ///< when the server began to take no more; 0: it does
   bool is_whole = false;   ///< all of it has come
   bool has_ended = false;  ///< and has been put out, or will not be
 };
@@ -39,6 +43,7 @@ Rc upstream_body_begin(Upstream *u) {
     Upstream *v = of(t);
     if (v->r->body.is_streamed) body_readable(v->r);
   };
+  s->length = u->r->body.remaining;
   Rc rc = body_read_streamed(u->r, on_body, u);
   if (rc == kAgain) return rc;
   if (rc == kOk && u->r->body.total > u->r->conf->client_body_buffer_size) {  // there is no other copy of it
@@ -56,6 +61,15 @@ bool upstream_body_is_full(const Request *r) {
   const Upstream *u = r->upstream;
   uint64_t waiting = u->stream->fresh.bytes() + (u->is_request_sent ? u->request.bytes() : 0);
   return waiting > 0 && waiting >= r->conf->client_body_buffer_size;
+}
+
+uint64_t upstream_body_length(const Upstream *u) { return u->stream->length; }
+
+void upstream_body_pause(const Request *r) { r->upstream->stream->full_ms = r->core->loop->now_ms(); }
+
+uint64_t upstream_body_resume(const Request *r) {
+  uint64_t since = std::exchange(r->upstream->stream->full_ms, 0);
+  return since ? r->core->loop->now_ms() - since : 0;
 }
 
 void upstream_body_progress(Request *r) {

@@ -140,6 +140,7 @@ static void pass_head(Upstream *u) {
 
 /// The head is whole: to the client with it.
 static void head_done(Upstream *u) {
+  if (u->stream) upstream_body_end(u);  // whatever becomes of the reply, a connection with half a body is not kept
   UpstreamAttempt &a = u->attempt();
   a.status = u->status;
   a.header_ms = static_cast<int64_t>(upstream_loop(u)->now_ms() - a.started_ms);
@@ -156,7 +157,6 @@ static void head_done(Upstream *u) {
   if (rc != kOk) return upstream_finish(u, rc);
   u->is_head_done = true;
   outgoing_write_timeout(u->out, 0);
-  if (u->stream) upstream_body_end(u);
   if (u->is_upgraded) return upstream_tunnel(u);
   upstream_set_action(u, "reading upstream");
   upstream_pace_begin(u);

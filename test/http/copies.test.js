@@ -85,3 +85,13 @@ test("an error_page that redirects to another host is no error of its own", asyn
   t.is(answer.status, 302);
   t.is(answer.headers.location, "http://other.test/");
 });
+
+test("a copy or a post_action that answers 444 takes nothing from the answer", async (t) => {
+  const s = await startServer(t, {
+    files: { "a.txt": "whole" },
+    server: `location /m { mirror /none; alias __PREFIX__/a.txt; }
+      location /p { post_action /none; alias __PREFIX__/a.txt; } location /n { post_action @none; alias __PREFIX__/a.txt; }
+      location = /none { return 444; } location @none { return 444; }`,
+  });
+  for (let i = 0; i < 5; i++) for (const path of ["/m", "/p", "/n"]) t.is((await s.get(path)).body, "whole", path);
+});

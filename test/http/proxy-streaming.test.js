@@ -204,3 +204,86 @@ test("a client that sends its end with the body is answered", async (t) => {
   }
   t.pass();
 });
+
+test("an early reply leaves no connection behind that waits for the rest of a body, whatever becomes of the reply", async (t) => {
+  const up = await listener(t);
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 127.0.0.1:${up.port}; keepalive 4; }
+      proxy_cache_path __PREFIX__/cache keys_zone=one:1m;`,
+    server: `proxy_http_version 1.1; proxy_set_header Connection ""; proxy_request_buffering off;
+      location /intercept { proxy_intercept_errors on; error_page 401 /no; proxy_pass http://u; }
+      location /stale { proxy_cache one; proxy_cache_methods POST; proxy_cache_key k; proxy_cache_valid 1s;
+        proxy_cache_use_stale http_500; proxy_pass http://u; }
+      location /accel { proxy_pass http://u; }
+      location /plain { proxy_pass http://u; }
+      location /no { return 200 no; }`,
+  });
+  const early = async (path, reply, n, expected) => {
+    const c = client(t, s.port);
+    c.write(`POST ${path} HTTP/1.1\r\nHost: h\r\nContent-Length: 1000\r\n\r\nabc`);
+    const one = await up.got(/\r\n\r\nabc$/, n);
+    one.socket.write(reply);
+    await waitFor(() => expected.test(c.text));
+    await waitFor(() => one.isEnded, `the end of the connection of ${path}`);
+    t.true(one.text.endsWith("abc"));
+    c.socket.destroy();
+  };
+  await early("/intercept", "HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n", 0, /\r\n\r\nno$/);
+  await early("/accel", "HTTP/1.1 404 x\r\nX-Accel-Redirect: /../x\r\nContent-Length: 0\r\n\r\n", 1, /^HTTP\/1\.1 \d/);
+  const first = client(t, s.port);
+  first.write("POST /stale HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n");
+  (await up.got(/\r\n\r\n$/, 2)).socket.end(ok.replace("200 OK", "200 OK\r\nConnection: close"));
+  await waitFor(() => first.text.endsWith("OK"));
+  await sleep(2100);
+  await early("/stale", "HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", 3, /OK$/);
+});
+
+test("a length that Lua sets is the one that is announced, and sent", async (t) => {
+  const up = await listener(t);
+  const s = await unbuffered(t, up, "", 'rewrite_by_lua_block { ngx.req.set_header("Content-Length", 6) }');
+  const c = client(t, s.port);
+  c.write(post("Content-Length: 10") + "0123");
+  await up.got(/Content-Length: 6\r\n(.*\r\n)?\r\n0123$/s);
+  c.write("456789");
+  const one = await up.got(/\r\n\r\n012345$/);
+  one.socket.end(ok);
+  await waitFor(() => c.text.includes("OK"));
+  t.true(one.text.endsWith("012345"));
+});
+
+test("client_body_min_rate does not count the time that the server takes", async (t) => {
+  const up = await listener(t);
+  const s = await unbuffered(
+    t,
+    up,
+    "client_body_timeout 200ms; client_body_min_rate 100000; client_max_body_size 0; client_body_buffer_size 16k;",
+  );
+  const c = client(t, s.port);
+  const size = 12_000_000; // more than the sockets between hold
+  c.write(post(`Content-Length: ${size}`));
+  const one = await up.got(/\r\n\r\n/);
+  one.socket.pause();
+  c.socket.write(Buffer.alloc(size, 120));
+  await sleep(1500);
+  one.socket.resume();
+  await waitFor(() => one.text.length >= size, "the body", 60_000);
+  one.socket.end(ok);
+  await waitFor(() => c.text.endsWith("OK"));
+  t.regex(c.text, /^HTTP\/1\.1 200/);
+});
+
+test("a body that is thrown away already is none for who reads it later", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location /gone { error_page 302 = /lua; return 302 /x; }
+      location /lua { content_by_lua_block { ngx.req.read_body() ngx.say(tostring(ngx.req.get_body_data()))
+        ngx.req.set_body_data("mine") ngx.say(ngx.req.get_body_data()) } }`,
+  });
+  const c = client(t, s.port);
+  c.write("POST /gone HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\nGET /lua HTTP/1.1\r\n");
+  await waitFor(() => /mine\n/.test(c.text));
+  t.regex(c.text, /^HTTP\/1\.1 200/);
+  t.regex(c.text, /nil\nmine\n/);
+  c.write("Host: h\r\n\r\nGET /lua HTTP/1.1\r\nHost: h\r\n\r\n");
+  await waitFor(() => c.isClosed || c.text.split("HTTP/1.1 ").length > 2);
+  t.is(c.text.split("HTTP/1.1 ").length, 2, "nothing of the body is a request");
+});

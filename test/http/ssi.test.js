@@ -182,3 +182,16 @@ test("in an `if`", async (t) => {
   t.is(await body(s, "/?ssi=x"), "x\n");
   t.is(await body(s, "/"), '<!--#echo var="arg_ssi" -->\n');
 });
+
+test("pages that include each other are bounded, and the server goes on", async (t) => {
+  const s = await startServer(t, {
+    files: { "self.html": '<!--#include virtual="/self.html" --><!--#include virtual="/self.html" -->' },
+    server: "ssi on; types { text/html html; } root __PREFIX__; location /ok { return 200 ok; }",
+  });
+  const before = process.memoryUsage().rss;
+  const answer = s.get("/self.html").catch(() => {});
+  await waitFor(() => /request reference counter overflow while processing/.test(s.log()), "the bound", 60_000);
+  t.is((await s.get("/ok")).body, "ok");
+  t.true(process.memoryUsage().rss - before < 500e6);
+  await answer;
+});

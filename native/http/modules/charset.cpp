@@ -53,6 +53,7 @@ static Str named_charset(Str type) {
 
 static void set_charset(Request *r, Str charset) {
   constexpr Str kBefore = "; charset=";
+  charset = header_value_safe(r->arena, charset);  // it may be a variable
   Str &type = r->resp.content_type;
   type = type.substr(0, type.find(';'));
   if (r->abi.status == 301 || r->abi.status == 302) return;  // as in nginx: it would say something of another page
@@ -200,6 +201,7 @@ static void take_byte(Recoder &state, uint8_t c, Pieces &out) {
 
 void charset_filter_body(Request *r, Chain &body, bool last) {
   Recoder &state = *recoder_of(r);
+  if (!state.map) return;
   if (!state.map->is_utf8) return to_bytes(state, body);
   BlockPool &pool = r->core->net.blocks;
   Chain from;

@@ -188,11 +188,6 @@ static Rc blocking_sleep(Request *r, const EchoCommand &c) {
 
 // --- subrequests -----------------------------------------------------------------------------------------------------
 
-static void start_sub(Task *t) {
-  Request *sub = reinterpret_cast<Request *>(reinterpret_cast<char *>(t) - offsetof(Request, pump_task));
-  subrequest_start(sub, sub->sub_done, sub->sub_done_arg);
-}
-
 /// Queues a subrequest to start when the handler has returned to the loop. Null when it is refused, which is logged.
 static Request *queue_sub(Request *r, EchoState *s, const char *what, Str uri, Str args, bool waits) {
   TargetParts parts;
@@ -204,10 +199,7 @@ static Request *queue_sub(Request *r, EchoState *s, const char *what, Str uri, S
   output_send_header(r);
   Request *sub = subrequest_create(r, parts.path, args.empty() ? parts.args : args, Sink::parent);
   if (!sub) return nullptr;
-  sub->sub_done = waits ? on_sub_done : nullptr;
-  sub->sub_done_arg = s;
-  sub->pump_task.run = start_sub;
-  r->core->loop->post(&sub->pump_task);
+  subrequest_post(sub, waits ? on_sub_done : nullptr, s);
   return sub;
 }
 

@@ -25,7 +25,8 @@ static void start_copies(Request *r) {
     sub->method_id = r->method_id;
     subrequest_set_body(sub, r->conf->mirror_request_body ? SubBody::forward : SubBody::none);
     ++r->main->background;
-    subrequest_start(sub, on_end, nullptr);
+    sub->is_copy = true;
+    subrequest_post(sub, on_end, nullptr);
   }
 }
 

@@ -26,11 +26,14 @@ void post_action_start(Request *r) {
   sub->method_id = r->method_id;
   subrequest_share_vars(sub);
   subrequest_set_body(sub, SubBody::forward);
+  sub->is_copy = true;
   ++r->background;
-  if (!is_named) return subrequest_start(sub, on_end, nullptr);
+  subrequest_post(sub, on_end, nullptr);
+  if (!is_named) return;
   sub->args = r->args;
-  sub->sub_done = on_end;
-  http_named_location(sub, uri);
+  sub->pump_task.run = [](Task *t) {
+    http_named_location(subrequest_of(t), subrequest_of(t)->main->conf->post_action);
+  };
 }
 
 }  // namespace mw

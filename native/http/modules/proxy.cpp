@@ -172,7 +172,7 @@ static SentBody body_of(Upstream *u) {
   const BodyState &state = r->body;
   if (u->stream) {
     b.has_length = !r->head.chunked;
-    b.size = b.has_length ? r->head.content_length : 0;
+    b.size = b.has_length ? upstream_body_length(u) : 0;
     return b;
   }
   b.has_length = r->head.has_content_length || r->head.chunked;

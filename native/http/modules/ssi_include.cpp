@@ -64,11 +64,6 @@ bool ssi_put_stub(Request *sub, Rc rc) {
 
 // --- its beginning ---------------------------------------------------------------------------------------------------
 
-static void start_sub(Task *t) {
-  Request *sub = reinterpret_cast<Request *>(reinterpret_cast<char *>(t) - offsetof(Request, pump_task));
-  subrequest_start(sub, sub->sub_done, sub->sub_done_arg);
-}
-
 /// What is wrong with the parameters, or nothing.
 static std::string wrong_params(const SsiState &s) {
   Str uri = ssi_param(s, "virtual"), file = ssi_param(s, "file"), wait = ssi_param(s, "wait");
@@ -124,10 +119,7 @@ void ssi_include(SsiState &s) {
   subrequest_share_vars(sub);
   ++s.includes;
   if (set.data() || ssi_param(s, "wait") == "yes") s.waits_for = sub;
-  sub->sub_done = on_done;
-  sub->sub_done_arg = include;
-  sub->pump_task.run = start_sub;
-  r->core->loop->post(&sub->pump_task);
+  subrequest_post(sub, on_done, include);
 }
 
 }  // namespace mw
