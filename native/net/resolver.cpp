@@ -10,6 +10,8 @@
 
 #include <algorithm>
 
+#include "net/resolver_sockets.h"
+
 namespace mw {
 
 static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
@@ -78,6 +80,7 @@ bool Resolver::open_channel(const std::string *server) {
     mask |= ARES_OPT_DOMAINS | ARES_OPT_FLAGS;  // no search list
     options.ndomains = 0;
     options.flags = ARES_FLAG_NOCHECKRESP;
+  ares_set_socket_functions(channel->ares, &resolver_sockets, nullptr);
   }
   if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) return false;
   if (server && ares_set_servers_ports_csv(channel->ares, server->c_str()) != ARES_SUCCESS) {

@@ -252,6 +252,28 @@ test("without a resolver: resolv.conf, its search list, and a change of it", (t)
   t.is(r.stdout, `127.0.0.1\n127.0.0.1\n${absent}\n127.0.0.1\n`, r.stderr);
 });
 
+test("an empty datagram before an answer, alone or behind noise, does not end the query", async (t) => {
+  const { createSocket } = await import("node:dgram");
+  const socket = createSocket("udp4");
+  t.teardown(() => socket.close());
+  let asked = 0;
+  socket.on("message", (query, peer) => {
+    asked++;
+    const say = (bytes) => socket.send(bytes, peer.port, peer.address);
+    if (query.includes("noise")) say(Buffer.alloc(11));
+    for (let i = 0; i < 3; i++) say(Buffer.alloc(0));
+    const answer = Buffer.concat([query, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 127, 0, 0, 1])]);
+    answer.writeUInt16BE(0x8180, 2);
+    answer.writeUInt16BE(1, 6);
+    answer.writeUInt16BE(0, 10);
+    setTimeout(say, 50, answer);
+  });
+  await new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const s = await start(t, { dns: socket.address(), timeout: "10s" });
+  for (const name of ["empty.test", "noise.test"]) t.is(await body(s, name), "127.0.0.1");
+  t.true(asked >= 2);
+});
+
 test("local=on stands for the system's name servers and hosts file", async (t) => {
   const port = await telling(t);
   const cwd = makePrefix({
