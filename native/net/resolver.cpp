@@ -14,14 +14,12 @@
 
 namespace mw {
 
-static constexpr size_t kMaxNames = 10000;         ///< kept; beyond it those that are no longer valid go
 static constexpr uint32_t kMostHops = 50;          ///< names that stand for the next, as in nginx
 static constexpr uint64_t kFailureValidMs = 1000;  ///< how long a name stays not found
 static constexpr uint64_t kHostsValidMs = 1000;    ///< how long one of the hosts file is believed
 static constexpr int kMostReads = 1000;            ///< of a socket in one turn
 static const char kSystemConf[] = "/etc/resolv.conf";
 static const char kNotFound[] = "(3: Host not found)";
-static constexpr uint32_t kMaxTtl = 86400;
 
 /// c-ares asks all of the system's name servers in turn when they fail, and then says no more than ECONNREFUSED.
 static const char *error_text(int status) {
@@ -115,6 +113,18 @@ Resolver::Name *Resolver::name_of(const std::string &host) {
   return at->second.get();
 }
 
+/// Forgets names that are no longer valid, and, when those that are left are too many, valid ones too; not those in use.
+void Resolver::sweep() {
+  auto is_in_use = [](const Name &n) {
+    return n.waiting || n.is_asked || n.is_telling || n.queries || n.task.is_queued;
+  };
+  uint64_t now = loop_->now_ms();
+  std::erase_if(names_, [&](const auto &item) { return item.second->valid_until <= now && !is_in_use(*item.second); });
+  size_t excess = room_.excess(names_.size());
+  if (excess) std::erase_if(names_, [&](const auto &item) { return excess && !is_in_use(*item.second) && excess--; });
+  room_.swept(names_.size(), now);
+}
+
 void Resolver::wait(Name *n, Lookup *l) {
   l->name = n;
   l->prev = nullptr;
@@ -130,12 +140,7 @@ void Resolver::wait(Name *n, Lookup *l) {
 const std::vector<PeerAddress> *Resolver::find(Str host, Lookup *l, uint64_t timeout_ms) {
   std::string key(host);
   for (char &c : key) c = static_cast<char>(str_lower(static_cast<unsigned char>(c)));
-  if (names_.size() >= kMaxNames)
-    std::erase_if(names_, [this](const auto &item) {
-      const Name &n = *item.second;
-      return !n.waiting && !n.is_asked && !n.is_telling && !n.queries && !n.task.is_queued &&
-             n.valid_until <= loop_->now_ms();
-    });
+  if (room_.is_sweep_due(names_.size(), loop_->now_ms())) sweep();
   Name *n = name_of(key);
   l->hops = 0;
   while (is_known(n) && !n->cname.empty() && l->hops < kMostHops) {

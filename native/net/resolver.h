@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
-// Host names to addresses, on c-ares inside a worker's loop. Answers are kept for as long as their TTL, or the `valid` of the
-// configuration, says; lookups of one name share one query. The name servers of the configuration are asked as nginx asks them
-// (resolver_servers.cpp): names take turns among them, a silent one's query goes to the next as well, and a name that stands
-// for another (CNAME) is kept as such. Without name servers, /etc/hosts (the file that CARES_HOSTS names, where that is set)
-// and /etc/resolv.conf hold, and a change of either is noticed. One for each ResolverConf that is in use; a worker's own.
+// Host names to addresses, on c-ares inside a worker's loop. Answers are kept for as long as their TTL, but a day at most, or the
+// `valid` of the configuration, says; lookups of one name share one query. The name servers of the configuration are asked as
+// nginx asks them (resolver_servers.cpp): names take turns among them, a silent one's query goes to the next as well, and a name
+// that stands for another (CNAME) is kept as such. Without name servers, /etc/hosts (the file that CARES_HOSTS names, where that
+// is set) and /etc/resolv.conf hold, and a change of either is noticed. One for each ResolverConf that is in use; a worker's own.
 #pragma once
 #include <time.h>
 
@@ -17,6 +17,7 @@
 #include "loop/loop.h"
 #include "net/address.h"
 #include "net/dns_message.h"
+#include "net/resolver_room.h"
 
 struct ares_channeldata;
 struct ares_addrinfo;
@@ -88,7 +89,9 @@ class Resolver {
   struct OwnTimer : Timer {
     Resolver *resolver = nullptr;
   };
+  static constexpr uint32_t kMaxTtl = 86400;  ///< whatever a name server says
   Name *name_of(const std::string &host);
+  void sweep();
   bool is_known(const Name *n) const { return !n->is_asked && n->valid_until > loop_->now_ms(); }
   void wait(Name *n, Lookup *l);
   static void unlink(Lookup *l);
@@ -124,6 +127,7 @@ class Resolver {
   timespec system_conf_time_{};
   OwnTimer timer_;
   std::unordered_map<std::string, std::unique_ptr<Name>> names_;
+  ResolverRoom room_;
   std::unordered_map<int, Watch *> watches_;
 };
 

@@ -106,7 +106,10 @@ void Resolver::conclude(Name *n) {
   n->cname.clear();
   if (!has_failed && n->addresses.empty()) n->cname.swap(n->next_name);
   n->error = n->addresses.empty() && n->cname.empty() ? text_of(n->code) : nullptr;
-  uint64_t valid = has_failed ? 0 : n->error ? kNotFoundValidMs : conf_.valid ? conf_.valid : n->ttl * 1000ull;
+  uint64_t valid = has_failed    ? 0
+                   : n->error    ? kNotFoundValidMs
+                   : conf_.valid ? conf_.valid
+                                 : std::min(n->ttl, kMaxTtl) * 1000ull;
   n->valid_until = loop_->now_ms() + (has_failed ? 0 : std::max<uint64_t>(valid, 1));
   loop_->post(&n->task);
 }

@@ -69,6 +69,30 @@ test("an answer is kept for its TTL; names differ in case alone", async (t) => {
   t.true(count("short.test") >= 2, String(dns.asked));
 });
 
+test("very many names: lookups are not slowed by them, and beyond a limit valid ones are asked for again", async (t) => {
+  t.timeout(180_000);
+  const dns = await dnsServer(t, () => ({ ...local(), ttl: 2 ** 31 - 1 }));
+  const s = await startMoonwire(t, {
+    server: `resolver 127.0.0.1:${dns.port} ipv6=off; location / { content_by_lua_block {
+      local function some(from)
+        for i = from, from + 229 do ngx.socket.tcp():connect(i .. "." .. ngx.var.uri:sub(2) .. ".test", 1) end
+      end
+      local threads = {}
+      for k = 0, 19 do threads[#threads + 1] = ngx.thread.spawn(some, k * 230) end
+      for _, thread in ipairs(threads) do ngx.thread.wait(thread) end
+      ngx.print("done") } }`,
+  });
+  const isKnown = async (batch) => {
+    const before = dns.asked.length;
+    t.is(await body(s, batch), "done");
+    return dns.asked.length === before;
+  };
+  t.false(await isKnown(1));
+  t.true(await isKnown(1));
+  for (let batch = 2; batch <= 9; batch++) t.false(await isKnown(batch)); // 41,400 names
+  t.false(await isKnown(1));
+});
+
 test("valid= holds in place of the TTL", async (t) => {
   const dns = await dnsServer(t, () => ({ addresses: ["127.0.0.1"], ttl: 0 }));
   const kept = await start(t, { dns, options: "ipv6=off valid=300s" });
