@@ -186,7 +186,11 @@ void Resolver::pass(Name *n, Lookup *l) {
 void Resolver::tell(Task *t) {
   Name *n = reinterpret_cast<Name *>(reinterpret_cast<char *>(t) - offsetof(Name, task));
   n->is_telling = true;
-  while (n->waiting) n->resolver->pass(n, n->waiting);
+  Lookup told;  // who asks again meanwhile is not told what was found before
+  told.next = n->waiting;
+  if (told.next) told.next->prev = &told;
+  n->waiting = nullptr;
+  while (told.next) n->resolver->pass(n, told.next);
   n->is_telling = false;
 }
 

@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import test from "ava";
 import { dnsServer } from "../helpers/dns.js";
 import { freePort, makePrefix, removePrefix, runMoonwire, startMoonwire, writeFile } from "../helpers/index.js";
-import { listening } from "../helpers/upstream.js";
+import { httpServer, listening } from "../helpers/upstream.js";
 
 /** A server on 127.0.0.1 that tells the address it was reached by; its port. */
 const telling = (t) =>
@@ -172,6 +172,19 @@ test("names take turns among the name servers; the next is asked when one is sil
   // A failure is an answer, and is not kept.
   t.is(await body(s, "failed.test"), "failed.test could not be resolved (2: Server failure)");
   t.is(await body(s, "failed.test"), "127.0.0.1");
+});
+
+test("who asks again because of an error waits for the new answer", async (t) => {
+  let asked = 0;
+  const dns = await dnsServer(t, () => (asked++ ? local() : { code: "SERVFAIL" }));
+  const port = await httpServer(t, (_, res) => res.end("reached"));
+  const s = await startMoonwire(t, {
+    server: `resolver 127.0.0.1:${dns.port} ipv6=off; set $host_asked again.test;
+      location / { proxy_pass http://$host_asked:${port}; error_page 502 = @again; }
+      location @again { proxy_pass http://$host_asked:${port}; }`,
+  });
+  t.is((await s.get("/")).body, "reached");
+  t.is(asked, 2);
 });
 
 test("a name that stands for another leads to its addresses; both are kept, each for its time", async (t) => {
