@@ -25,6 +25,9 @@ static bool parse_unix(Str path, PeerAddress &out) {
   return true;
 }
 
+/// May be copied as a C string: not empty, and without a NUL, which would end it early.
+static bool fits(Str name, size_t room) { return !name.empty() && name.size() < room && name.find('\0') == Str::npos; }
+
 bool address_parse(Str text, uint16_t default_port, PeerAddress &out) {
   out = PeerAddress();
   if (text.starts_with("unix:")) return parse_unix(text.substr(5), out);
@@ -32,7 +35,7 @@ bool address_parse(Str text, uint16_t default_port, PeerAddress &out) {
   bool is_v6 = text.starts_with("[");
   size_t end = is_v6 ? text.find(']') : text.find(':');
   Str name = text.substr(is_v6 ? 1 : 0, is_v6 && end != Str::npos ? end - 1 : end);
-  if ((is_v6 && end == Str::npos) || name.empty() || name.size() >= sizeof host) return false;
+  if ((is_v6 && end == Str::npos) || !fits(name, sizeof host)) return false;
   memcpy(host, name.data(), name.size());
   host[name.size()] = 0;
   Str rest = end == Str::npos ? Str{} : text.substr(end + (is_v6 ? 1 : 0));
@@ -56,7 +59,7 @@ bool address_parse_ip(Str text, uint16_t port, PeerAddress &out) {
     return !has_port && address_parse(text, port, out) && out.sa.sa_family != AF_UNIX;
   }
   char host[INET6_ADDRSTRLEN];
-  if (text.size() >= sizeof host) return false;
+  if (!fits(text, sizeof host)) return false;
   memcpy(host, text.data(), text.size());
   host[text.size()] = 0;
   out = PeerAddress();

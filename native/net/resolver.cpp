@@ -78,9 +78,9 @@ bool Resolver::open_channel(const std::string *server) {
     mask |= ARES_OPT_DOMAINS | ARES_OPT_FLAGS;  // no search list
     options.ndomains = 0;
     options.flags = ARES_FLAG_NOCHECKRESP;
-  ares_set_socket_functions(channel->ares, &resolver_sockets, nullptr);
   }
   if (ares_init_options(&channel->ares, &options, mask) != ARES_SUCCESS) return false;
+  ares_set_socket_functions(channel->ares, &resolver_sockets, nullptr);
   if (server && ares_set_servers_ports_csv(channel->ares, server->c_str()) != ARES_SUCCESS) {
     ares_destroy(channel->ares);
     return false;
@@ -221,7 +221,10 @@ void Resolver::ask(const std::string &host, Name *n) {
   hints.ai_socktype = SOCK_STREAM;
   n->is_asked = n->is_at_once = true;
   ++asked_;
-  ares_getaddrinfo(channels_[0]->ares, host.c_str(), nullptr, &hints, on_answer, n);
+  if (host.find('\0') != std::string::npos)  // what is in front of it is another name
+    on_answer(n, ARES_ENOTFOUND, 0, nullptr);
+  else
+    ares_getaddrinfo(channels_[0]->ares, host.c_str(), nullptr, &hints, on_answer, n);
   n->is_at_once = false;
   schedule();
 }

@@ -252,6 +252,28 @@ test("answers that are none: a wrong id, another question, cut off, noise", asyn
   t.is(await body(s, "calm.test"), "127.0.0.1");
 });
 
+test("an empty datagram before an answer, alone or behind noise, does not end the query", async (t) => {
+  const { createSocket } = await import("node:dgram");
+  const socket = createSocket("udp4");
+  t.teardown(() => socket.close());
+  let asked = 0;
+  socket.on("message", (query, peer) => {
+    asked++;
+    const say = (bytes) => socket.send(bytes, peer.port, peer.address);
+    if (query.includes("noise")) say(Buffer.alloc(11));
+    for (let i = 0; i < 3; i++) say(Buffer.alloc(0));
+    const answer = Buffer.concat([query, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 127, 0, 0, 1])]);
+    answer.writeUInt16BE(0x8180, 2);
+    answer.writeUInt16BE(1, 6);
+    answer.writeUInt16BE(0, 10);
+    setTimeout(say, 50, answer);
+  });
+  await new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve));
+  const s = await start(t, { dns: socket.address(), timeout: "10s" });
+  for (const name of ["empty.test", "noise.test"]) t.is(await body(s, name), "127.0.0.1");
+  t.true(asked >= 2);
+});
+
 test("without a resolver: the hosts file, in which a change is noticed", async (t) => {
   const cwd = makePrefix({ hosts: "127.0.0.1 one.internal alias.internal\n::1 six.internal\n" });
   t.teardown(() => removePrefix(cwd));
@@ -274,6 +296,21 @@ test("without a resolver: the hosts file, in which a change is noticed", async (
   t.is(stdout, "127.0.0.1\t127.0.0.1\t127.0.0.1\t127.0.0.1\nnil\tconnection refused\n", stderr);
 });
 
+test("an address or a name with a NUL in it is none", async (t) => {
+  const port = await telling(t);
+  const dns = await dnsServer(t, () => ({ code: "NXDOMAIN" }));
+  for (const resolver of ["", `resolver 127.0.0.1:${dns.port} ipv6=off;`]) {
+    const s = await startMoonwire(t, {
+      server: `${resolver} location / { content_by_lua_block {
+        for _, host in ipairs { "127.0.0.1\\0x", "::1\\0", "localhost\\0.test" } do
+          local ok, err = ngx.socket.tcp():connect(host, ${port})
+          ngx.say(not ok and err ~= "connection refused")
+        end } }`,
+    });
+    t.is((await s.get("/")).body, "true\n".repeat(3));
+  }
+});
+
 test("without a resolver: resolv.conf, its search list, and a change of it", (t) => {
   const script = join(dirname(fileURLToPath(import.meta.url)), "../helpers/resolv-conf.mjs");
   const namespaces = ["--mount", "--net", ...(process.getuid() === 0 ? [] : ["--map-root-user"])];
@@ -287,28 +324,6 @@ test("without a resolver: resolv.conf, its search list, and a change of it", (t)
   const r = inside(`exec "${process.execPath}" "${script}"`);
   const absent = "moved.internal could not be resolved (3: Host not found)";
   t.is(r.stdout, `127.0.0.1\n127.0.0.1\n${absent}\n127.0.0.1\n`, r.stderr);
-});
-
-test("an empty datagram before an answer, alone or behind noise, does not end the query", async (t) => {
-  const { createSocket } = await import("node:dgram");
-  const socket = createSocket("udp4");
-  t.teardown(() => socket.close());
-  let asked = 0;
-  socket.on("message", (query, peer) => {
-    asked++;
-    const say = (bytes) => socket.send(bytes, peer.port, peer.address);
-    if (query.includes("noise")) say(Buffer.alloc(11));
-    for (let i = 0; i < 3; i++) say(Buffer.alloc(0));
-    const answer = Buffer.concat([query, Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 1, 44, 0, 4, 127, 0, 0, 1])]);
-    answer.writeUInt16BE(0x8180, 2);
-    answer.writeUInt16BE(1, 6);
-    answer.writeUInt16BE(0, 10);
-    setTimeout(say, 50, answer);
-  });
-  await new Promise((resolve) => socket.bind(0, "127.0.0.1", resolve));
-  const s = await start(t, { dns: socket.address(), timeout: "10s" });
-  for (const name of ["empty.test", "noise.test"]) t.is(await body(s, name), "127.0.0.1");
-  t.true(asked >= 2);
 });
 
 test("local=on stands for the system's name servers and hosts file", async (t) => {

@@ -70,6 +70,8 @@ TEST(proxy_protocol_text) {
       {"PROXY TCP4 unix:/x 192.0.2.2 123 5678\r\n", "bad"},
   };
   for (const Case &c : cases) CHECK_EQ(read(c.in), std::string(c.expected));
+  CHECK_EQ(read(Str("PROXY TCP4 192.0.2.1\0 192.0.2.2 1 2\r\n", 37)), std::string("bad"));
+  CHECK_EQ(read(Str("PROXY TCP6 ::1 ::2\0x 1 2\r\n", 26)), std::string("bad"));
   CHECK_EQ(read("PROXY " + std::string(100, 'x')), std::string("more"));
   CHECK_EQ(read("PROXY " + std::string(101, 'x')), std::string("bad"));
 }
