@@ -46,13 +46,16 @@ static void refuse(Connection *c) {
 }
 
 static void on_readable(Connection *c) {
-  ssize_t n = connection_fill(c);
-  if (n < 0 && errno == EAGAIN) return;
-  if (n <= 0) return give_up(c, kLogInfo, n < 0 ? errno : 0, "client closed connection");
   auto header = std::make_unique<ProxyHeader>();
-  ProxyHeaderResult result = proxy_header_parse({c->in_pos, c->in_size()}, *header);
+  ProxyHeaderResult result{ProxyHeaderResult::incomplete};
+  while (result.kind == ProxyHeaderResult::incomplete) {  // the end of the stream may have come in the same event
+    if (!c->may_read) return connection_keep_input(c);
+    ssize_t n = connection_fill(c);
+    if (n < 0 && errno == EAGAIN) continue;
+    if (n <= 0) return give_up(c, kLogInfo, n < 0 ? errno : 0, "client closed connection");
+    result = proxy_header_parse({c->in_pos, c->in_size()}, *header);
+  }
   if (result.kind == ProxyHeaderResult::bad) return refuse(c);
-  if (result.kind == ProxyHeaderResult::incomplete) return connection_keep_input(c);
   c->in_pos += result.size;
   if (result.is_known) c->proxied = header.release();
   client_begin(c);

@@ -102,6 +102,21 @@ test("what is no header is told and the connection closed, without an answer", a
   );
 });
 
+test("half a header that comes together with the end of the stream: the connection is closed at once", async (t) => {
+  const s = await startServer(t, {
+    http: `server { listen unix:__PREFIX__/p.sock proxy_protocol; client_header_timeout 60s; return 204; }
+      server { listen unix:__PREFIX__/busy.sock; location / { content_by_lua_block {
+        local till = os.clock() + 0.3 while os.clock() < till do end } } }`,
+  });
+  const busy = openWire(t, { port: { path: `${s.prefix}/busy.sock` } }).send(get("/"));
+  await new Promise((next) => setTimeout(next, 50));
+  const wire = openWire(t, { port: { path: `${s.prefix}/p.sock` } }).send("PROXY TCP4 192.0");
+  wire.half();
+  t.is((await busy.response()).status, 200);
+  await wire.closed();
+  t.is(wire.text, "");
+});
+
 test("client_header_timeout holds for the header", async (t) => {
   const s = await startServer(t, {
     http: `server { listen unix:__PREFIX__/p.sock proxy_protocol; client_header_timeout 200ms; return 204; }`,
