@@ -41,18 +41,21 @@ void mark_tried(PeerChoice &c, uint32_t i) {
 
 bool is_full(const UpstreamServer &s, const PeerTurn &t) { return s.max_conns && t.conns >= s.max_conns; }
 
+/// Seconds since it was checked: perhaps by another worker, whose clock may be ahead of this one's.
+uint64_t age_of(const Choosing &b, const PeerTurn &t) { return b.now_s > t.checked_s ? b.now_s - t.checked_s : 0; }
+
 /// The server may be asked now.
 bool is_open(const Choosing &b, uint32_t i) {
   const UpstreamServer &s = b.server(i);
   const PeerTurn &t = b.turn(i);
   if (was_tried(b.c, i) || s.down) return false;
-  if (s.max_fails && t.fails >= s.max_fails && b.now_s - t.checked_s <= s.fail_timeout / 1000) return false;
+  if (s.max_fails && t.fails >= s.max_fails && age_of(b, t) <= s.fail_timeout / 1000) return false;
   return !is_full(s, t);
 }
 
 int32_t chosen(const Choosing &b, uint32_t i) {
   PeerTurn &t = b.turn(i);
-  if (b.now_s - t.checked_s > b.server(i).fail_timeout / 1000) t.checked_s = b.now_s;
+  if (age_of(b, t) > b.server(i).fail_timeout / 1000) t.checked_s = b.now_s;
   mark_tried(b.c, i);
   return static_cast<int32_t>(i);
 }
