@@ -31,6 +31,7 @@ Browser browser_of(const Request *r) {
 bool browser_loses_keepalive(const Request *r, uint8_t disabled) {
   bool may_be_msie = (disabled & kNoKeepaliveMsie6) && r->method_id == kMethodPost;
   if (!may_be_msie && !(disabled & kNoKeepaliveSafari)) return false;
+  if (!(disabled & kNoKeepaliveSafari) && !has(request_header(r, "user-agent"), "MSIE ")) return false;
   Browser b = browser_of(r);
   return (may_be_msie && b.is_msie6) || ((disabled & kNoKeepaliveSafari) && b.is_safari);
 }
