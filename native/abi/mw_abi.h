@@ -384,6 +384,7 @@ void mw_req_set_args(mw_req_t *r, const char *args, size_t len);
 int32_t mw_req_set_uri(mw_req_t *r, const char *uri, size_t len, int32_t jump);
 /* MW_OK: the body is there; MW_AGAIN: parked, await() answers MW_OK, MW_CLOSED or a status >= 400, which ends the handler. */
 int32_t mw_req_read_body(mw_req_t *r);
+/* MW_OK, or MW_BUSY: it goes to an upstream as it comes. */
 int32_t mw_req_discard_body(mw_req_t *r);
 int32_t mw_req_body_data(mw_req_t *r, mw_str *out);
 int32_t mw_req_body_file(mw_req_t *r, mw_str *out);

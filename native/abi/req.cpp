@@ -181,6 +181,8 @@ int32_t mw_req_read_body(mw_req_t *req) {
 
 extern "C" MW_EXPORT
 int32_t mw_req_discard_body(mw_req_t *r) {
+  const BodyState &b = of(r)->body;
+  if (b.is_streamed && b.state == BodyState::reading) return MW_BUSY;
   body_discard(of(r));
   return MW_OK;
 }

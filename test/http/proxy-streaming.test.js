@@ -172,6 +172,26 @@ test("the client goes, is late, sends no chunks or too much: the upstream sees n
   t.deepEqual(answers, [undefined, undefined, "400", "413"]);
 });
 
+test("a balancer in Lua does not discard what is under way", async (t) => {
+  const up = await listener(t);
+  const s = await startMoonwire(t, {
+    http: `upstream u { server 0.0.0.1; balancer_by_lua_block {
+      local _, err = pcall(ngx.req.discard_body)
+      ngx.ctx.err = tostring(err)
+      assert(require("ngx.balancer").set_current_peer("127.0.0.1", ${up.port})) } }`,
+    server: `location / { proxy_request_buffering off; proxy_pass http://u;
+      header_filter_by_lua_block { ngx.header["X-Error"] = ngx.ctx.err } }`,
+  });
+  const c = client(t, s.port);
+  c.write(post("Content-Length: 10") + "01234");
+  const one = await up.got(/\r\n\r\n01234$/);
+  c.write("56789");
+  await up.got(/\r\n\r\n0123456789$/);
+  one.socket.end(ok);
+  await waitFor(() => c.text.endsWith("OK"));
+  t.regex(c.text, /X-Error: .*request body is being read\r\n/);
+});
+
 test("where the framing is not ours to tell the body is read first", async (t) => {
   const up = await listener(t);
   const s = await unbuffered(

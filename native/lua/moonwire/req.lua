@@ -201,7 +201,9 @@ function req.read_body()
 end
 
 function req.discard_body()
-  C.mw_req_discard_body(abi.request())
+  if C.mw_req_discard_body(abi.request()) == C.MW_BUSY then
+    error("request body is being read", 2)
+  end
 end
 
 --- The body as a string, or nil when it is empty or in a file; at most `max` bytes of it.
