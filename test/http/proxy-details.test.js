@@ -48,6 +48,36 @@ test("cookies: a dot before a domain, regexes over the whole, flags from variabl
   t.regex(s.log(), /invalid proxy_cookie_flags flag "wrong"/);
 });
 
+test("proxy_redirect default: all of a server without a URI, wherever the location is; with one what is below it", async (t) => {
+  const port = await rawServer(t, (socket, text) => {
+    const [, path] = text.split("?to=");
+    const url = `http://127.0.0.1:${port}${path.split(" ")[0]}`;
+    answering(`${head}Location: ${url}\r\nRefresh: 1; url=${url}\r\n\r\n`)(socket);
+  });
+  const s = await startMoonwire(t, {
+    server: `location /ph { proxy_pass http://127.0.0.1:${port}; } location ~ ^/re { proxy_pass http://127.0.0.1:${port}; }
+      location /base/ { proxy_pass http://127.0.0.1:${port}/b/; } location @named { proxy_pass http://127.0.0.1:${port}; }
+      location /off { proxy_redirect off; proxy_pass http://127.0.0.1:${port}; }
+      location /named { try_files /none @named; } location /var { proxy_pass http://127.0.0.1:${port}$arg_none; }`,
+  });
+  const up = `http://127.0.0.1:${port}`;
+  const redirects = [
+    ["/ph", "/login", `${s.url}/login`, "/login"],
+    ["/ph", "/ph/z", `${s.url}/ph/z`, "/ph/z"],
+    ["/ph", "", up, up],
+    ["/re", "/login", `${s.url}/login`, "/login"],
+    ["/named", "/login", `${s.url}/login`, "/login"],
+    ["/base/", "/b/x", `${s.url}/base/x`, "/base/x"],
+    ["/base/", "/login", `${up}/login`, `${up}/login`],
+    ["/off", "/login", `${up}/login`, `${up}/login`],
+    ["/var", "/login", `${up}/login`, `${up}/login`],
+  ];
+  for (const [path, to, location, refresh] of redirects) {
+    const { headers } = await s.get(`${path}?to=${to}`);
+    t.deepEqual([headers.location, headers.refresh], [location, `1; url=${refresh}`], `${path} ${to}`);
+  }
+});
+
 test("a regex of proxy_redirect stands for all of the URL", async (t) => {
   const s = await before(
     t,

@@ -201,11 +201,12 @@ static bool rewrite_redirect(Upstream *u, Str value, size_t at, Str &out) {
     return true;
   }
   const Location *l = r->location;
-  if (!u->conf->default_redirect || !u->conf->pass.is_constant() || !l || l->match == Location::named) return false;
+  if (!u->conf->default_redirect || !u->conf->pass.is_constant() || !l) return false;
+  bool has_uri = !state_of(u)->uri.empty();
   bool is_regex = l->match == Location::regex || l->match == Location::regex_icase;
-  Str to = is_regex ? Str("/") : Str(l->name);
+  Str to = is_regex || !has_uri ? Str("/") : Str(l->name);  // without a URI: the whole server, wherever the location is
   Str from = u->conf->pass.constant();
-  if (state_of(u)->uri.empty()) from = join(r, from, to);
+  if (!has_uri) from = join(r, from, "/");
   if (!url.starts_with(from)) return false;
   out = join(r, before, to, url.substr(from.size()));
   return true;
