@@ -55,7 +55,7 @@ struct CookieFlags {
   Replacement::Kind kind = Replacement::text;
   ComplexValue name;
   uint32_t set = 0, clear = 0;      ///< bits: 1 secure, 2 httponly, 4 samesite, 8 strict, 16 lax, 32 none
-  std::vector<ComplexValue> words;  ///< flags with variables
+  std::vector<ComplexValue> words;  ///< flags with variables, and what is no flag
   SourcePos pos;
 };
 

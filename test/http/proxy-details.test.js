@@ -45,7 +45,39 @@ test("cookies: a dot before a domain, regexes over the whole, flags from variabl
     "none; Domain=www.own.test",
   ]);
   t.deepEqual((await s.get("/flags?f=wrong&s=lax")).headers["set-cookie"][0], "a=1; Secure; x=y; SameSite=Lax");
+  t.deepEqual((await s.get("/flags?f=wrong&s=worse")).headers["set-cookie"][0], "a=1;Secure; x = y"); // as it came
   t.regex(s.log(), /invalid proxy_cookie_flags flag "wrong"/);
+});
+
+test("a flag that a cookie has already stays where and as it is written", async (t) => {
+  const kept = {
+    "all=1;sEcUrE;path=/": "all=1; sEcUrE; path=/; HttpOnly; SameSite=Strict",
+    "all=1; Path=/; HttpOnly; secure": "all=1; Path=/; HttpOnly; secure; SameSite=Strict",
+    "all=1; Secure=x; samesite=strict; b": "all=1; Secure=x; samesite=strict; b; HttpOnly",
+    "lax=1; SameSite=Strict; x": "lax=1; SameSite=Lax; x",
+    "lax=1; samesite=lax; x": "lax=1; samesite=lax; x",
+    "lax=1; SameSite; x": "lax=1; SameSite=Lax; x",
+    "lax=1; samesite=none; samesite=lax": "lax=1; SameSite=Lax; samesite=lax",
+    "two=1; samesite=none; samesite=strict; u": "two=1; SameSite=Strict; SameSite=Lax; u",
+    "two=1; a": "two=1; a; SameSite=Strict",
+    "both=1; secure; secure; x": "both=1; secure; x",
+    "both=1; x": "both=1; x; Secure",
+    "no=1; secure; HttpOnly; SameSite; x": "no=1; x",
+  };
+  const s = await before(
+    t,
+    {
+      "/": [
+        Object.keys(kept)
+          .map((cookie) => `Set-Cookie: ${cookie}\r\n`)
+          .join(""),
+      ],
+    },
+    `location / { proxy_pass UP; proxy_cookie_flags all secure httponly samesite=strict; proxy_cookie_flags lax samesite=lax;
+       proxy_cookie_flags two samesite=lax wrong samesite=strict; proxy_cookie_flags both secure nosecure;
+       proxy_cookie_flags no nosecure nohttponly nosamesite; }`,
+  );
+  t.deepEqual((await s.get("/")).headers["set-cookie"], Object.values(kept));
 });
 
 test("proxy_redirect default: all of a server without a URI, wherever the location is; with one what is below it", async (t) => {

@@ -73,16 +73,13 @@ export function readFlags(c: Compiler, d: Directive, level: Level): void {
   const words: unknown[] = [];
   for (const word of flags) {
     const flag = word.text.toLowerCase();
-    const value = word.text.includes("$") ? c.text(word.text, word) : word.text;
-    if (value === undefined) return;
-    if (typeof value !== "string") {
+    if (Object.hasOwn(setFlags, flag)) set |= setFlags[flag]!;
+    else if (Object.hasOwn(clearFlags, flag)) clear |= clearFlags[flag]!;
+    else {
+      const value = c.text(word.text, word); // one that is no flag is told of when it is used, as in nginx
+      if (value === undefined) return;
       words.push(value);
-      continue;
     }
-    if (setFlags[flag] === undefined && clearFlags[flag] === undefined)
-      return c.problems.add(word, `invalid parameter "${word.text}"`);
-    set |= setFlags[flag] ?? 0;
-    clear |= clearFlags[flag] ?? 0;
   }
   const { kind, text } = readPattern(c, name!);
   if (text !== undefined)

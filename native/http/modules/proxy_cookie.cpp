@@ -59,7 +59,7 @@ bool proxy_replace(Request *r, const Replacement &p, bool is_domain, Str value, 
 
 enum CookieBit : uint32_t { kSecure = 1, kHttpOnly = 2, kSameSite = 4, kStrict = 8, kLax = 16, kNone = 32 };
 
-/// What is done to a cookie's flags: each is written anew, taken away, or left as it is.
+/// What is done to a cookie's flags. What is set is written once: where the cookie has the flag, else at the end.
 struct FlagChange {
   uint32_t set = 0, clear = 0;
 };
@@ -90,8 +90,8 @@ static void add_flag(Request *r, Str text, FlagChange &to) {
             static_cast<int>(text.size()), text.data());
 }
 
-/// False when no proxy_cookie_flags is for that cookie.
-static bool find_flags(Request *r, const UpstreamConf &conf, Str name, FlagChange &to) {
+/// Of the first proxy_cookie_flags that is for that cookie.
+static void find_flags(Request *r, const UpstreamConf &conf, Str name, FlagChange &to) {
   for (const CookieFlags &f : conf.cookie_flags) {
     if (f.kind == Replacement::text) {
       if (!str_iequal(complex_value(r, f.name), name)) continue;
@@ -102,24 +102,25 @@ static bool find_flags(Request *r, const UpstreamConf &conf, Str name, FlagChang
     }
     to = {f.set, f.clear};
     for (const ComplexValue &word : f.words) add_flag(r, complex_value(r, word), to);
-    return true;
+    return;
   }
-  return false;
 }
 
-/// An attribute that flags set or clear: it is written at the end, or not at all.
-static bool is_decided(const FlagChange &f, Str name) {
-  uint32_t bit = str_iequal(name, "secure")     ? kSecure
-                 : str_iequal(name, "httponly") ? kHttpOnly
-                 : str_iequal(name, "samesite") ? kSameSite
-                                                : 0u;
-  return (f.set | f.clear) & bit;
-}
+struct SameSite {
+  uint32_t bit;
+  Str value;
+};
+
+static constexpr SameSite kSameSites[] = {{kStrict, "Strict"}, {kLax, "Lax"}, {kNone, "None"}};
 
 static void put_flags(const FlagChange &f, std::string &to) {
   if (f.set & kSecure) to += "; Secure";
   if (f.set & kHttpOnly) to += "; HttpOnly";
-  if (f.set & kSameSite) to.append("; SameSite=").append(f.set & kStrict ? "Strict" : f.set & kLax ? "Lax" : "None");
+  for (const SameSite &s : kSameSites) {
+    if (!(f.set & s.bit)) continue;
+    to.append("; SameSite=").append(s.value);
+    return;
+  }
 }
 
 static Str trimmed(Str s) {
@@ -152,6 +153,24 @@ static bool replace(Request *r, const UpstreamConf &conf, CookiePart &part) {
   return false;
 }
 
+/// The flag that an attribute is: what is to be set and is there stays as it is written, and is no longer to be set. False
+/// when it is taken away.
+static bool apply_flags(FlagChange &f, CookiePart &part) {
+  if (str_iequal(part.name, "samesite")) {
+    for (const SameSite &s : kSameSites) {
+      if (!(f.set & s.bit)) continue;
+      f.set &= ~s.bit;
+      if (!str_iequal(part.value, s.value)) part = {"SameSite", s.value};
+      return true;
+    }
+    return !(f.clear & kSameSite);
+  }
+  uint32_t bit = str_iequal(part.name, "secure") ? kSecure : str_iequal(part.name, "httponly") ? kHttpOnly : 0u;
+  bool is_kept = (f.set & bit) || !(f.clear & bit);
+  f.set &= ~bit;
+  return is_kept;
+}
+
 static void put_part(const CookiePart &part, std::string &to) {
   to.append(part.name);
   if (part.value.data()) to.append("=").append(part.value);
@@ -163,12 +182,13 @@ Str proxy_cookie(Request *r, const UpstreamConf &conf, Str cookie) {
   CookiePart pair = take_part(rest);
   if (!pair.value.data()) return cookie;
   FlagChange flags;
-  bool is_changed = find_flags(r, conf, pair.name, flags);
+  find_flags(r, conf, pair.name, flags);
+  bool is_changed = flags.set | flags.clear;
   std::string to;
   put_part(pair, to);
   while (rest.data()) {
     CookiePart part = take_part(rest);
-    if (is_decided(flags, part.name)) continue;
+    if (!apply_flags(flags, part)) continue;
     is_changed |= replace(r, conf, part);
     to += "; ";
     put_part(part, to);
