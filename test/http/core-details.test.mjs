@@ -110,6 +110,49 @@ wireCase("try_files with alias: in a regex location behind it, in one inside in 
   answers: [{ body: "regex" }, { body: "inner" }, { status: 404 }, { body: "inner" }],
 });
 
+wireCase("try_files with alias: a name without variables stands behind the alias as a whole", {
+  files: { "d/sub/f.txt": "inner", "d/own/f.txt": "whole" },
+  server: `location /own/ { alias __PREFIX__/d/; try_files $uri /own/f.txt =404; }
+    location /sub/ { alias __PREFIX__/d/; try_files /sub/none.txt $uri =404; }
+    location /gone/ { alias __PREFIX__/d/sub/; try_files $uri /gone/f.txt =404; }
+    location /made/ { alias __PREFIX__/d/sub/; try_files $uri /made/$arg_q =404; }
+    location ~ ^/bare/(.*) { alias __PREFIX__/d/sub/; try_files $1 f.txt =404; }`,
+  send:
+    get("/own/x") +
+    get("/own/sub/f.txt") +
+    get("/sub/none.txt") +
+    get("/gone/x") +
+    get("/made/x?q=f.txt") +
+    get("/bare/x"),
+  answers: [
+    { body: "whole" },
+    { body: "inner" },
+    { status: 404 },
+    { status: 404 },
+    { body: "inner" },
+    { body: "inner" },
+  ],
+});
+
+wireCase("folders behind a regex location's alias: the first index file there is, a list, 403", {
+  files: { "d/both/b": "the b", "d/list/x": "x", "d/html/index.html": "html" },
+  server: `location ~ ^/b/(.*)$ { alias __PREFIX__/d/$1; index a b; } location ~ ^/no/(.*)$ { alias __PREFIX__/d/$1; }
+    location ~ ^/list/(.*)$ { alias __PREFIX__/d/$1; autoindex on; }`,
+  send: ["/b/both/", "/b/list/", "/no/html/", "/no/list/", "/no/none/", "/list/list/", "/list/html/", "/list/list/x"]
+    .map((path) => get(path))
+    .join(""),
+  answers: [
+    { body: "the b" },
+    { status: 403 },
+    { body: "html" },
+    { status: 403 },
+    { status: 404 },
+    { body: /<h1>Index of \/list\/list\/<\/h1>[^]*<a href="x">x<\/a>/ },
+    { body: "html" },
+    { body: "x" },
+  ],
+});
+
 wireCase("msie_padding, msie_refresh", {
   server: `location / { return 404; } location /off { msie_padding off; return 404; }
     location /go { msie_refresh on; return 301 'a "b'; }`,

@@ -149,7 +149,7 @@ static Rc run_index(Request *r) {
       return kDone;
     }
     Str uri = concat(r, r->uri, name);
-    Str path = static_path(r, uri);
+    Str path = r->conf->alias == kAliasWhole ? concat(r, static_path(r, r->uri), name) : static_path(r, uri);
     struct stat st;
     if (!first.data()) first = path;
     if (stat(path.data(), &st) < 0) continue;
@@ -180,7 +180,7 @@ static Rc answer_server_options(Request *r) {
 Rc static_run(Request *r) {
   if (r->uri == "*") return answer_server_options(r);
   if (!(r->method_id & (kMethodGet | kMethodHead | kMethodPost))) return 405;
-  if (r->uri.empty() || r->uri[0] != '/') return 404;
+  if (r->uri.empty() || (r->uri[0] != '/' && r->try_files_done != kAddedToAlias)) return 404;
   if (r->uri.ends_with('/')) return run_index(r);
   return serve(r, static_path(r, r->uri));
 }
@@ -192,20 +192,22 @@ static bool is_dir_form(const ComplexValue &value) {
   return last.var < 0 && last.capture < 0 && last.literal.ends_with('/');
 }
 
-/// What `uri`, a value of try_files, adds to the alias: without what the alias replaces, where it begins with that.
-static Str behind_alias(const Request *r, Str uri) {
+/// What `uri`, that a value of try_files is, adds to the alias: without what the alias replaces, where it begins with that
+/// and was made of variables.
+static Str behind_alias(const Request *r, const ComplexValue &value, Str uri) {
   size_t alias = r->conf->alias;
-  bool is_whole = alias == kAliasWhole || uri.size() < alias || uri.substr(0, alias) != r->uri.substr(0, alias);
+  bool is_whole = alias == kAliasWhole || value.is_constant() || uri.size() < alias ||
+                  uri.substr(0, alias) != r->uri.substr(0, alias);
   return is_whole ? uri : uri.substr(alias);
 }
 
-/// `uri` is there: it becomes the request's.
-static void take_found(Request *r, Str uri, bool is_dir) {
+/// `uri`, that `value` is, is there: it becomes the request's.
+static void take_found(Request *r, const ComplexValue &value, Str uri, bool is_dir) {
   size_t alias = r->conf->alias;
   if (alias == 0) {
     r->uri = r->arena.dup(uri);
   } else if (alias != kAliasWhole) {
-    r->uri = concat(r, r->uri.substr(0, alias), behind_alias(r, uri));
+    r->uri = concat(r, r->uri.substr(0, alias), behind_alias(r, value, uri));
   } else if (!is_dir) {
     r->uri = r->arena.dup(uri);
     r->try_files_done = kAddedToAlias;
@@ -220,10 +222,11 @@ Rc try_files_run(Request *r) {
     Str uri = complex_value(r, value);
     bool wants_dir = uri.size() > 1 && is_dir_form(value);
     if (wants_dir) uri.remove_suffix(1);  // as in nginx the uri loses it too: "/dir" is then redirected to "/dir/"
-    Str path = r->conf->alias ? concat(r, complex_value(r, r->conf->root), behind_alias(r, uri)) : static_path(r, uri);
+    Str path =
+        r->conf->alias ? concat(r, complex_value(r, r->conf->root), behind_alias(r, value, uri)) : static_path(r, uri);
     struct stat st;
     if (stat(path.data(), &st) < 0 || S_ISDIR(st.st_mode) != wants_dir) continue;
-    take_found(r, uri, wants_dir);
+    take_found(r, value, uri, wants_dir);
     return kDeclined;
   }
   if (t.fallback_status) return t.fallback_status;
