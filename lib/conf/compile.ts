@@ -103,6 +103,8 @@ export class Compiler {
   /** The Lua chunks that are there to check. */
   readonly chunks: Chunk[] = [];
   server: ServerBuild | undefined;
+  /** Members of UpstreamConf where no directive says anything. */
+  upstreamDefaults: Readonly<Record<string, unknown>> = {};
   /** Upstream blocks of MySQL servers, and what each drizzle_pass does once all of them are known. */
   readonly drizzleUpstreams = new Map<string, DrizzleUpstream>();
   readonly drizzlePasses: (() => void)[] = [];
@@ -335,6 +337,7 @@ export class Compiler {
         { path: this.path("logs/access.log"), format: 0, ...plainAccessLog, pos: posOf(nowhere) },
       ];
     level.own.clear();
+    this.upstreamDefaults = { ...level.upstream };
     return level;
   }
 

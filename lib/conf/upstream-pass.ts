@@ -64,13 +64,16 @@ export function pushSetting(level: Level, member: string, item: unknown): void {
   level.upstream[member] = item === undefined ? before : [...before, item];
 }
 
-/** Makes the settings of this block, all of them, an UpstreamConf when the block has been read. */
+/**
+ * Makes the settings of this block, all of them, an UpstreamConf when the block has been read. The settings of proxy_* are
+ * for proxy_pass; `more`, the settings of another directive, stands on their defaults.
+ */
 export function addPass(
   c: Compiler,
   d: Directive,
   level: Level,
   own: Record<string, unknown>,
-  more: () => Record<string, unknown> = () => ({}),
+  more?: () => Record<string, unknown>,
 ): void {
   if (level.own.has("upstream")) return c.problems.add(d, `"${d.name}" directive is duplicate`);
   level.own.set("upstream", d.name);
@@ -78,7 +81,7 @@ export function addPass(
   const index = confs.push({}) - 1;
   level.conf["upstream"] = index;
   level.atEnd.push(() => {
-    confs[index] = { ...level.upstream, ...more(), ...own, pos: posOf(d) };
+    confs[index] = { ...(more ? { ...c.upstreamDefaults, ...more() } : level.upstream), ...own, pos: posOf(d) };
   });
 }
 

@@ -171,6 +171,20 @@ test("what the control plane uses itself", async (t) => {
   t.deepEqual(control, { daemon: false, master_process: true, pid: `${prefix}/run.pid` });
 });
 
+test("memcached_pass and memc_pass take no settings of proxy_pass", async (t) => {
+  const settings = `proxy_bind 127.0.0.2 transparent; proxy_store on; proxy_limit_rate 1k; proxy_force_ranges on; proxy_buffering off;
+    proxy_next_upstream_tries 2; proxy_next_upstream_timeout 3s; proxy_buffers 2 1k; proxy_cookie_flags a secure;
+    proxy_hide_header X; proxy_intercept_errors on; proxy_set_header A b; proxy_redirect off;`;
+  const passes = "location /a { memcached_pass 127.0.0.1:1; } location /b { memc_pass 127.0.0.1:1; }";
+  const confs = async (more) => {
+    const plan = await planOf(t, http(`server { ${more} ${passes} }`));
+    return plan.upstream_confs.map(({ pos: _, ...conf }) => conf);
+  };
+  const changed = await confs(settings);
+  t.is(changed.length, 2);
+  t.deepEqual(changed, await confs(""));
+});
+
 test("every default in the table is one that its own directive takes", async (t) => {
   for (const [name, spec] of Object.entries(directives)) {
     if (!spec.default || spec.store === "none") continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // memc_pass against a real memcached (Debian: memcached), and against servers that answer wrongly.
+import { existsSync } from "node:fs";
 import test from "ava";
 import { startMemcached } from "../helpers/backend.js";
 import { startMoonwire } from "../helpers/index.js";
@@ -115,4 +116,23 @@ test("stats end where END is a line of its own, wherever reads part it", async (
     const s = await startMoonwire(t, { server: location(port) });
     t.is((await s.get("/memc?cmd=stats")).body, text, String(cuts));
   }
+});
+
+test("settings of proxy_pass are not memc_pass's", async (t) => {
+  const ports = [
+    await scripted(t, ...Array(2).fill("!")),
+    await scripted(t, ...Array(4).fill("VALUE a 0 5\r\nhello\r\nEND\r\n")),
+  ];
+  const s = await startMoonwire(t, {
+    http: `upstream m { ${ports.map((port) => `server 127.0.0.1:${port};`).join(" ")} }`,
+    server: `proxy_store __PREFIX__/stored$uri; proxy_force_ranges on; proxy_next_upstream_tries 1; proxy_buffer_size 1k;
+      location /memc { set $memc_key a; memc_next_upstream error timeout; memc_pass m; }
+      location /memcached { set $memcached_key a; memcached_pass 127.0.0.1:${ports[1]}; }`,
+  });
+  const part = await s.get("/memc", { headers: { Range: "bytes=0-1" } });
+  t.deepEqual([part.status, part.body], [200, "hello"]);
+  t.is((await s.get("/memc")).body, "hello");
+  t.is((await s.get("/memcached")).body, "hello");
+  await sleep(100);
+  t.false(existsSync(`${s.prefix}/stored`));
 });

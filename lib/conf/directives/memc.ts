@@ -85,9 +85,6 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
     next_upstream: level.upstream["memc_next_upstream"],
     ignore_client_abort: level.upstream["memc_ignore_client_abort"],
     commands: level.upstream["memc_cmds_allowed"] ?? [],
-    buffering: true,
-    intercept_errors: false,
-    bind: "",
   }));
 }
 

@@ -97,10 +97,6 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
     next_upstream_tries: level.upstream["memcached_next_upstream_tries"],
     next_upstream_timeout: level.upstream["memcached_next_upstream_timeout"],
     bind: level.upstream["memcached_bind"],
-    ignore_client_abort: false,
-    buffering: true,
-    intercept_errors: false,
-    commands: [],
   }));
 }
 
