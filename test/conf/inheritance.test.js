@@ -185,6 +185,11 @@ test("memcached_pass and memc_pass take no settings of proxy_pass", async (t) =>
   t.deepEqual(changed, await confs(""));
 });
 
+test("open_log_file_cache min_uses=0", async (t) => {
+  const plan = await planOf(t, http("server { open_log_file_cache max=1 min_uses=0; }"));
+  t.deepEqual([plan.log_caches[0].max, plan.log_caches[0].min_uses], [1, 0]);
+});
+
 test("every default in the table is one that its own directive takes", async (t) => {
   for (const [name, spec] of Object.entries(directives)) {
     if (!spec.default || spec.store === "none") continue;

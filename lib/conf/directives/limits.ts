@@ -179,7 +179,7 @@ function readTempPath(c: Compiler, d: Directive, level: Level): void {
 const browsers: Readonly<Record<string, number>> = { none: 0, msie6: 1, safari: 2 };
 
 function readKeepaliveDisable(c: Compiler, d: Directive, level: Level): void {
-  const bad = d.args.find((w) => browsers[w.text] === undefined);
+  const bad = d.args.find((w) => !Object.hasOwn(browsers, w.text));
   if (bad) return c.problems.add(bad, `invalid value "${bad.text}"`);
   level.conf["keepalive_disable"] = d.args.reduce((bits, w) => bits | browsers[w.text]!, 0);
 }

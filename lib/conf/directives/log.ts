@@ -91,7 +91,7 @@ function readFileCache(c: Compiler, d: Directive, level: Level): void {
   for (const { text } of d.args) {
     const [, name, value] = /^(max|inactive|valid|min_uses)=(.*)$/s.exec(text) ?? [];
     const isTime = name === "inactive" || name === "valid";
-    const number = isTime ? parseTime(value!) : /^[1-9]\d{0,8}$/.test(value ?? "") ? Number(value) : undefined;
+    const number = isTime ? parseTime(value!) : /^\d{1,9}$/.test(value ?? "") ? Number(value) : undefined;
     if (name !== undefined && number !== undefined) out[name as keyof typeof out] = number;
     else if (text === "off") isOff = true;
     else return c.problems.add(d, `invalid "open_log_file_cache" parameter "${text}"`);
