@@ -148,9 +148,8 @@ export function emptyGroup(name: string, at: Place) {
 export function readFailures(c: Compiler, d: Directive): number | undefined {
   let bits = 0;
   for (const word of d.args) {
-    const bit = failures[word.text];
-    if (bit === undefined) return void c.problems.add(word, `invalid value "${word.text}"`);
-    bits |= bit;
+    if (!Object.hasOwn(failures, word.text)) return void c.problems.add(word, `invalid value "${word.text}"`);
+    bits |= failures[word.text]!;
   }
   return d.args.some((w) => w.text === "off") ? 0 : bits;
 }

@@ -64,9 +64,8 @@ export function readUpstream(c: Compiler, d: Directive): void {
   const before = c.problems.list.length;
   for (const entry of d.block!) {
     if (entry.isBroken) continue;
-    const read = entries[entry.name];
-    if (!read) c.problems.add(entry, unknown(entry.name));
-    else read(c, entry, group);
+    if (!Object.hasOwn(entries, entry.name)) c.problems.add(entry, unknown(entry.name));
+    else entries[entry.name]!(c, entry, group);
   }
   if (c.problems.list.length > before) return;
   if (group.servers.length === 0) c.problems.add(d, "no servers are inside upstream");
@@ -80,7 +79,8 @@ function readDrizzle(c: Compiler, d: Directive, name: string): void {
     if (entry.isBroken) continue;
     if (entry.name === "drizzle_server") drizzle.readServer(c, entry, upstream);
     else if (entry.name === "drizzle_keepalive") drizzle.readKeepalive(c, entry, upstream);
-    else if (entries[entry.name]) c.problems.add(entry, `"${entry.name}" cannot stand beside "drizzle_server"`);
+    else if (Object.hasOwn(entries, entry.name))
+      c.problems.add(entry, `"${entry.name}" cannot stand beside "drizzle_server"`);
     else c.problems.add(entry, unknown(entry.name));
   }
   if (!d.block!.some((entry) => entry.name === "drizzle_server")) c.problems.add(d, "no servers are inside upstream");

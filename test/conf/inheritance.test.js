@@ -190,6 +190,11 @@ test("open_log_file_cache min_uses=0", async (t) => {
   t.deepEqual([plan.log_caches[0].max, plan.log_caches[0].min_uses], [1, 0]);
 });
 
+test("valid_referers: a word of every object is a host's name", async (t) => {
+  const plan = await planOf(t, http("server { location / { valid_referers constructor; } }"));
+  t.like(plan.servers[0].locations[0].conf.referers, [{ kind: 0, name: "constructor" }]);
+});
+
 test("every default in the table is one that its own directive takes", async (t) => {
   for (const [name, spec] of Object.entries(directives)) {
     if (!spec.default || spec.store === "none") continue;

@@ -49,8 +49,9 @@ export const dav = {
 function readMethods(c: Compiler, d: Directive, level: Level): void {
   let bits = 0;
   for (const word of d.args) {
-    const bit = methods[word.text.toLowerCase()];
-    if (bit === undefined) return c.problems.add(word, `invalid value "${word.text}"`);
+    const name = word.text.toLowerCase();
+    if (!Object.hasOwn(methods, name)) return c.problems.add(word, `invalid value "${word.text}"`);
+    const bit = methods[name]!;
     if (bit !== 0 && (bits & bit) !== 0) c.problems.warn(word, `duplicate value "${word.text}"`);
     bits |= bit;
   }

@@ -261,7 +261,7 @@ function readMethods(c: Compiler, d: Directive, level: Level): void {
 }
 
 function readStale(c: Compiler, d: Directive, level: Level): void {
-  const bad = d.args.find((word) => failures[word.text] === undefined || word.text === "non_idempotent");
+  const bad = d.args.find((word) => !Object.hasOwn(failures, word.text) || word.text === "non_idempotent");
   if (bad) return c.problems.add(bad, `invalid value "${bad.text}"`);
   const isOff = d.args.some((word) => word.text === "off");
   level.upstream["cache_use_stale"] = isOff ? 0 : d.args.reduce((all, word) => all | failures[word.text]!, 0);

@@ -44,7 +44,7 @@ function readReferer(
   add: (kind: number, name: string, uri: string, regex?: number) => void,
 ): void {
   const { text } = word;
-  if (words[text] !== undefined) return add(words[text], "", "");
+  if (Object.hasOwn(words, text)) return add(words[text]!, "", "");
   if (text.startsWith("~")) {
     if (text.length === 1) return c.problems.add(word, `empty regex in "${text}"`);
     return add(kinds.regex, "", "", c.regex(text.slice(1), true, word));

@@ -69,10 +69,10 @@ function readOrNone(_c: Compiler, d: Directive, level: Level): void {
 function readExpires(c: Compiler, d: Directive, level: Level): void {
   const word = d.args[0]!;
   const named: Record<string, number> = { off: 0, max: -1 };
-  const ms = Object.hasOwn(named, word.text) ? undefined : parseTime(word.text);
-  const value = ms === undefined ? named[word.text] : Math.floor(ms / 1000);
-  if (value === undefined) return c.problems.add(word, '"userid_expires" directive invalid value');
-  level.conf["userid_expires"] = value;
+  const isNamed = Object.hasOwn(named, word.text);
+  const ms = isNamed ? 0 : parseTime(word.text);
+  if (ms === undefined) return c.problems.add(word, '"userid_expires" directive invalid value');
+  level.conf["userid_expires"] = isNamed ? named[word.text]! : Math.floor(ms / 1000);
 }
 
 function readMark(c: Compiler, d: Directive, level: Level): void {
