@@ -301,7 +301,6 @@ test("a body that is thrown away already is none for who reads it later", async 
   const c = client(t, s.port);
   c.write("POST /gone HTTP/1.1\r\nHost: h\r\nContent-Length: 40\r\n\r\nGET /lua HTTP/1.1\r\n");
   await waitFor(() => /mine\n/.test(c.text));
-  t.regex(c.text, /^HTTP\/1\.1 200/);
   t.regex(c.text, /nil\nmine\n/);
   c.write("Host: h\r\n\r\nGET /lua HTTP/1.1\r\nHost: h\r\n\r\n");
   await waitFor(() => c.isClosed || c.text.split("HTTP/1.1 ").length > 2);
