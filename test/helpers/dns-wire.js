@@ -2,6 +2,7 @@
 // A DNS server for tests, over UDP and TCP on one port, that answers what a test says, malformed replies included.
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
+import { freePort } from "./port.js";
 
 export const TYPE = { A: 1, NS: 2, CNAME: 5, SOA: 6, PTR: 12, MX: 15, TXT: 16, AAAA: 28, SRV: 33, SPF: 99 };
 
@@ -89,13 +90,13 @@ export async function startDns(t, answer) {
       socket.end();
     });
   });
-  await new Promise((next) => tcp.listen(0, "127.0.0.1", next));
-  const { port } = tcp.address();
+  const port = await freePort(); // of TCP and UDP
+  await new Promise((next, fail) => tcp.on("error", fail).listen(port, "127.0.0.1", next));
   const udp = createSocket("udp4");
   udp.on("message", (bytes, from) => {
     for (const b of [answer(parse(bytes, "udp")) ?? []].flat()) udp.send(b, from.port, from.address);
   });
-  await new Promise((next) => udp.bind(port, "127.0.0.1", next));
+  await new Promise((next, fail) => udp.on("error", fail).bind(port, "127.0.0.1", next));
   t.teardown(() => {
     for (const s of sockets) s.destroy();
     tcp.close();

@@ -2,6 +2,7 @@
 // A name server for tests, over UDP on a free port of a loopback address: it answers what the test's function says and keeps count.
 import { createSocket } from "node:dgram";
 import { createServer } from "node:net";
+import { freePort } from "./port.js";
 
 const types = { 1: "A", 28: "AAAA" };
 const codes = { FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP: 4, REFUSED: 5 };
@@ -78,7 +79,8 @@ function dnsStream(t, port, host, answer) {
  * sent. `stream` answers what is asked over TCP; UDP's answers then say that they are cut.
  * @returns {Promise<{port: number, asked: string[]}>} `asked`: "NAME TYPE" of every query
  */
-export function dnsServer(t, answer, { port = 0, host = "127.0.0.1", stream } = {}) {
+export async function dnsServer(t, answer, { port = 0, host = "127.0.0.1", stream } = {}) {
+  if (stream && port === 0) port = await freePort(); // one that the system gives out may be in use over TCP
   const socket = createSocket("udp4");
   const asked = [];
   socket.on("message", async (query, peer) => {
@@ -88,12 +90,8 @@ export function dnsServer(t, answer, { port = 0, host = "127.0.0.1", stream } = 
     if (found) socket.send(reply(query, q, { ...found, isCut: stream !== undefined }), peer.port, peer.address);
   });
   t.teardown(() => socket.close());
-  return new Promise((resolve, reject) => {
-    socket.on("error", reject);
-    socket.bind(port, host, async () => {
-      const own = socket.address().port;
-      if (stream) await dnsStream(t, own, host, stream);
-      resolve({ port: own, asked });
-    });
-  });
+  await new Promise((resolve, reject) => socket.on("error", reject).bind(port, host, resolve));
+  const own = socket.address().port;
+  if (stream) await dnsStream(t, own, host, stream);
+  return { port: own, asked };
 }
