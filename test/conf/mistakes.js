@@ -292,10 +292,15 @@ export const mistakes = [
   ...["proxy_next_upstream", "memc_next_upstream", "proxy_cache_use_stale", "dav_methods"].map((name) => [
     location(`${name} constructor;`),
     `2:${name.length + 2} invalid value "constructor"`,
+    ...(name.startsWith("memc_") ? ["has no such module"] : []),
   ]),
   [location("userid_expires constructor;"), '2:16 "userid_expires" directive invalid value'],
   [http("upstream u { server 127.0.0.1; constructor x; }"), '2:32 unknown directive "constructor"'],
-  [http("upstream u { drizzle_server 127.0.0.1; constructor x; }"), '2:40 unknown directive "constructor"'],
+  [
+    http("upstream u { drizzle_server 127.0.0.1; constructor x; }"),
+    '2:40 unknown directive "constructor"',
+    "has no such module",
+  ],
   [location("client_body_in_file_only yes;"), '2:26 invalid value "yes"'],
   [server("listen 127.0.0.1:9000-8999;"), '2:8 invalid port range in "127.0.0.1:9000-8999" of the "listen" directive'],
   [server("listen 9000-x;"), '2:8 host not found in "9000-x" of the "listen" directive'],
