@@ -201,6 +201,19 @@ void subrequest_post(Request *sub, void (*done)(Request *, void *), void *arg) {
   sub->core->loop->post(&sub->pump_task);
 }
 
+static void on_copy_end(Request *sub, void *) {
+  Request *main = sub->main;
+  subrequest_free(sub);
+  --main->background;
+  if (main->background == 0 && main->is_awaiting_background) request_finish(main);
+}
+
+void subrequest_post_copy(Request *sub) {
+  sub->is_copy = true;
+  ++sub->main->background;
+  subrequest_post(sub, on_copy_end, nullptr);
+}
+
 void subrequest_start(Request *sub, void (*done)(Request *, void *), void *arg) {
   sub->sub_done = done;
   sub->sub_done_arg = arg;

@@ -36,6 +36,8 @@ void subrequest_copy_vars(Request *sub);
 void subrequest_start(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
 /// The same once whoever creates it has returned to the loop: however it ends, nobody's frame is on the stack.
 void subrequest_post(Request *sub, void (*done)(Request *sub, void *arg), void *arg);
+/// The same for one whose answer nobody reads: its main request, answered or not, ends behind it.
+void subrequest_post_copy(Request *sub);
 /// The subrequest whose pump_task it is.
 Request *subrequest_of(Task *t);
 /// Does what `r` puts out now go out at once, behind nobody else's output?

@@ -9,13 +9,6 @@
 
 namespace mw {
 
-static void on_end(Request *sub, void *) {
-  Request *main = sub->main;
-  subrequest_free(sub);
-  --main->background;
-  if (main->background == 0 && main->is_awaiting_background) request_finish(main);
-}
-
 static void start_copies(Request *r) {
   r->is_mirrored = true;
   for (const std::string &uri : r->conf->mirrors) {
@@ -24,9 +17,7 @@ static void start_copies(Request *r) {
     sub->method = r->method;
     sub->method_id = r->method_id;
     subrequest_set_body(sub, r->conf->mirror_request_body ? SubBody::forward : SubBody::none);
-    ++r->main->background;
-    sub->is_copy = true;
-    subrequest_post(sub, on_end, nullptr);
+    subrequest_post_copy(sub);
   }
 }
 

@@ -8,13 +8,6 @@
 
 namespace mw {
 
-static void on_end(Request *sub, void *) {
-  Request *main = sub->main;
-  subrequest_free(sub);
-  --main->background;
-  if (main->background == 0 && main->is_awaiting_background) request_finish(main);
-}
-
 void post_action_start(Request *r) {
   if (r->has_post_action) return;
   r->has_post_action = true;
@@ -26,9 +19,7 @@ void post_action_start(Request *r) {
   sub->method_id = r->method_id;
   subrequest_share_vars(sub);
   subrequest_set_body(sub, SubBody::forward);
-  sub->is_copy = true;
-  ++r->background;
-  subrequest_post(sub, on_end, nullptr);
+  subrequest_post_copy(sub);
   if (!is_named) return;
   sub->args = r->args;
   sub->pump_task.run = [](Task *t) {
