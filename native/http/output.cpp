@@ -8,9 +8,9 @@
 
 #include "http/body.h"
 #include "http/filter.h"
+#include "http/framing.h"
 #include "http/lua_hook.h"
 #include "http/modules/headers_more.h"
-#include "http/modules/limit_rate.h"
 #include "http/modules/not_modified.h"
 #include "http/modules/range.h"
 #include "http/modules/ssi.h"
@@ -157,69 +157,6 @@ static Rc header_start(Request *r) {
 
 // --- framing ---------------------------------------------------------------------------------------------------------
 
-static void chunk_head(Request *r, uint64_t size) {
-  char text[20];
-  int at = sizeof text;
-  text[--at] = '\n';
-  text[--at] = '\r';
-  do text[--at] = "0123456789abcdef"[size & 15];
-  while (size >>= 4);
-  r->conn->out.append(r->core->net.blocks, {text + at, sizeof text - static_cast<size_t>(at)});
-}
-
-/// Moves out.body to the connection, header first when it has not gone. `last`: this is all.
-static void frame_to_connection(Request *r, bool last) {
-  Output &o = r->out;
-  BlockPool &pool = r->core->net.blocks;
-  Chain &to = r->conn->out;
-  if (r->conn->is_closed) {
-    o.body.clear(pool);
-    o.is_last_framed |= last;
-    return;
-  }
-  if (o.filters && !o.is_bodiless && !o.is_last_framed) filter_body_late(r, last && !o.is_cut);
-  uint64_t n = o.body.bytes();
-  if (!o.is_serialized) {
-    int64_t length = r->resp.content_length;
-    // Of a HEAD's body that was not written, or would be filtered, nothing is known.
-    bool is_known = !o.is_bodiless || (n > 0 && filter_script(r, LuaPhase::body_filter) < 0);
-    if (length < 0 && last && is_known && !o.is_cut && !o.is_length_unknown) length = static_cast<int64_t>(n);
-    if (length >= 0 && last && !o.is_cut && !o.is_bodiless && filter_script(r, LuaPhase::body_filter) >= 0)
-      length = r->resp.content_length = static_cast<int64_t>(n);  // a filter has changed it, and all of it is here
-    if (!r->conf->add_trailers.empty() && !o.is_bodiless) o.has_trailers = http_expects_trailers(r);
-    if (o.has_trailers) length = -1;
-    o.is_serialized = true;
-    if (r->has_limit_rate || r->conf->is_rate_limited || r->conn->pace) limit_rate_begin(r);
-    header_write(r, length);
-  }
-  if (o.is_bodiless) {
-    o.body.clear(pool);
-  } else if (n) {
-    if (r->resp.content_length >= 0 && o.body_bytes + n > static_cast<uint64_t>(r->resp.content_length)) {
-      // More than the promised length would be read as the next response.
-      log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is longer than its Content-Length");
-      r->keepalive = false;
-    }
-    if (o.is_chunked) chunk_head(r, n);
-    to.take(pool, o.body);
-    if (o.is_chunked) to.append(pool, "\r\n");
-    o.body_bytes += n;
-  }
-  if (last && !o.is_last_framed) {
-    o.is_last_framed = true;
-    if (o.is_chunked && !o.is_bodiless && !o.is_cut) {
-      to.append(pool, "0\r\n");
-      if (o.has_trailers) http_put_trailers(r, to);
-      to.append(pool, "\r\n");
-    }
-    if (!o.is_bodiless && !o.is_cut && r->resp.content_length >= 0 &&
-        o.body_bytes < static_cast<uint64_t>(r->resp.content_length)) {
-      log_write(r->log(), kLogError, 0, &r->log_ctx, "response body is shorter than its Content-Length");
-      r->keepalive = false;
-    }
-  }
-}
-
 /// Gives the socket what the connection has.
 static void connection_flush(Request *r) {
   if (r->conn->is_blocked || r->conn->is_closed) return;
@@ -252,7 +189,7 @@ static void frame(Request *r, bool last) {
   if (r->out.is_held && r->out.body.is_empty() && r->out.ready.is_empty()) return;  // all may yet be a short response
   if (r->out.is_diverted) return subrequest_pass(r, last);
   if (!r->out.ready.is_empty()) take_ready(r->out, r->core->net.blocks);
-  frame_to_connection(r, last);
+  framing_put(r, last);
 }
 
 bool output_is_sent(const Request *r) {
@@ -276,7 +213,7 @@ void output_end_diverted(Request *root) {
 void output_flush_main(Request *main) {
   Output &o = main->out;
   o.body.swap(o.ready);
-  if (!o.body.is_empty() || !o.is_serialized) frame_to_connection(main, false);
+  if (!o.body.is_empty() || !o.is_serialized) framing_put(main, false);
   o.body.swap(o.ready);
   connection_flush(main);
 }
