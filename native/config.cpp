@@ -277,7 +277,7 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(cache_background_update);
   MEMBER(cache_convert_head);
   MEMBER(cache_max_range_offset);
-  MEMBER(commands);
+  MEMBER(cmds_allowed);
   MEMBER(memc_vars);
   MEMBER(gzip_flag);
   MEMBER(pos);

@@ -133,7 +133,7 @@ struct UpstreamConf {
   uint64_t cache_lock_timeout = 5000, cache_lock_age = 5000;
   int64_t cache_max_range_offset = -1;  ///< -1: no limit
   // memc, memcached
-  std::vector<std::string> commands;  ///< memc_cmds_allowed; empty = all
+  std::vector<std::string> cmds_allowed;  ///< of memc; empty = all
   std::array<int32_t, 5> memc_vars{-1, -1, -1, -1,
                                    -1};  ///< $memc_cmd key value exptime flags; of memcached the key alone
   uint32_t gzip_flag = 0;                ///< memcached_gzip_flag: bits of a value's flags

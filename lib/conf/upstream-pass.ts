@@ -51,7 +51,7 @@ export const upstreamDefaults: Record<string, unknown> = {
   no_cache: [],
   cache_use_stale: 0,
   cache_max_range_offset: -1,
-  commands: [],
+  cmds_allowed: [],
   memc_vars: [-1, -1, -1, -1, -1],
   gzip_flag: 0,
   force_ranges: false,

@@ -2,9 +2,10 @@
 // Directives of the memc module: a location's requests as commands to memcached. Its settings have defaults of their own, so
 // they are kept beside the proxy's (Level.upstream) by their own names.
 import type { Compiler, Level } from "../compile.js";
+import { addMemcachedPass } from "../memcached-pass.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { addPass, groupOf, readFailures } from "../upstream-pass.js";
+import { readFailures } from "../upstream-pass.js";
 
 const module = "memc";
 const store = "upstream";
@@ -49,6 +50,7 @@ export const memc = {
     args: [1, many],
     form: "words",
     store,
+    initial: [],
     read: readAllowed,
     type: typed<string | readonly string[]>(),
     about: "commands that `$memc_cmd` may name; without it all",
@@ -71,20 +73,20 @@ function time<D extends string>(initial: D, about: string) {
 
 const variables = ["memc_cmd", "memc_key", "memc_value", "memc_exptime", "memc_flags"];
 
+const settings = [
+  "connect_timeout",
+  "send_timeout",
+  "read_timeout",
+  "buffer_size",
+  "next_upstream",
+  "ignore_client_abort",
+  "cmds_allowed",
+];
+
 function readPass(c: Compiler, d: Directive, level: Level): void {
-  const word = d.args[0]!;
-  const pass = c.text(word.text, word);
-  if (pass === undefined) return;
-  const group = typeof pass === "string" ? groupOf(c, word, pass, ":11211") : -1;
-  const memc_vars = variables.map((name) => c.declareUnset(name, word));
-  addPass(c, d, level, { kind: 1, pass, group, memc_vars }, () => ({
-    connect_timeout: level.upstream["memc_connect_timeout"],
-    send_timeout: level.upstream["memc_send_timeout"],
-    read_timeout: level.upstream["memc_read_timeout"],
-    buffer_size: level.upstream["memc_buffer_size"],
-    next_upstream: level.upstream["memc_next_upstream"],
-    ignore_client_abort: level.upstream["memc_ignore_client_abort"],
-    commands: level.upstream["memc_cmds_allowed"] ?? [],
+  addMemcachedPass(c, d, level, "memc", settings, (word) => ({
+    kind: 1,
+    memc_vars: variables.map((name) => c.declareUnset(name, word)),
   }));
 }
 

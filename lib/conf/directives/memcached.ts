@@ -2,9 +2,10 @@
 // Directives of nginx's memcached module: a location's responses out of memcached, by $memcached_key. The memc module's engine
 // serves it; its settings are kept beside the proxy's by their own names, as those of memc are.
 import type { Compiler, Level } from "../compile.js";
+import { addMemcachedPass } from "../memcached-pass.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { addPass, groupOf, readFailures } from "../upstream-pass.js";
+import { readFailures } from "../upstream-pass.js";
 
 const module = "memcached";
 const store = "upstream";
@@ -80,23 +81,23 @@ function time(about: string) {
   return { ...setting, kind: "time", default: "60s", about } as const;
 }
 
+const settings = [
+  "connect_timeout",
+  "send_timeout",
+  "read_timeout",
+  "buffer_size",
+  "gzip_flag",
+  "force_ranges",
+  "next_upstream",
+  "next_upstream_tries",
+  "next_upstream_timeout",
+  "bind",
+];
+
 function readPass(c: Compiler, d: Directive, level: Level): void {
-  const word = d.args[0]!;
-  const pass = c.text(word.text, word);
-  if (pass === undefined) return;
-  const group = typeof pass === "string" ? groupOf(c, word, pass, ":11211") : -1;
-  const memc_vars = [-1, c.declareUnset("memcached_key", word), -1, -1, -1];
-  addPass(c, d, level, { kind: 2, pass, group, memc_vars }, () => ({
-    connect_timeout: level.upstream["memcached_connect_timeout"],
-    send_timeout: level.upstream["memcached_send_timeout"],
-    read_timeout: level.upstream["memcached_read_timeout"],
-    buffer_size: level.upstream["memcached_buffer_size"],
-    gzip_flag: level.upstream["memcached_gzip_flag"],
-    force_ranges: level.upstream["memcached_force_ranges"],
-    next_upstream: level.upstream["memcached_next_upstream"],
-    next_upstream_tries: level.upstream["memcached_next_upstream_tries"],
-    next_upstream_timeout: level.upstream["memcached_next_upstream_timeout"],
-    bind: level.upstream["memcached_bind"],
+  addMemcachedPass(c, d, level, "memcached", settings, (word) => ({
+    kind: 2,
+    memc_vars: [-1, c.declareUnset("memcached_key", word), -1, -1, -1],
   }));
 }
 

@@ -67,8 +67,8 @@ static Str command_of_method(const Request *r) {
 }
 
 static bool is_allowed(const UpstreamConf &conf, Str name) {
-  if (conf.commands.empty()) return true;
-  for (const std::string &s : conf.commands)
+  if (conf.cmds_allowed.empty()) return true;
+  for (const std::string &s : conf.cmds_allowed)
     if (s == name) return true;
   return false;
 }
