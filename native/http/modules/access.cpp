@@ -84,22 +84,22 @@ Rc access_refuse(Request *r) {
 
 // --- auth_delay ------------------------------------------------------------------------------------------------------
 
-struct Delay {
+struct AuthDelay {
   Timer timer{};  ///< first: on_timer() is given it
   Request *r = nullptr;
 };
 
-static void on_timer(Timer *t) { http_finalize(reinterpret_cast<Delay *>(t)->r, 401); }
+static void on_timer(Timer *t) { http_finalize(reinterpret_cast<AuthDelay *>(t)->r, 401); }
 
 static void forget_delay(void *arg) {
-  Delay *d = static_cast<Delay *>(arg);
+  AuthDelay *d = static_cast<AuthDelay *>(arg);
   d->r->core->loop->disarm(&d->timer);
 }
 
 Rc access_delay(Request *r, Rc rc) {
   if (rc != 401 || r->conf->auth_delay == 0) return rc;
   log_write(r->log(), kLogInfo, 0, &r->log_ctx, "delaying unauthorized request");
-  Delay *d = r->arena.make<Delay>();
+  AuthDelay *d = r->arena.make<AuthDelay>();
   d->r = r;
   d->timer.fire = on_timer;
   request_on_free(r, forget_delay, d);
