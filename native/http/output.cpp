@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// See output.h. A response's header states: kHeaderUntouched -> (Lua header filter) kHeaderFiltering -> kHeaderThrough. Body bytes collect in
-// out.body; framing is put off until a flush, the end, or kFrameAbove bytes, so that a short complete body gets a
-// Content-Length and a pipelined batch one write.
+// See output.h. A response's header states: kHeaderUntouched -> (Lua header filter) kHeaderFiltering -> kHeaderThrough.
+// Body bytes collect in out.body; framing is put off until a flush, the end, or kFrameAbove bytes, so that a short complete
+// body gets a Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
 #include <utility>
