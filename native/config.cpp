@@ -366,9 +366,6 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(lua_malloc_trim);
   MEMBER(worker_shutdown_timeout);
   MEMBER(lua_capture_error_log);
-  MEMBER(rewrite_by_lua_no_postpone);
-  MEMBER(access_by_lua_no_postpone);
-  MEMBER(precontent_by_lua_no_postpone);
   MEMBER(lua_strict_phases);
   MEMBER(has_status);
   MEMBER(env);

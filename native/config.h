@@ -69,15 +69,19 @@ struct RewriteOp {
 
 /// The steps of a request, in order; http/phase.cpp holds the table.
 enum Step : uint8_t {
-  kStepServerRewrite,
   kStepServerRewriteLua,
+  kStepServerRewrite,
   kStepFindConfig,
   kStepRewrite,
   kStepNeedBody,
   kStepRewriteLua,
+  kStepRewriteLate,  ///< in kStepRewrite's place under rewrite_by_lua_no_postpone
   kStepPostRewrite,
   kStepPreaccess,
-  kStepAccessLua,
+  kStepAccessLua,  ///< under access_by_lua_no_postpone; else kStepAccess ends with it
+  kStepAccess,
+  kStepPostAccess,
+  kStepPrecontentLuaEarly,  ///< in kStepPrecontentLua's place under precontent_by_lua_no_postpone
   kStepTryFiles,
   kStepPrecontentLua,
   kStepContent,
@@ -150,6 +154,7 @@ struct LocationConf {
   std::vector<MoreHeaders> more_input_headers;  ///< of the request
   uint32_t filters = 0;                         ///< FilterBit; not in the encoded plan, follows from the members
   uint32_t steps = ~0u;                         ///< 1 << Step: those that have something to do; follows, too
+  uint64_t frame_above = 32768;                 ///< bytes of output that go out before the end; follows, too
   std::vector<AddressRule> access_rules;        ///< allow, deny
   bool satisfy_any = false;
   std::vector<Referer> referers;  ///< valid_referers
@@ -240,8 +245,8 @@ struct LocationConf {
   uint8_t keepalive_disable = 1;      ///< KeepaliveDisable
   uint64_t lingering_time = 30000;
   uint64_t lingering_timeout = 5000;
-  uint8_t lingering_close = 1;  ///< 0 off, 1 on, 2 always
-  uint64_t postpone_output = 1460;
+  uint8_t lingering_close = 1;      ///< 0 off, 1 on, 2 always
+  uint64_t postpone_output = 1460;  ///< bytes; from here on frame_above holds more back
   bool tcp_nodelay = true;
   bool chunked_transfer_encoding = true;
   bool merge_slashes = true;
@@ -255,6 +260,7 @@ struct LocationConf {
   bool absolute_redirect = true;
   bool port_in_redirect = true;
   bool server_name_in_redirect = false;
+  bool rewrite_by_lua_no_postpone = false, access_by_lua_no_postpone = false, precontent_by_lua_no_postpone = false;
   bool lua_need_request_body = false;
   bool lua_code_cache = true;
   bool lua_use_default_type = true;
@@ -360,9 +366,6 @@ struct Plan {
   uint64_t lua_malloc_trim = 1000;
   uint64_t worker_shutdown_timeout = 0;  ///< ms that a worker may take to drain; 0 = for ever
   uint64_t lua_capture_error_log = 0;
-  bool rewrite_by_lua_no_postpone = false;
-  bool access_by_lua_no_postpone = false;
-  bool precontent_by_lua_no_postpone = false;
   bool lua_strict_phases = false;
   bool has_status = false;  ///< moonwire_status stands somewhere: what it tells of traces is counted from the start
   bool is_cli = false;      ///< `moonwire run` and LuaVm: print goes to standard output

@@ -50,7 +50,7 @@ void http_internal_redirect(Request *r, Str uri, Str args) {
   r->uri = to;
   r->args = query;
   r->conf = &r->server->conf;
-  r->step = kStepServerRewrite;
+  r->step = kStepServerRewriteLua;
   http_run_phases(r);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // See output.h. A response's header states: kHeaderUntouched -> (Lua header filter) kHeaderFiltering -> kHeaderThrough.
-// Body bytes collect in out.body; framing is put off until a flush, the end, or kFrameAbove bytes, so that a short complete
-// body gets a Content-Length and a pipelined batch one write.
+// Body bytes collect in out.body; framing is put off until a flush, the end, or LocationConf::frame_above bytes, so that a
+// short complete body gets a Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
 #include <utility>
@@ -18,8 +18,6 @@
 #include "http/subrequest.h"
 
 namespace mw {
-
-static constexpr uint64_t kFrameAbove = 32768;
 
 static int32_t filter_script(const Request *r, LuaPhase phase) { return r->conf->scripts[static_cast<size_t>(phase)]; }
 
@@ -200,7 +198,7 @@ void output_take(Request *root, Chain &from) {
   if (from.is_empty()) return;
   header_start(root);
   root->out.ready.take(root->core->net.blocks, from);
-  if (!root->parent && root->out.header_state == kHeaderThrough && root->out.ready.bytes() > kFrameAbove)
+  if (!root->parent && root->out.header_state == kHeaderThrough && root->out.ready.bytes() > root->conf->frame_above)
     output_flush_main(root);
 }
 
@@ -233,7 +231,7 @@ void output_append(Request *r, Str data) {
   if (r->out.header_state == kHeaderUntouched) header_start(r);
   if (r->out.is_last_queued) return;  // a filter has answered in the handler's place
   r->out.body.append(r->core->net.blocks, data);
-  if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
+  if (r->out.body.bytes() > r->conf->frame_above) output_flush(r, true);
 }
 
 char *output_reserve(Request *r, size_t n) {
@@ -244,7 +242,7 @@ char *output_reserve(Request *r, size_t n) {
 void output_advance(Request *r, size_t n) {
   if (r->out.is_last_queued) return;
   r->out.body.advance(n);
-  if (r->out.body.bytes() > kFrameAbove) output_flush(r, true);
+  if (r->out.body.bytes() > r->conf->frame_above) output_flush(r, true);
 }
 
 void output_flush_from_handler(Request *r) {
@@ -277,7 +275,7 @@ static void chunk_through(Request *r) {
     if (!o.is_finished && !o.is_diverted) connection_flush(r);  // whoever writes may not come to the end for long
   } else if (o.is_finished) {
     frame(r, false);  // sent with the end: a failure to send here would free the request under the pump
-  } else if (flush || o.body.bytes() > kFrameAbove) {
+  } else if (flush || o.body.bytes() > r->conf->frame_above) {
     output_flush(r, true);
   }
 }

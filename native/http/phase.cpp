@@ -35,11 +35,9 @@ static Rc run_lua(Request *r, LuaPhase phase) {
   return rc;
 }
 
+/// As in lua-nginx-module it comes before the server's own rewrite directives, unlike rewrite_by_lua*.
+static Rc step_server_rewrite_lua(Request *r) { return run_lua(r, LuaPhase::server_rewrite); }
 static Rc step_server_rewrite(Request *r) { return rewrite_run(r, r->server->conf.rewrite); }
-/// A rewrite directive has sent the request elsewhere: as in lua-nginx-module no Lua of this location runs before it goes.
-static Rc step_server_rewrite_lua(Request *r) {
-  return r->uri_changed ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::server_rewrite);
-}
 
 /// nginx's redirect from "/dir" to a proxied "/dir/".
 static Rc add_slash(Request *r, const Location *l) {
@@ -104,6 +102,7 @@ static Rc step_need_body(Request *r) {
   return rc == kOk ? static_cast<Rc>(kDeclined) : rc;
 }
 
+/// Where a rewrite directive has sent the request elsewhere, no Lua of this location runs before it goes.
 static Rc step_rewrite_lua(Request *r) {
   return r->uri_changed ? static_cast<Rc>(kDeclined) : run_lua(r, LuaPhase::rewrite);
 }
@@ -127,19 +126,30 @@ static Rc step_preaccess(Request *r) {
   return limit_run(r);
 }
 
-/// As in nginx, a subrequest is not checked again: its main request was let in.
-static Rc step_access(Request *r) {
-  if (r->parent) return kDeclined;
-  Rc rc = r->conf->has_access_checks ? access_run(r) : static_cast<Rc>(kDeclined);
-  if (rc == kDeclined) {
-    rc = run_lua(r, LuaPhase::access);
-    if (r->conf->has_access_checks) rc = access_vote(r, rc);
-  }
+/// What access_by_lua* has answered. Before the other checks, with `satisfy any`, its consent spares them.
+static Rc access_lua_answer(Request *r, Rc rc) {
+  rc = access_vote(r, rc);
+  if (rc == kOk && r->conf->satisfy_any) r->step = kStepAccess;
   return access_delay(r, rc);
 }
 
+/// As in nginx, a subrequest is not checked again: its main request was let in.
+static Rc step_access_lua(Request *r) {
+  if (r->parent) return kDeclined;
+  return access_lua_answer(r, run_lua(r, LuaPhase::access));
+}
+
+static Rc step_access(Request *r) {
+  if (r->parent) return kDeclined;
+  Rc rc = r->conf->has_access_checks ? access_run(r) : static_cast<Rc>(kDeclined);
+  if (rc == kDeclined && !r->conf->access_by_lua_no_postpone) return step_access_lua(r);
+  return access_delay(r, rc);
+}
+
+/// No check has let the request in, and one has refused it (`satisfy any`).
+static Rc step_post_access(Request *r) { return r->access_status ? access_refuse(r) : static_cast<Rc>(kDeclined); }
+
 static Rc step_try_files(Request *r) {
-  if (r->access_status) return access_refuse(r);
   if (!r->conf->mirrors.empty()) {
     Rc rc = mirror_run(r);
     if (rc != kDeclined) return rc;
@@ -186,18 +196,22 @@ struct StepRow {
 };
 
 static constexpr StepRow kSteps[kStepCount] = {
-    /* kStepServerRewrite    */ {"server_rewrite", step_server_rewrite, true},
-    /* kStepServerRewriteLua */ {"server_rewrite lua", step_server_rewrite_lua, true},
-    /* kStepFindConfig       */ {"find_config", step_find_config, true},
-    /* kStepRewrite          */ {"rewrite", step_rewrite, true},
-    /* kStepNeedBody         */ {"request body", step_need_body, true},
-    /* kStepRewriteLua       */ {"rewrite lua", step_rewrite_lua, true},
-    /* kStepPostRewrite      */ {"post_rewrite", step_post_rewrite, true},
-    /* kStepPreaccess        */ {"preaccess", step_preaccess, true},
-    /* kStepAccessLua        */ {"access", step_access, true},
-    /* kStepTryFiles         */ {"try_files", step_try_files, true},
-    /* kStepPrecontentLua    */ {"precontent lua", step_precontent_lua, true},
-    /* kStepContent          */ {"content", step_content, false},
+    /* kStepServerRewriteLua   */ {"server_rewrite lua", step_server_rewrite_lua, true},
+    /* kStepServerRewrite      */ {"server_rewrite", step_server_rewrite, true},
+    /* kStepFindConfig         */ {"find_config", step_find_config, true},
+    /* kStepRewrite            */ {"rewrite", step_rewrite, true},
+    /* kStepNeedBody           */ {"request body", step_need_body, true},
+    /* kStepRewriteLua         */ {"rewrite lua", step_rewrite_lua, true},
+    /* kStepRewriteLate        */ {"rewrite", step_rewrite, true},
+    /* kStepPostRewrite        */ {"post_rewrite", step_post_rewrite, true},
+    /* kStepPreaccess          */ {"preaccess", step_preaccess, true},
+    /* kStepAccessLua          */ {"access lua", step_access_lua, true},
+    /* kStepAccess             */ {"access", step_access, true},
+    /* kStepPostAccess         */ {"post_access", step_post_access, true},
+    /* kStepPrecontentLuaEarly */ {"precontent lua", step_precontent_lua, true},
+    /* kStepTryFiles           */ {"try_files", step_try_files, true},
+    /* kStepPrecontentLua      */ {"precontent lua", step_precontent_lua, true},
+    /* kStepContent            */ {"content", step_content, false},
 };
 
 /// What the answer of the step at r->step means: true to go on with the next one.
@@ -229,7 +243,7 @@ static bool settle(Request *r, Rc rc) {
 static uint8_t next_due(const Request *r) {
   uint32_t due = r->conf->steps;
   if (r->uri_changed) due |= 1u << kStepPostRewrite;
-  if (r->access_status) due |= 1u << kStepTryFiles;
+  if (r->access_status) due |= 1u << kStepPostAccess;
   if (r->rewrite_at) due |= 1u << r->step;  // a set_by_lua has waited, perhaps in an `if`
   return static_cast<uint8_t>(r->step + __builtin_ctz(due >> r->step));
 }
@@ -249,19 +263,19 @@ void http_run_phases(Request *r) {
 }
 
 void http_start(Request *r) {
-  r->step = r->is_stream ? kStepContent : kStepServerRewrite;
+  r->step = r->is_stream ? kStepContent : kStepServerRewriteLua;
   r->action = r->main->action = nullptr;
   r->conf = &r->server->conf;
   if (!r->conf->real_ip_from.empty()) realip_run(r);
   http_run_phases(r);
 }
 
-static uint8_t step_of(LuaPhase phase) {
+static uint8_t step_of(const LocationConf &conf, LuaPhase phase) {
   switch (phase) {
     case LuaPhase::server_rewrite: return kStepServerRewriteLua;
     case LuaPhase::rewrite: return kStepRewriteLua;
-    case LuaPhase::access: return kStepAccessLua;
-    case LuaPhase::precontent: return kStepPrecontentLua;
+    case LuaPhase::access: return conf.access_by_lua_no_postpone ? kStepAccessLua : kStepAccess;
+    case LuaPhase::precontent: return conf.precontent_by_lua_no_postpone ? kStepPrecontentLuaEarly : kStepPrecontentLua;
     default: return kStepContent;
   }
 }
@@ -275,8 +289,8 @@ void http_lua_done(Request *r, LuaPhase phase, Rc rc) {
     if (rc == kOk || settle(r, rc)) http_run_phases(r);
     return;
   }
-  r->step = step_of(phase);
-  if (phase == LuaPhase::access) rc = access_delay(r, access_vote(r, rc));
+  r->step = step_of(*r->conf, phase);
+  if (phase == LuaPhase::access) rc = access_lua_answer(r, rc);
   if (phase == LuaPhase::content) rc = lua_content_answer(rc);
   if (settle(r, rc)) http_run_phases(r);
 }

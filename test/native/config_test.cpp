@@ -172,6 +172,9 @@ Value location_conf() {
                            "merge_slashes",
                            "server_tokens",
                            "lua_code_cache",
+                           "rewrite_by_lua_no_postpone",
+                           "access_by_lua_no_postpone",
+                           "precontent_by_lua_no_postpone",
                            "lua_need_request_body",
                            "lua_use_default_type",
                            "lua_http10_buffering",
@@ -293,8 +296,7 @@ Value whole_plan() {
         "lua_regex_cache_max_entries", "lua_regex_match_limit", "lua_thread_cache_max_entries", "lua_vm_memory_limit",
         "lua_malloc_trim", "lua_capture_error_log", "lua_init_timeout", "worker_shutdown_timeout"})
     plan.pairs.emplace_back(text(name), number(3));
-  for (const char *name : {"rewrite_by_lua_no_postpone", "access_by_lua_no_postpone", "precontent_by_lua_no_postpone",
-                           "lua_strict_phases", "lua_fault_containment", "has_status", "hides_env"})
+  for (const char *name : {"lua_strict_phases", "lua_fault_containment", "has_status", "hides_env"})
     plan.pairs.emplace_back(text(name), flag(false));
   return plan;
 }

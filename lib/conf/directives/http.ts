@@ -212,7 +212,7 @@ export const http = {
     in: everywhere,
     kind: "size",
     default: "1460",
-    about: "output is held back until so many bytes are there; 0 sends at once",
+    about: "output is held back until so many bytes are there, 32k of it at the least from the default up; 0 sends at once",
   },
   sendfile: { module, in: everywhere, kind: "flag", default: "off", about: "files are sent by the kernel" },
   tcp_nodelay: { module, in: everywhereAndStream, kind: "flag", default: "on", about: "TCP_NODELAY" },
