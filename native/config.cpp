@@ -338,6 +338,11 @@ void Decoder::plan(const Value &v, Plan &out) {
   MEMBER(product);
   MEMBER(prefix);
   MEMBER(worker_processes);
+  MEMBER(worker_cpu_affinity);
+  MEMBER(worker_cpu_auto);
+  MEMBER(worker_priority);
+  MEMBER(worker_rlimit_nofile);
+  MEMBER(worker_rlimit_core);
   MEMBER(worker_connections);
   MEMBER(error_logs);
   MEMBER(variables);

@@ -247,6 +247,7 @@ struct LocationConf {
   uint64_t lingering_timeout = 5000;
   uint8_t lingering_close = 1;      ///< 0 off, 1 on, 2 always
   uint64_t postpone_output = 1460;  ///< bytes; from here on frame_above holds more back
+  bool reset_timedout_connection = false;
   bool tcp_nodelay = true;
   bool chunked_transfer_encoding = true;
   bool merge_slashes = true;
@@ -333,10 +334,15 @@ struct LogFormat {
 
 /// The whole configuration.
 struct Plan {
-  std::string conf_file;          ///< for messages; may be empty
-  std::string product;            ///< "name/version" in Server and error pages; empty: our own
-  std::string prefix;             ///< server prefix, ends with '/'
-  uint32_t worker_processes = 1;  ///< "auto" is already a number
+  std::string conf_file;                         ///< for messages; may be empty
+  std::string product;                           ///< "name/version" in Server and error pages; empty: our own
+  std::string prefix;                            ///< server prefix, ends with '/'
+  uint32_t worker_processes = 1;                 ///< "auto" is already a number
+  std::vector<std::string> worker_cpu_affinity;  ///< a mask of binary digits for each worker, the last one for more
+  bool worker_cpu_auto = false;                  ///< one processor each: of the mask, or of all
+  int32_t worker_priority = 0;
+  uint64_t worker_rlimit_nofile = 0;  ///< files for each worker; 0 = what the process has
+  int64_t worker_rlimit_core = -1;    ///< bytes; -1 = what the process has
   uint32_t worker_connections = 512;
   std::vector<ErrorLog> error_logs;     ///< main level
   std::vector<std::string> variables;   ///< every variable name used anywhere, lower case, without '$'

@@ -301,6 +301,7 @@ bool Decoder::read(const Value &v, LocationConf &out) {
   MEMBER(lingering_timeout);
   MEMBER(lingering_close);
   MEMBER(postpone_output);
+  MEMBER(reset_timedout_connection);
   MEMBER(tcp_nodelay);
   MEMBER(chunked_transfer_encoding);
   MEMBER(merge_slashes);

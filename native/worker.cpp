@@ -18,6 +18,7 @@
 #include "net/resolver.h"
 #include "script/vm.h"
 #include "succession.h"
+#include "worker_limits.h"
 
 namespace mw {
 
@@ -112,6 +113,7 @@ bool Worker::boot(std::string &error) {
   abi_.worker_count = static_cast<int32_t>(generation_->total_workers);
   abi_.process_pid = getpid();
   abi_.pid = claim_pid(this, role_ == Role::serving && id_ == 0);
+  if (role_ == Role::serving) worker_limits_apply(plan, generation_->first_worker + id_, *core_.log);
   abi_.is_strict_phases = plan.lua_strict_phases;
   abi_worker = &abi_;
   loop_.on_tick = on_tick;

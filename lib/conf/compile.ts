@@ -145,6 +145,7 @@ export class Compiler {
       log_caches: [],
       error_logs: [],
       env: [],
+      worker_cpu_auto: false,
       hides_env: options.defaults === "nginx",
       upstreams: [],
       upstream_confs: [],

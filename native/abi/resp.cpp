@@ -26,9 +26,14 @@ static void give_back(OutputWait *wait) {
   wait->r->out.free_wait = wait;
 }
 
+static int32_t status_of(const Connection *c, Rc rc) {
+  if (rc == kOk) return MW_OK;
+  return c->is_timed_out ? MW_TIMEOUT : c->is_closed ? MW_ABORTED : MW_CLOSED;
+}
+
 static void on_output(OutWaiter *w, Rc rc) {
   OutputWait *wait = reinterpret_cast<OutputWait *>(w);
-  sched_wake(&wait->waiter, rc == kOk ? MW_OK : MW_CLOSED);
+  sched_wake(&wait->waiter, status_of(wait->r->conn, rc));
   give_back(wait);
 }
 

@@ -259,6 +259,7 @@ void http_finalize(Request *r, Rc rc) {
   if (is_abort) {
     if (r->subs) subrequest_free_all(r);
     if (!r->conn->is_closed && !r->conn->is_blocked) connection_send(r->conn);  // answers to requests before this one
+    if (rc == 444 && r->conf->reset_timedout_connection) connection_drop_output(r->conn);
     return http_connection_failed(r->conn);
   }
   bool has_status = has_status_page(rc);

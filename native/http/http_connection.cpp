@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+#include <utility>
+
 #include "base/ticks.h"
 #include "http/body.h"
 #include "http/client.h"
@@ -364,8 +366,9 @@ static void on_blocked(Connection *c) {
 }
 
 /// A handler that holds the connection, or waits for its bytes, learns of it when it reads or writes.
-static void on_failed(Connection *c) {
+static void on_failed(Connection *c, int err) {
   Request *r = c->state == kRequest ? request_of(c) : nullptr;
+  if (r && err != 0) http_connection_unsendable(r, err, "writev() failed");
   if (r && (downstream_failed(r) || r->abi.has_raw_socket)) {
     check_client_abort(r);
     return;
@@ -373,14 +376,27 @@ static void on_failed(Connection *c) {
   http_connection_failed(c);
 }
 
+/// reset_timedout_connection: for a client that has begun a request and does not go on with it, or with its response.
+static void reset_if_due(Connection *c) {
+  const Request *r = c->state == kRequest ? request_of(c) : nullptr;
+  bool is_late = c->state == kHead || (r && (c->is_blocked || r->body.state == BodyState::reading));
+  const LocationConf &conf = r ? *r->conf : default_server(c).conf;
+  if (is_late && conf.reset_timedout_connection) connection_drop_output(c);
+}
+
 static void on_timeout(Connection *c) {
   Request *r = request_of(c);
+  reset_if_due(c);
   if (c->state == kRequest && r->body.state == BodyState::reading) return body_timeout(r);
   if (c->state == kHead) abandon_head(c, 408, ETIMEDOUT, "client timed out");
   if (c->state == kRequest && !c->is_blocked && r->out.is_finished &&
       r->out.is_last_framed) {  // the body was thrown away for long enough
     r->keepalive = false;
     return request_finish(r);
+  }
+  if (c->state == kRequest && c->is_blocked) {
+    c->is_timed_out = true;
+    http_connection_unsendable(r, ETIMEDOUT, "client timed out");
   }
   http_connection_failed(c);
 }
@@ -403,6 +419,12 @@ void client_begin(Connection *c) {
   connection_clear_timeout(c);
   connection_keep_input(c);
   start_stream(c);
+}
+
+void http_connection_unsendable(Request *r, int err, const char *what) {
+  const char *before = std::exchange(r->action, "sending to client");
+  log_write(r->log(), kLogInfo, err, &r->log_ctx, "%s", what);
+  r->action = before;
 }
 
 void http_connection_failed(Connection *c) {

@@ -4,6 +4,8 @@
 // short complete body gets a Content-Length and a pipelined batch one write.
 #include "http/output.h"
 
+#include <errno.h>
+
 #include <utility>
 
 #include "http/body.h"
@@ -160,6 +162,7 @@ static void connection_flush(Request *r) {
   if (r->conn->is_blocked || r->conn->is_closed) return;
   SendResult rc = connection_send(r->conn);
   if (rc == kSendFailed) {
+    http_connection_unsendable(r, errno, "writev() failed");
     http_connection_failed(r->conn);
   } else if (rc == kSendBlocked) {
     connection_set_timeout(r->conn, r->conf->send_timeout);

@@ -54,6 +54,8 @@ void http_connection_next(Connection *c, bool keepalive, bool linger, uint64_t i
 void http_connection_await_discard(Connection *c);
 /// Sends what there is of an answer, now or at the end of the batch that its request belongs to.
 void http_connection_send(Connection *c);
+/// Says in the log, as nginx does, that `r`'s client takes no output (errno, or ETIMEDOUT).
+void http_connection_unsendable(Request *r, int err, const char *what);
 /// lua_check_client_abort: a handler waits now; if its client has gone already, it is told later in this turn.
 void http_connection_recheck(Connection *c);
 /// What the worker's connections are doing: reading a head, being answered, or idle (stub_status).

@@ -62,7 +62,7 @@ static void on_readable(Connection *c) {
 }
 
 static void on_output(Connection *) {}  // there is none yet
-static void on_failed(Connection *c) { give_up(c, kLogInfo, 0, "client closed connection"); }
+static void on_failed(Connection *c, int err) { give_up(c, kLogInfo, err, "client closed connection"); }
 static void on_timeout(Connection *c) { give_up(c, kLogInfo, ETIMEDOUT, "client timed out"); }
 
 static const Protocol header_protocol = {on_readable, on_output, on_output, on_failed, on_timeout};

@@ -125,7 +125,7 @@ static void on_events(IoHandler *h, uint32_t events) {
   if (events & (EPOLLERR | EPOLLHUP)) {
     c->peer_closed = true;
     c->may_read = true;
-    return c->protocol->failed(c);
+    return c->protocol->failed(c, 0);
   }
   if ((events & EPOLLOUT) && c->is_blocked) {
     connection_write(c);
@@ -214,10 +214,15 @@ void connection_close(Connection *c) {
   c->net->loop->defer(&c->free_task);
 }
 
+void connection_drop_output(Connection *c) {
+  linger no_wait{1, 0};
+  if (!c->is_closed && setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait) < 0)
+    log_write(*c->net->log, kLogAlert, errno, nullptr, "setsockopt(SO_LINGER) failed");
+}
+
 void connection_reset(Connection *c) {
   if (c->is_closed) return;
-  linger no_wait{1, 0};
-  setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &no_wait, sizeof no_wait);
+  connection_drop_output(c);
   connection_close(c);
 }
 
@@ -315,7 +320,7 @@ SendResult connection_send(Connection *c) {
 
 void connection_write(Connection *c) {
   switch (connection_send(c)) {
-    case kSendFailed: return c->protocol->failed(c);
+    case kSendFailed: return c->protocol->failed(c, errno);
     case kSendBlocked: return c->protocol->blocked(c);
     case kSendDone: return c->protocol->drained(c);
   }

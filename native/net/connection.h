@@ -29,11 +29,11 @@ extern const Transport transport_plain;
 
 /// The protocol on a connection.
 struct Protocol {
-  void (*readable)(Connection *);  ///< bytes or end of stream may be had
-  void (*drained)(Connection *);   ///< output that could not be sent at once is out now
-  void (*blocked)(Connection *);   ///< more of it is out, but not all
-  void (*failed)(Connection *);    ///< reset by the peer or a send error; the protocol closes
-  void (*timeout)(Connection *);   ///< its timer fired
+  void (*readable)(Connection *);         ///< bytes or end of stream may be had
+  void (*drained)(Connection *);          ///< output that could not be sent at once is out now
+  void (*blocked)(Connection *);          ///< more of it is out, but not all
+  void (*failed)(Connection *, int err);  ///< a send error, or reset by the peer (err 0); the protocol closes
+  void (*timeout)(Connection *);          ///< its timer fired
 };
 
 /// What all connections of a worker share.
@@ -98,7 +98,8 @@ struct Connection {
   bool peer_closed : 1;  ///< EPOLLRDHUP seen
   bool is_blocked : 1;   ///< a send could not take all, or its rate is limited: waits for EPOLLOUT or its time
   bool is_closed : 1;
-  bool in_reader : 1;  ///< the protocol's read loop is on the stack
+  bool is_timed_out : 1;  ///< the client has not taken what was sent, for send_timeout
+  bool in_reader : 1;     ///< the protocol's read loop is on the stack
   bool wants_linger : 1;
   bool nodelay_set : 1;
   bool is_pipelined : 1;  ///< the request under way had come with the one before it
@@ -117,6 +118,8 @@ Connection *connection_open(NetCore *net, int fd, Listener *l, const sockaddr *p
                             const Protocol *protocol);
 /// Closes now; the object lives until the batch is over and refs is 0. Idempotent.
 void connection_close(Connection *c);
+/// What is still to be sent is dropped when it closes, and the client gets RST.
+void connection_drop_output(Connection *c);
 /// Closes with RST.
 void connection_reset(Connection *c);
 void connection_ref(Connection *c);

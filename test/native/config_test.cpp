@@ -172,6 +172,7 @@ Value location_conf() {
                            "merge_slashes",
                            "server_tokens",
                            "lua_code_cache",
+                           "reset_timedout_connection",
                            "rewrite_by_lua_no_postpone",
                            "access_by_lua_no_postpone",
                            "precontent_by_lua_no_postpone",
@@ -276,6 +277,10 @@ Value whole_plan() {
                       {"cache_paths", list({})},
                       {"log_caches", list({})},
                       {"env", list({})},
+                      {"worker_cpu_affinity", list({text("01")})},
+                      {"worker_cpu_auto", flag(false)},
+                      {"worker_priority", number(-1)},
+                      {"worker_rlimit_core", number(-1)},
                       {"upstreams", list({})},
                       {"upstream_confs", list({})},
                       {"if_confs", list({})},
@@ -291,10 +296,10 @@ Value whole_plan() {
                       {"init_script", number(-1)},
                       {"init_worker_script", number(-1)},
                       {"exit_worker_script", number(-1)}});
-  for (const char *name :
-       {"worker_processes", "worker_connections", "lua_max_pending_timers", "lua_max_running_timers",
-        "lua_regex_cache_max_entries", "lua_regex_match_limit", "lua_thread_cache_max_entries", "lua_vm_memory_limit",
-        "lua_malloc_trim", "lua_capture_error_log", "lua_init_timeout", "worker_shutdown_timeout"})
+  for (const char *name : {"worker_processes", "worker_connections", "lua_max_pending_timers", "lua_max_running_timers",
+                           "lua_regex_cache_max_entries", "lua_regex_match_limit", "lua_thread_cache_max_entries",
+                           "lua_vm_memory_limit", "worker_rlimit_nofile", "lua_malloc_trim", "lua_capture_error_log",
+                           "lua_init_timeout", "worker_shutdown_timeout"})
     plan.pairs.emplace_back(text(name), number(3));
   for (const char *name : {"lua_strict_phases", "lua_fault_containment", "has_status", "hides_env"})
     plan.pairs.emplace_back(text(name), flag(false));

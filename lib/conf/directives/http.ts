@@ -212,7 +212,8 @@ export const http = {
     in: everywhere,
     kind: "size",
     default: "1460",
-    about: "output is held back until so many bytes are there, 32k of it at the least from the default up; 0 sends at once",
+    about:
+      "output is held back until so many bytes are there, 32k of it at the least from the default up; 0 sends at once",
   },
   sendfile: { module, in: everywhere, kind: "flag", default: "off", about: "files are sent by the kernel" },
   tcp_nodelay: { module, in: everywhereAndStream, kind: "flag", default: "on", about: "TCP_NODELAY" },
@@ -231,7 +232,14 @@ export const http = {
     about: "off: header names with underscores are taken, too",
   },
 
-  reset_timedout_connection: { ...ignored("flag"), about: "accepted, no effect: a timed out connection is closed" },
+  reset_timedout_connection: {
+    module,
+    in: everywhere,
+    kind: "flag",
+    default: "off",
+    about:
+      "a client that is too slow, or is answered with 444, gets a reset, and nothing of the response is kept for it",
+  },
   tcp_nopush: { ...ignored("flag"), about: "accepted, no effect: header and body leave in one write" },
   sendfile_max_chunk: { ...ignored("size"), about: "accepted, no effect" },
   send_lowat: { ...ignored("size"), about: "accepted, no effect" },

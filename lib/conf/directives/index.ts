@@ -35,9 +35,11 @@ import { socket } from "./socket.js";
 import { ssi } from "./ssi.js";
 import { status } from "./status.js";
 import { userid } from "./userid.js";
+import { workerLimits } from "./worker-limits.js";
 
 export const directives = {
   ...main,
+  ...workerLimits,
   ...http,
   ...limits,
   ...limitExcept,

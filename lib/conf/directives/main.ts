@@ -117,15 +117,12 @@ export const main = {
     type: typed<OneOrMore<string | readonly [path: string, level?: (typeof logLevels)[number]]>>(),
     about: "file (or `stderr`) and least level of the error log; without it standard error, level error",
   },
-  worker_rlimit_nofile: { ...ignored("number"), about: "accepted, no effect: the process keeps its limits" },
-  worker_rlimit_core: { ...ignored("string"), about: "accepted, no effect: the process keeps its limits" },
-  working_directory: { ...ignored("string"), about: "accepted, no effect" },
+  working_directory: { ...ignored("string"), about: "accepted, no effect: the process stays where it is" },
   load_module: {
     ...ignored("string"),
     repeat: true,
     about: "accepted, no effect: the modules that are here are always loaded",
   },
-  worker_priority: { ...ignored("string"), about: "accepted, no effect" },
   worker_shutdown_timeout: {
     module: "core",
     in: ["main"],
@@ -134,7 +131,6 @@ export const main = {
     about:
       "how long the workers of an older configuration, or of a server told to quit, may take to finish; 0 is for ever",
   },
-  worker_cpu_affinity: { ...ignored("words"), about: "accepted, no effect" },
   timer_resolution: { ...ignored("time"), about: "accepted, no effect" },
   pcre_jit: { ...ignored("flag"), about: "accepted, no effect: PCRE2's JIT is always used" },
   lock_file: { ...ignored("string"), about: "accepted, no effect" },

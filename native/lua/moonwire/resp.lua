@@ -14,6 +14,7 @@ local type, tostring, error, select, tonumber = type, tostring, error, select, t
 local getmetatable, setmetatable, lower = getmetatable, setmetatable, string.lower
 local band, bor, concat, gsub = bit.band, bit.bor, table.concat, string.gsub
 local OK, AGAIN, DONE, BUSY, NOT_FOUND = C.MW_OK, C.MW_AGAIN, C.MW_DONE, C.MW_BUSY, C.MW_NOT_FOUND
+local TIMEOUT, ABORTED = C.MW_TIMEOUT, C.MW_ABORTED
 local HEADER_ONLY = C.MW_HEADER_ONLY
 
 local MAY_WRITE =
@@ -128,6 +129,10 @@ local function finish(rc)
     return nil, "nothing to flush"
   elseif rc == HEADER_ONLY then
     return nil, "header only"
+  elseif rc == TIMEOUT then
+    return nil, "timeout"
+  elseif rc == ABORTED then
+    return nil, "client aborted"
   end
   return nil, "nginx output filter error"
 end

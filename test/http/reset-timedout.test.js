@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT
+// reset_timedout_connection: which clients get a reset instead of a close.
+import test from "ava";
+import { connect } from "node:net";
+import { startMoonwire, waitFor } from "../helpers/index.js";
+
+/** How the connection ends: the error's code, or "end". */
+const closeOf = (socket) =>
+  new Promise((resolve) => {
+    let code = "end";
+    socket.on("error", (e) => (code = e.code)).on("close", () => resolve(code));
+  });
+
+function endOf(t, port, bytes) {
+  const socket = connect(port, "127.0.0.1");
+  t.teardown(() => socket.destroy());
+  socket.write(bytes);
+  socket.resume();
+  return closeOf(socket);
+}
+
+test("reset_timedout_connection: heads and bodies that do not come, and 444", async (t) => {
+  const [on, off] = await Promise.all(
+    ["on", "off"].map((value) =>
+      startMoonwire(t, {
+        http: `reset_timedout_connection ${value}; client_header_timeout 100ms; client_body_timeout 100ms; keepalive_timeout 100ms;`,
+        server: `location /444 { return 444; } location /ok { return 200 ok; }
+          location /body { content_by_lua_block { ngx.req.read_body() ngx.say("read") } }`,
+      }),
+    ),
+  );
+  const cases = {
+    head: "GET / HTT",
+    body: "POST /body HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nab",
+    444: "GET /444 HTTP/1.1\r\nHost: h\r\n\r\n",
+  };
+  for (const [name, bytes] of Object.entries(cases)) {
+    t.is(await endOf(t, on.port, bytes), "ECONNRESET", name);
+    t.is(await endOf(t, off.port, bytes), "end", name);
+  }
+  t.is(await endOf(t, on.port, "GET /ok HTTP/1.1\r\nHost: h\r\n\r\n"), "end", "an idle connection has nothing to lose");
+});
+
+test("a client that does not read: ngx.flush says timeout, and the log; reset_timedout_connection resets it", async (t) => {
+  const s = await startMoonwire(t, {
+    main: "error_log logs/error.log info;",
+    http: "reset_timedout_connection on; send_timeout 200ms; lua_shared_dict d 1m;",
+    server: `location / { content_by_lua_block { local part = ("x"):rep(100000)
+      for _ = 1, 400 do ngx.print(part) local ok, err = ngx.flush(true)
+        if not ok then ngx.shared.d:set("err", err) return end end } }
+      location /err { content_by_lua_block { ngx.print(tostring(ngx.shared.d:get("err"))) } }`,
+  });
+  const socket = connect(s.port, "127.0.0.1").pause();
+  t.teardown(() => socket.destroy());
+  const closed = closeOf(socket);
+  socket.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  await waitFor(async () => (await s.get("/err")).body !== "nil");
+  t.is((await s.get("/err")).body, "timeout");
+  t.regex(
+    s.log(),
+    /\[info\] .*client timed out \(110: Connection timed out\) while sending to client, client: 127\.0\.0\.1/,
+  );
+  socket.resume();
+  t.is(await closed, "ECONNRESET");
+});
+
+test("a client that has gone: ngx.flush says so, and the log", async (t) => {
+  const s = await startMoonwire(t, {
+    main: "error_log logs/error.log info;",
+    http: "lua_shared_dict d 1m;",
+    server: `location / { content_by_lua_block { local part = ("x"):rep(100000)
+      for _ = 1, 400 do ngx.print(part) local ok, err = ngx.flush(true)
+        if not ok then ngx.shared.d:set("err", err) return end ngx.sleep(0.01) end } }
+      location /err { content_by_lua_block { ngx.print(tostring(ngx.shared.d:get("err"))) } }`,
+  });
+  const socket = connect(s.port, "127.0.0.1");
+  socket.on("error", () => {}).write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  socket.once("data", () => socket.resetAndDestroy());
+  await waitFor(async () => (await s.get("/err")).body !== "nil");
+  t.regex((await s.get("/err")).body, /^(client aborted|nginx output filter error)$/);
+});
