@@ -27,6 +27,40 @@ bool body_is_announced(const Request *r) {
   return r->head.chunked || (r->head.has_content_length && r->head.content_length > 0);
 }
 
+/// A buffer, or a file: what the body is made of.
+struct Contents {
+  char *buf;
+  int fd;
+  Str to_unlink;
+};
+
+static void free_contents(const Contents &c) {
+  if (c.to_unlink.data()) unlink(c.to_unlink.data());
+  if (c.fd >= 0) close(c.fd);
+  free(c.buf);
+}
+
+/// What there is leaves the request's hands; of a parent's only the names were in them.
+static Contents take_contents(BodyState &b) {
+  Contents c = {b.buf, b.fd, b.in_file && !b.is_file_kept ? b.path : Str{}};
+  if (b.is_borrowed) c = {nullptr, -1, {}};
+  b.fd = -1;
+  b.buf = nullptr;
+  b.size = b.capacity = 0;
+  b.in_file = b.is_file_kept = b.is_borrowed = false;
+  return c;
+}
+
+/// Something else is the body from now on. A subrequest may have the old one in use: then it stays as long as the request.
+static void drop_contents(Request *r) {
+  Contents c = take_contents(r->body);
+  if (!r->main->subs_live || (!c.buf && c.fd < 0)) return free_contents(c);
+  Contents *kept = r->arena.make<Contents>();
+  *kept = c;
+  request_on_free(
+      r, [](void *arg) { free_contents(*static_cast<Contents *>(arg)); }, kept);
+}
+
 // --- the sink --------------------------------------------------------------------------------------------------------
 
 /// A new file named as nginx names its temporary ones: ten digits. Other processes may use the folder too.
@@ -367,22 +401,9 @@ bool body_in_memory(const Request *r, Str &out) {
   return true;
 }
 
-/// Lets go of buffer and file, or only of the names of a parent's.
-static void drop_contents(BodyState &b) {
-  if (!b.is_borrowed) {
-    if (b.in_file && !b.is_file_kept) unlink(b.path.data());
-    if (b.fd >= 0) close(b.fd);
-    free(b.buf);
-  }
-  b.fd = -1;
-  b.buf = nullptr;
-  b.size = b.capacity = 0;
-  b.in_file = b.is_file_kept = b.is_borrowed = false;
-}
-
 void body_borrow(Request *r, const Request *from) {
   const BodyState &b = from->body;
-  drop_contents(r->body);
+  drop_contents(r);
   r->body.state = BodyState::complete;
   if (b.state != BodyState::complete) return;
   r->body = b;
@@ -397,7 +418,7 @@ void body_replace(Request *r, Str data) {
   char *copy = static_cast<char *>(malloc(data.size() ? data.size() : 1));
   if (!copy) abort();
   memcpy(copy, data.data(), data.size());
-  drop_contents(b);
+  drop_contents(r);
   b.buf = copy;
   b.is_replaced = true;
   b.size = b.capacity = data.size();
@@ -425,7 +446,7 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
     return false;
   }
   if (b.state == BodyState::streaming || b.state == BodyState::discarding) r->keepalive = false;
-  body_release(r);
+  drop_contents(r);
   b.fd = fd;
   b.is_replaced = true;
   b.in_file = true;
@@ -437,6 +458,6 @@ bool body_replace_file(Request *r, Str path, bool remove_after) {
   return true;
 }
 
-void body_release(Request *r) { drop_contents(r->body); }
+void body_release(Request *r) { free_contents(take_contents(r->body)); }
 
 }  // namespace mw

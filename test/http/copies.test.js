@@ -3,6 +3,7 @@
 import test from "ava";
 import { startServer } from "../helpers/api.js";
 import { waitFor } from "../helpers/process.js";
+import { rawServer } from "../helpers/upstream.js";
 
 test("mirror: copies go out, their answers nowhere", async (t) => {
   const s = await startServer(t, {
@@ -24,6 +25,27 @@ test("mirror: copies go out, their answers nowhere", async (t) => {
   t.is((await s.get("/plain?x", { method: "POST", body: "b" })).body, "plain\n");
   t.is(await seen("copy"), "POST /plain?x x -");
   t.is((await s.get("/off")).body, "off\n");
+});
+
+test("mirror: a copy has the body of when it began, in memory or in a file, whatever becomes of the request's own", async (t) => {
+  const copies = [];
+  const port = await rawServer(t, async (socket) => {
+    await waitFor(() => socket.received().endsWith("end") || socket.destroyed).catch(() => {});
+    copies.push(socket.received());
+    socket.end("HTTP/1.1 204 x\r\n\r\n");
+  });
+  const s = await startServer(t, {
+    server: `location /memory { mirror /copy; content_by_lua_block { ngx.req.set_body_data(("y"):rep(4000)) ngx.say("ok") } }
+      location /file { client_body_in_file_only clean; mirror /copy; content_by_lua_block { ngx.req.read_body()
+        ngx.req.set_body_data(("y"):rep(4000)) ngx.say("ok") } }
+      location = /copy { proxy_pass http://127.0.0.1:${port}; }`,
+  });
+  const body = "x".repeat(4000) + "end";
+  for (const path of ["/memory", "/file"]) {
+    t.is((await s.get(path, { method: "POST", body })).body, "ok\n");
+    await waitFor(() => copies.length, "the copy");
+    t.true(copies.pop().endsWith(`\r\n\r\n${body}`), path);
+  }
 });
 
 test("sub_filter: across writes, without case, once or always", async (t) => {
