@@ -366,7 +366,10 @@ void body_aborted(Request *r) { finish(r, kError); }
 /// Throws away what has come. kOk at its end, kAgain, kError when the rest cannot be awaited, or a status: of broken framing.
 static Rc discard(Request *r) {
   BodyState &b = r->body;
-  if (b.state == BodyState::reading) b.done = nullptr;
+  if (b.state == BodyState::reading) {
+    b.done = nullptr;
+    drop_contents(r);  // the part that has come is not the body
+  }
   if (b.state == BodyState::unread && r->expects_continue && !b.sent_continue && r->conn->in_size() == 0) {
     r->keepalive = false;  // the client may or may not send it now: only a close is unambiguous
     return kError;

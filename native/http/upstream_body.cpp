@@ -111,6 +111,7 @@ void upstream_body_end(Upstream *u) {
   if (!is_open) return;
   u->may_keep = false;
   body_forget(r);
+  body_release(r);                        // the part that has come is not the body
   r->body.state = BodyState::discarding;  // from here on it is nobody's
   if (!r->conn->is_closed && !r->conn->is_blocked) connection_clear_timeout(r->conn);
 }

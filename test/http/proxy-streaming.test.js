@@ -306,3 +306,21 @@ test("a body that is thrown away already is none for who reads it later", async 
   await waitFor(() => c.isClosed || c.text.split("HTTP/1.1 ").length > 2);
   t.is(c.text.split("HTTP/1.1 ").length, 2, "nothing of the body is a request");
 });
+
+test("the part of a body that had come before an early reply is not taken for the body", async (t) => {
+  const up = await listener(t);
+  const s = await unbuffered(
+    t,
+    up,
+    `proxy_intercept_errors on; error_page 401 = /lua;
+    location = /lua { content_by_lua_block { ngx.req.read_body() ngx.sleep(0.5) ngx.say(tostring(ngx.req.get_body_data())) } }`,
+  );
+  const c = client(t, s.port);
+  c.write(post("Content-Length: 10") + "01234");
+  const one = await up.got(/\r\n\r\n01234$/);
+  one.socket.write("HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n");
+  await waitFor(() => one.isEnded);
+  c.write("56789");
+  await waitFor(() => /\r\n\r\n.*\n$/.test(c.text));
+  t.regex(c.text, /\r\n\r\nnil\n$/);
+});
