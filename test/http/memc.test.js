@@ -136,3 +136,35 @@ test("settings of proxy_pass are not memc_pass's", async (t) => {
   await sleep(100);
   t.false(existsSync(`${s.prefix}/stored`));
 });
+
+test("what a server would not take is not sent, since it would read the value as commands", async (t) => {
+  const port = await scripted(t, "STORED\r\n", "END\r\n");
+  const s = await startMoonwire(t, {
+    server: `client_max_body_size 0; location /memc { set $memc_cmd set; set $memc_key $arg_key; set $memc_flags $arg_flags;
+      set $memc_exptime $arg_time; memc_pass 127.0.0.1:${port}; }`,
+  });
+  const put = async (query) => (await s.get(`/memc?${query}`, { method: "PUT", body: "flush_all" })).status;
+  t.is(await put(`key=${"k".repeat(251)}`), 400);
+  t.is(await put(`key=${"%20".repeat(84)}`), 400, "it is as long as it is written");
+  t.is(await put("key=k&flags=4294967296"), 400);
+  t.is(await put("key=k&flags=99999999999999999999999"), 400);
+  t.is(await put("key=k&time=2147483648"), 400);
+  t.is(await put(`key=${"k".repeat(250)}&flags=4294967295&time=2147483647`), 201);
+});
+
+test("a connection on which a server told of an error is not used again", async (t) => {
+  let connections = 0;
+  const port = await listening(
+    t,
+    createServer((socket) => {
+      const text = connections++ ? "VERSION 2\r\n" : "CLIENT_ERROR bad command line format\r\n";
+      socket.on("error", () => {}).on("data", () => socket.write(text));
+    }),
+  );
+  const s = await startMoonwire(t, {
+    http: `upstream m { server 127.0.0.1:${port}; keepalive 2; }`,
+    server: "location /memc { set $memc_cmd $arg_cmd; set $memc_key a; memc_pass m; }",
+  });
+  t.is((await s.get("/memc?cmd=set", { method: "PUT", body: "version" })).status, 502);
+  t.is((await s.get("/memc?cmd=version")).body, "VERSION 2\r\n");
+});

@@ -38,6 +38,10 @@ struct MemcState {
 static constexpr Str kTail = "\r\nEND\r\n";  ///< behind a value
 static constexpr Str kEnd = "END\r\n";       ///< behind lines
 
+/// memcached's own bounds. Of a `set` whose line it refuses it reads the value, which is the client's, as commands.
+static constexpr size_t kKeyMost = 250;
+static constexpr uint64_t kFlagsMost = UINT32_MAX, kExptimeMost = INT32_MAX, kValueMost = INT32_MAX - 2;
+
 static MemcState *state_of(Upstream *u) { return static_cast<MemcState *>(u->module_state); }
 
 /// The indexes of conf.memc_vars.
@@ -103,6 +107,8 @@ static Rc choose_key(Upstream *u) {
   char *to = static_cast<char *>(u->r->arena.alloc(size));
   url_escape(key, ESCAPE_MEMCACHED, to);
   s->key = {to, size};
+  if (kind == CommandKind::store && size > kKeyMost)
+    return refuse(u, 400, "the \"$memc_key\" variable is too long: \"%.*s\"", s->key);
   return kOk;
 }
 
@@ -133,7 +139,8 @@ static Rc put_number(Upstream *u, const CommandWriter &w, MemcVar which, const c
   if (v.empty()) v = "0";
   w.put(" ");
   w.put(v);
-  if (is_number(v)) return kOk;
+  uint64_t n = 0;
+  if (is_number(v) && str_to_u64(v, n) && n <= (which == kFlags ? kFlagsMost : kExptimeMost)) return kOk;
   log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "variable \"$%s\" takes invalid value: %.*s", name,
             static_cast<int>(v.size()), v.data());
   return 400;
@@ -147,6 +154,7 @@ static Rc put_store(Upstream *u, const CommandWriter &w) {
   bool in_file = from_body && r->body.in_file;
   if (from_body && !in_file) body_in_memory(r, value);
   uint64_t size = in_file ? r->body.total : value.size();
+  if (size > kValueMost) return 413;
   Rc rc = put_number(u, w, kFlags, "memc_flags");
   if (rc == kOk) rc = put_number(u, w, kExptime, "memc_exptime");
   if (rc != kOk) return rc;
@@ -248,6 +256,7 @@ static Rc parse_head(Upstream *u) {
   }
   u->status = status_of(s, line);
   if (!u->status) return refuse(u, kError, "memcached sent invalid response: \"%.*s\"", line);
+  if (u->status == 502) u->may_keep = false;  // more may come: of a value that was taken for commands
   s->left = lf + 1;
   s->tail_seen = kTail.size();  // nothing behind the line
   return kOk;
