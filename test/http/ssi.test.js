@@ -195,3 +195,23 @@ test("pages that include each other are bounded, and the server goes on", async 
   t.true(process.memoryUsage().rss - before < 500e6);
   await answer;
 });
+
+test("a client that leaves just before the last piece of an included page goes out leaves no request behind", async (t) => {
+  // The pages around the one that blocks the worker let it do so in the turn in which what `wait` has held back goes on.
+  const s = await serve(
+    t,
+    `location = / { ${page('<!--#include virtual="/outer" --><!--#include virtual="/held" -->')} }
+     location = /outer { ${page('<!--#include virtual="/inner" -->')} } location = /inner { ${page('<!--#include virtual="/busy" -->')} }
+     location = /busy { content_by_lua_block { local till = os.clock() + 0.7 while os.clock() < till do end } }
+     location = /held { default_type text/html; ssi on;
+       content_by_lua_block { ngx.print('<!--#include virtual="/fast" wait="yes" -->', ("x"):rep(100000)) } }
+     location = /fast { echo -n fast; }`,
+    { http: `${dollar} log_format uri "$uri"; access_log logs/uri.log uri;` },
+  );
+  const client = connect(s.port, "127.0.0.1").on("error", () => {});
+  client.write("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+  await new Promise((next) => setTimeout(next, 300));
+  client.resetAndDestroy();
+  await waitFor(() => /^\/$/m.test(s.log("logs/uri.log")), "the end of the request");
+  t.pass();
+});
