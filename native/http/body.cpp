@@ -61,6 +61,8 @@ static void drop_contents(Request *r) {
       r, [](void *arg) { free_contents(*static_cast<Contents *>(arg)); }, kept);
 }
 
+bool body_is_unread(const Request *r) { return r->body.is_replaced && (r->body.is_chunked || r->body.remaining > 0); }
+
 // --- the sink --------------------------------------------------------------------------------------------------------
 
 /// A new file named as nginx names its temporary ones: ten digits. Other processes may use the folder too.

@@ -38,6 +38,8 @@ void body_replace(Request *r, Str data);
 bool body_replace_file(Request *r, Str path, bool remove_after);
 /// Makes the body of `from`, if it has been read, that of its subrequest `r` too; an empty one otherwise.
 void body_borrow(Request *r, const Request *from);
+/// Something stands in the place of a body that may not have come yet: what still comes is nobody's.
+bool body_is_unread(const Request *r);
 /// Frees the buffer and the file.
 void body_release(Request *r);
 

@@ -307,7 +307,7 @@ void request_finish(Request *r) {
   r->action = "logging request";
   metrics_answered(r);
   bool keepalive = r->keepalive && clean && !aborted;
-  bool linger = !clean || c->in_size() > 0;
+  bool linger = !clean || c->in_size() > 0 || body_is_unread(r);
   uint64_t idle = r->conf->keepalive_timeout;
   int32_t script = r->conf->scripts[static_cast<size_t>(LuaPhase::log)];
   bool has_script = script >= 0 && lua_hook;

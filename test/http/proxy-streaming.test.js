@@ -324,3 +324,22 @@ test("the part of a body that had come before an early reply is not taken for th
   await waitFor(() => /\r\n\r\n.*\n$/.test(c.text));
   t.regex(c.text, /\r\n\r\nnil\n$/);
 });
+
+test("a client that still sends what is thrown away, and another body stands for, is not cut off before it has the answer", async (t) => {
+  const s = await startMoonwire(t, {
+    server: `location /gone { error_page 302 = /lua; return 302 /x; }
+      location /lua { content_by_lua_block { ngx.req.read_body() ngx.req.set_body_data("mine") ngx.say(ngx.req.get_body_data()) } }`,
+  });
+  const socket = connect({ port: s.port, host: "127.0.0.1", allowHalfOpen: true });
+  t.teardown(() => socket.destroy());
+  const errors = [];
+  let text = "";
+  socket.on("error", (e) => errors.push(e.code)).on("data", (part) => (text += part.toString("latin1")));
+  socket.write("POST /gone HTTP/1.1\r\nHost: h\r\nContent-Length: 100000\r\n\r\nabc");
+  await waitFor(() => /mine\n/.test(text));
+  for (let i = 0; i < 3; i++) {
+    socket.write("x".repeat(1000));
+    await sleep(50);
+  }
+  t.deepEqual(errors, []);
+});
