@@ -373,7 +373,9 @@ static void on_failed(Connection *c, int err) {
     check_client_abort(r);
     return;
   }
-  http_connection_failed(c);
+  // As at the end of its stream: what an upstream is asked for it is over, and takes the subrequests along.
+  if (r && r->subs && r->upstream) upstream_client_gone(r);
+  if (!c->is_closed) http_connection_failed(c);
 }
 
 /// reset_timedout_connection: for a client that has begun a request and does not go on with it, or with its response.

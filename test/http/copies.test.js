@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // mirror, sub_filter, add_trailer, recursive_error_pages.
+import { connect } from "node:net";
 import test from "ava";
 import { startServer } from "../helpers/api.js";
 import { waitFor } from "../helpers/process.js";
@@ -116,4 +117,25 @@ test("a copy or a post_action that answers 444 takes nothing from the answer", a
       location = /none { return 444; } location @none { return 444; }`,
   });
   for (let i = 0; i < 5; i++) for (const path of ["/m", "/p", "/n"]) t.is((await s.get(path)).body, "whole", path);
+});
+
+test("a client that resets its connection ends what an upstream is asked, whatever subrequests there are", async (t) => {
+  const ends = [];
+  const port = await rawServer(t, (socket, text) => {
+    socket.on("close", () => ends.push(/^GET (\S+)/.exec(text)[1]));
+    if (text.startsWith("GET /page")) socket.write(`HTTP/1.1 200 x\r\n\r\n<!--#include virtual="/slow" -->`);
+  });
+  const s = await startServer(t, {
+    server: `location / { mirror /slow; proxy_pass http://127.0.0.1:${port}; }
+      location /page { ssi on; default_type text/html; ssi_types *; proxy_buffering off; proxy_pass http://127.0.0.1:${port}; }
+      location = /slow { content_by_lua_block { ngx.log(ngx.ERR, "slow has begun") ngx.sleep(60) } }`,
+  });
+  for (const [i, path] of ["/copied", "/page"].entries()) {
+    const client = connect(s.port, "127.0.0.1").on("error", () => {});
+    client.write(`GET ${path} HTTP/1.1\r\nHost: h\r\n\r\n`);
+    await waitFor(() => s.log().split("slow has begun").length === i + 2, "the subrequest");
+    client.resetAndDestroy();
+    await waitFor(() => ends[i] === path, `the end of ${path}`);
+  }
+  t.deepEqual(ends, ["/copied", "/page"]);
 });
