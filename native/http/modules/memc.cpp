@@ -140,7 +140,7 @@ static Rc put_number(Upstream *u, const CommandWriter &w, MemcVar which, const c
   w.put(" ");
   w.put(v);
   uint64_t n = 0;
-  if (is_number(v) && str_to_u64(v, n) && n <= (which == kFlags ? kFlagsMost : kExptimeMost)) return kOk;
+  if (str_to_u64(v, n) && n <= (which == kFlags ? kFlagsMost : kExptimeMost)) return kOk;
   log_write(u->r->log(), kLogError, 0, &u->r->log_ctx, "variable \"$%s\" takes invalid value: %.*s", name,
             static_cast<int>(v.size()), v.data());
   return 400;
