@@ -253,7 +253,7 @@ static void resume_reading(Task *t) {
   Connection *c = reinterpret_cast<Connection *>(reinterpret_cast<char *>(t) - offsetof(Connection, resume_task));
   if (c->is_closed) return;
   if (c->state <= kHead) read_requests(c);
-  if (c->state == kRequest && c->peer_closed) check_client_abort(request_of(c));
+  if (!c->is_closed && c->state == kRequest && c->peer_closed) check_client_abort(request_of(c));
 }
 
 void client_post_read(Connection *c) {

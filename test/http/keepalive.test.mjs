@@ -173,3 +173,15 @@ test("keepalive_disable: old browsers' POST by default, all of Safari, or none",
   t.is(await closed("POST", "/none"), "");
   t.is(await closed("POST", "/both"), "msie6 safari");
 });
+
+test("a pipelined request whose body is cut off by the end of the stream ends with its connection, and nothing else", async (t) => {
+  const s = await startServer(t, {
+    server: `${server} location /body { content_by_lua_block { ngx.req.read_body() ngx.say("read") } }`,
+  });
+  const cut = "POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n01234";
+  const wire = openWire(t, s).send(get("/wait") + cut);
+  wire.half();
+  t.is((await wire.response()).body, "/wait");
+  await wire.closed();
+  t.is((await s.get("/1")).body, "/1");
+});
