@@ -88,6 +88,8 @@ function onSignals(server: Server): void {
   };
   process.on("SIGHUP", () => void reload(server, "SIGHUP"));
   process.on("SIGUSR1", () => server.reopenLogs());
+  // nginx's upgrade of its binary: scripts send it, and Node's answer to it would be to end at once.
+  process.on("SIGUSR2", () => complain("moonwire: SIGUSR2, ignored: a new version needs a start"));
   process.on("SIGQUIT", stop(drainForever));
   process.on("SIGTERM", stop(0));
   process.on("SIGINT", stop(0));

@@ -75,6 +75,20 @@ test("SIGUSR1 opens the logs anew", async (t) => {
   t.pass();
 });
 
+for (const args of [[], ["--processes", "1"]])
+  test(`SIGUSR2, nginx's upgrade, ends nothing and is told of${args.length > 0 ? ", with --processes" : ""}`, async (t) => {
+    const s = await startProcess(t, {
+      server: `location / { content_by_lua_block { ngx.sleep(0.3) ngx.say("done") } }`,
+      args,
+    });
+    const pending = s.get("/");
+    await new Promise((next) => setTimeout(next, 100));
+    s.kill("SIGUSR2");
+    t.is((await pending).body, "done\n");
+    await waitFor(() => s.stderr().includes("moonwire: SIGUSR2, ignored"), "the message");
+    t.is((await s.get("/")).body, "done\n");
+  });
+
 test("a port in use is one clear message and code 1", async (t) => {
   const blocker = createServer();
   await new Promise((next) => blocker.listen(0, "127.0.0.1", next));
