@@ -4,8 +4,8 @@ import type { Compiler, Level } from "./compile.js";
 import { match, posOf, type Location } from "./plan.js";
 import type { Directive } from "./tree.js";
 
-// kAliasWhole of native/config.h.
-const aliasWhole = 0xffffffff;
+/** kAliasWhole of native/config.h: Level::aliasSize inside a location that is a regex. */
+export const aliasWhole = 0xffffffff;
 
 /** The locations of a server or of a location, each with those inside it, in file order. */
 export function readLocations(c: Compiler, block: Directive[], level: Level, parent?: Location): Location[] {

@@ -233,6 +233,10 @@ export const mistakes = [
     location("limit_except GET { proxy_pass http://127.0.0.1/x; }"),
     '2:31 "proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
   ],
+  [
+    http("server { location ~ /x { proxy_pass http://127.0.0.1/x; } }"),
+    '2:37 "proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
+  ],
   [location("dav_methods GET;"), '2:13 invalid value "GET"'],
   [location("dav_access user:x;"), '2:12 invalid value "user:x"'],
   [location("limit_rate 1x;"), '2:1 "limit_rate" directive invalid value'],

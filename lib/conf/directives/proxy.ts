@@ -2,6 +2,7 @@
 // Directives of nginx's upstream and proxy modules: groups of servers, and what a location sends to them. Settings are kept
 // apart from a location's own (Level.upstream) and become one UpstreamConf where a proxy_pass stands.
 import type { Compiler, Level } from "../compile.js";
+import { aliasWhole } from "../locations.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseSize } from "../words.js";
@@ -342,7 +343,8 @@ function readPass(c: Compiler, d: Directive, level: Level): void {
     if (!m) return c.problems.add(word, "invalid URL prefix");
     if (m[1]!.toLowerCase() === "https") return c.problems.add(word, "https protocol requires SSL support");
     const uri = /^http:\/\/(?:unix:[^:]+:?|[^/?]*)(.*)$/is.exec(pass)![1]!;
-    if (uri !== "" && (level.isNamed || level.context === "if" || level.context === "limit_except"))
+    const isWhole = level.isNamed || level.aliasSize === aliasWhole;
+    if (uri !== "" && (isWhole || level.context === "if" || level.context === "limit_except"))
       return c.problems.add(
         word,
         '"proxy_pass" cannot have URI part in location given by regular expression, or inside named location, or inside "if" statement, or inside "limit_except" block',
