@@ -365,7 +365,10 @@ export class Compiler {
           `invalid value "${word.text}" in "${d.name}" directive, it must be "on" or "off"`,
         );
       case "number":
-        return /^\d{1,9}$/.test(word.text) ? Number(word.text) : invalid("invalid number");
+        if (!/^\d{1,9}$/.test(word.text)) return invalid("invalid number");
+        if (spec.range && (Number(word.text) < spec.range[0] || Number(word.text) > spec.range[1]))
+          return void this.problems.add(d, `value must be between ${spec.range[0]} and ${spec.range[1]}`);
+        return Number(word.text);
       case "size":
       case "offset":
         return parseSize(word.text, spec.kind === "offset") ?? invalid("invalid value");

@@ -56,6 +56,8 @@ export interface Spec {
   /** The member of the struct, where it is not the directive's name. */
   readonly member?: string;
   readonly values?: Readonly<Record<string, number | boolean>>;
+  /** Least and most value of a number. */
+  readonly range?: readonly [number, number];
   /** What holds where nothing is said, in the words of an nginx.conf. */
   readonly default?: string;
   /** The same where words cannot say it. */

@@ -15,7 +15,7 @@ const handlers = { empty_gif: 1, stub_status: 2 } as const;
 export const filters = {
   gzip: { ...gzip, kind: "flag", default: "off", about: "compresses responses for clients that accept gzip" },
   gzip_min_length: { ...gzip, kind: "size", default: "20", about: "shortest response, where its length is known" },
-  gzip_comp_level: { ...gzip, kind: "number", default: "1", about: "from 1, fast, to 9, small" },
+  gzip_comp_level: { ...gzip, kind: "number", range: [1, 9], default: "1", about: "from 1, fast, to 9, small" },
   gzip_types: {
     ...gzip,
     kind: "words",

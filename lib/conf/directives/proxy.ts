@@ -359,6 +359,7 @@ function readBuffers(c: Compiler, d: Directive, level: Level): void {
   const [count, size] = d.args;
   const bytes = c.size(size!);
   if (!/^[1-9]\d{0,5}$/.test(count!.text) || !bytes) return c.problems.add(d, `"${d.name}" directive invalid value`);
+  if (count!.text === "1") return c.problems.add(d, `there must be at least 2 "${d.name}"`);
   level.upstream["buffers_n"] = Number(count!.text);
   level.upstream["buffers_size"] = bytes;
 }
