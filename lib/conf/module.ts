@@ -86,6 +86,10 @@ export async function placeOfError(e: unknown, path: string, file: string, text:
   }
   const name = path.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
   const m = new RegExp(`${name}(?:\\?[^:\\s]*)?:(\\d+)(?::(\\d+))?`).exec(stack);
+  // jiti puts its wrapper before the first line; columns of that line are then not the file's.
+  const isShifted =
+    m?.[1] === "1" && /\.[mc]?ts$/.test(path) && !(e instanceof Error && e.message.startsWith("ParseError: "));
+  if (isShifted) return { file, line: 1, column: placeOfImport(e, path, text).column };
   if (!m) return { file, ...placeOfImport(e, path, text) };
   // Where Node prints the error itself, the column is that of its mark below the line.
   const mark = /^[^\n]*\n[^\n]*\n( *)\^/.exec(stack.slice(m.index))?.[1];

@@ -148,6 +148,17 @@ const foundAtStart = [
   ["23:30", open("a.log")],
 ];
 
+test("on a TypeScript module's first line no column is the loader's", async (t) => {
+  const missing = await check(
+    t,
+    { "a.config.ts": `import { foo } from "./none.js";\nexport default { http: { foo } };` },
+    "a.config.ts",
+  );
+  t.regex(missing.stderr, /^a\.config\.ts:1:21: Error: Cannot find module '\.\/none\.js'\n/);
+  const thrown = await check(t, { "a.config.ts": `throw new Error("boom");` }, "a.config.ts");
+  t.is(thrown.stderr, "a.config.ts:1: Error: boom\n");
+});
+
 test("what otherwise only a start would find is listed too, among the rest", async (t) => {
   const r = await check(t, { "my.conf": onlyAtStart }, "my.conf");
   const expected = foundAtStart.map(([at, message]) => `my.conf:${at}: ${message}`);
