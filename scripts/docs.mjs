@@ -29,8 +29,8 @@ modules, [cli.md](cli.md) for \`moonwire check\`.
 - **Values.** Sizes: \`512\`, \`8k\`, \`1m\`. Times: \`500ms\`, \`10s\` or \`10\`, \`5m\`, \`1h 30m\`, \`d\`, \`w\`, \`M\`, \`y\`. Flags: \`on\` and \`off\`, in
   a module also \`true\` and \`false\`. Relative paths start from the prefix: \`--prefix\`, or the configuration's folder.
 - **Variables** are nginx's, those of its modules that have directives here, and \`$date_local\`, \`$date_gmt\` and \`$msie\`.
-  \`$connections_active\` and its relatives tell of the worker that is asked, as \`stub_status\` does. \`$proxy_protocol_*\` and
-  \`$upstream_trailer_*\` have no value: no \`listen\` takes the PROXY protocol, and trailers of an upstream are not kept.
+  \`$connections_active\` and its relatives tell of the worker that is asked, as \`stub_status\` does. \`$ssl_*\`, \`$http2\` and
+  \`$upstream_trailer_*\` have no value: there is no TLS and no HTTP/2 yet, and trailers of an upstream are not kept.
 - **Logs.** Where nothing is said, errors go to standard error (level \`error\`) and there is no access log; bodies in files go to
   the system's folder for temporary files. \`moonwire-nginx\` uses nginx's places below the prefix.
 

@@ -15,7 +15,10 @@ export const builtin: ReadonlySet<string> = new Set(
     "echo_cacheable_request_uri echo_request_body echo_response_status echo_incr " +
     "connection_time pipe tcpinfo_rtt tcpinfo_rttvar tcpinfo_snd_cwnd tcpinfo_rcv_space connections_active connections_reading " +
     "connections_writing connections_waiting proxy_protocol_addr proxy_protocol_port proxy_protocol_server_addr " +
-    "proxy_protocol_server_port gzip_ratio uid_got uid_set uid_reset msie date_local date_gmt"
+    "proxy_protocol_server_port gzip_ratio uid_got uid_set uid_reset msie date_local date_gmt " +
+    "ssl_protocol ssl_cipher ssl_ciphers ssl_curve ssl_curves ssl_session_id ssl_session_reused ssl_early_data ssl_server_name ssl_alpn_protocol " +
+    "ssl_client_cert ssl_client_raw_cert ssl_client_escaped_cert ssl_client_s_dn ssl_client_i_dn ssl_client_s_dn_legacy ssl_client_i_dn_legacy " +
+    "ssl_client_serial ssl_client_fingerprint ssl_client_verify ssl_client_v_start ssl_client_v_end ssl_client_v_remain http2"
   ).split(" "),
 );
 /** Beginnings of names that stand for whatever follows. */
