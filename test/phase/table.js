@@ -544,7 +544,7 @@ export const groups = {
                local ok, why, code = child:wait() assert(ok and why == "exit" and code == 0)
              end`,
       beyond: everywhere,
-      note: "`spawn`, and all that a process has; " + waits,
+      note: "`spawn`, and all that a process has; not in `init`; " + waits,
     },
     {
       name: "ngx.run_worker_thread",
@@ -552,7 +552,7 @@ export const groups = {
                local ok, len = ngx.run_worker_thread("default", "string", "len", "four") assert(ok and len == 4, len)
              end`,
       beyond: everywhere,
-      note: "any name is a pool; " + waits,
+      note: "any name is a pool; not in `init`; " + waits,
     },
     { name: "ngx.get_raw_phase", call: `assert(phase == "init" or type(ngx.get_raw_phase()) == "number")` },
     {
@@ -655,6 +655,18 @@ export const groups = {
       name: "resty.aes",
       call: `local a = require("resty.aes"):new("key") assert(a:decrypt(a:encrypt("x")) == "x")`,
       note: "[resty.md](resty.md#strings-digests-ciphers)",
+    },
+    {
+      name: "resty.shell",
+      call: `local run = require("resty.shell").run
+             if phase ~= "init" then local ok, out = run("echo x") assert(ok and out == "x\\n", out) end`,
+      beyond: everywhere,
+      note: "as `ngx.pipe`: not in `init`; [resty.md](resty.md#commands-and-signals)",
+    },
+    {
+      name: "resty.signal",
+      call: `assert(require("resty.signal").kill(ngx.worker.pid(), "NONE"))`,
+      note: "[resty.md](resty.md#commands-and-signals)",
     },
     { name: "tablepool", call: `local p = require("tablepool") p.release("x", p.fetch("x", 0, 1))` },
     { name: "cjson", call: `assert(require("cjson").decode('{"a":[1]}').a[1] == 1)` },
