@@ -464,6 +464,30 @@ int32_t mw_balancer_keep(mw_req_t *r, double idle_ms, int32_t requests);
 int32_t mw_balancer_new_request(mw_req_t *r);
 int32_t mw_balancer_bind(mw_req_t *r, const char *address, size_t len);
 
+/* ---- upstream groups: native/abi/upstream.cpp; there are none in init ---- */
+typedef struct {
+  const char *name; /* the address, "127.0.0.1:80"; as is `server`, as written, it is the plan's */
+  size_t name_len;
+  const char *server;
+  size_t server_len;
+  int64_t current_weight, effective_weight;
+  uint64_t fail_timeout, accessed, checked; /* seconds */
+  uint32_t weight, max_fails, fails, conns;
+  uint32_t server_index; /* addresses of one server have one */
+  int32_t is_backup, is_down, is_down_as_written;
+} mw_peer_t;
+/* How many groups there are; those of a constant address included. */
+uint32_t mw_upstream_count(void);
+/* The name of an upstream block. MW_NOT_FOUND: the group is a constant address's. */
+int32_t mw_upstream_name(uint32_t group, const char **name, size_t *len);
+/* The index of the block of that name, or MW_NOT_FOUND. */
+int32_t mw_upstream_find(const char *name, size_t len);
+/* A server's address: those in turn, then the backups. MW_NOT_FOUND: there are fewer. */
+int32_t mw_upstream_peer(uint32_t group, uint32_t index, mw_peer_t *out);
+int32_t mw_upstream_set_down(uint32_t group, uint32_t index, int32_t is_down);
+/* The group that the request goes to, or went to; MW_NOT_FOUND: none. */
+int32_t mw_upstream_of(mw_req_t *r);
+
 /* ---- process: native/abi/process.cpp ---- */
 
 /* Flushes C streams and ends the process without exit handlers; does not return. */

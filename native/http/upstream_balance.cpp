@@ -48,7 +48,7 @@ uint64_t age_of(const Choosing &b, const PeerTurn &t) { return b.now_s > t.check
 bool is_open(const Choosing &b, uint32_t i) {
   const UpstreamServer &s = b.server(i);
   const PeerTurn &t = b.turn(i);
-  if (was_tried(b.c, i) || s.down) return false;
+  if (was_tried(b.c, i) || t.is_down) return false;
   if (s.max_fails && t.fails >= s.max_fails && age_of(b, t) <= s.fail_timeout / 1000) return false;
   return !is_full(s, t);
 }
@@ -243,7 +243,7 @@ int32_t balance_choose(GroupTurns &turns, PeerChoice &c, uint64_t now_s) {
   const PeerGroup &group = *c.group;
   if (group.peers.size() == 1) {  // as in nginx a lone server is asked whatever its failures
     const UpstreamServer &s = *group.peers[0].server;
-    return s.down || is_full(s, turns.peers[0]) ? -1 : 0;
+    return turns.peers[0].is_down || is_full(s, turns.peers[0]) ? -1 : 0;
   }
   Choosing b{turns, c, group, now_s};
   if (group.conf->method == BalanceMethod::least_conn) return choose_least_loaded(b);

@@ -16,6 +16,7 @@ struct PeerTurn {
   uint32_t fails = 0;
   uint32_t conns = 0;  ///< attempts under way
   uint64_t accessed_s = 0, checked_s = 0;
+  bool is_down = false;  ///< as the configuration says, or ngx.upstream since
 };
 
 /// Of the servers of one group.
@@ -23,6 +24,11 @@ struct GroupTurns {
   std::vector<PeerTurn> peers;
   std::mutex lock;  ///< taken where workers share it
 };
+
+/// What is remembered of a server now.
+PeerTurn peers_turn(PeerState *state, size_t group, size_t peer);
+/// Takes a server out of the choice, or in again: for this worker, or, in a group with a zone, for all of them.
+void peers_set_down(PeerState *state, size_t group, size_t peer, bool is_down);
 
 /// Places the servers of a group on the ring of `hash KEY consistent`.
 void balance_build_ring(PeerGroup &group);

@@ -75,7 +75,10 @@ static void add_regexes(PeerTable &table, const UpstreamConf &conf, Problems &pr
 static std::shared_ptr<GroupTurns> make_turns(const PeerGroup &group) {
   auto turns = std::make_shared<GroupTurns>();
   turns->peers.resize(group.peers.size());
-  for (size_t i = 0; i < group.peers.size(); ++i) turns->peers[i].effective = group.peers[i].server->weight;
+  for (size_t i = 0; i < group.peers.size(); ++i) {
+    turns->peers[i].effective = group.peers[i].server->weight;
+    turns->peers[i].is_down = group.peers[i].server->down;
+  }
   return turns;
 }
 
@@ -175,6 +178,20 @@ void peers_release(PeerState *state, PeerChoice &c) {
   GroupState &g = group_of(state, c);
   auto held = g.hold();
   uncount(c, g.turns->peers[static_cast<size_t>(c.index)]);
+}
+
+// --- what Lua sees and says -------------------------------------------------------------------------------------------
+
+PeerTurn peers_turn(PeerState *state, size_t group, size_t peer) {
+  GroupState &g = state->groups[group];
+  auto held = g.hold();
+  return g.turns->peers[peer];
+}
+
+void peers_set_down(PeerState *state, size_t group, size_t peer, bool is_down) {
+  GroupState &g = state->groups[group];
+  auto held = g.hold();
+  g.turns->peers[peer].is_down = is_down;
 }
 
 // --- idle connections ------------------------------------------------------------------------------------------------

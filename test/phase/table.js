@@ -657,6 +657,11 @@ export const groups = {
       note: "[resty.md](resty.md#strings-digests-ciphers)",
     },
     {
+      name: "ngx.upstream",
+      call: `local u = require("ngx.upstream") assert(#u.get_upstreams() == 0 and select(2, u.get_servers("x")) == "upstream not found")`,
+      note: "`get_upstreams`, `get_servers`, `get_primary_peers`, `get_backup_peers`, `set_peer_down`, `current_upstream_name`; in `init` there are none yet",
+    },
+    {
       name: "resty.shell",
       call: `local run = require("resty.shell").run
              if phase ~= "init" then local ok, out = run("echo x") assert(ok and out == "x\\n", out) end`,
