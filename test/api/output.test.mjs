@@ -14,6 +14,14 @@ apiCase("print and say: every printable type, nested arrays", {
   ours: "lua-nginx-module 0.10.23 does not call __tostring here",
 });
 
+apiCase("print and say: a zero has no sign, compiled or not", {
+  content: `
+    local function show(x) ngx.print(x, { -x }, " ") end
+    for i = 1, 200 do show(0) show(-i + i) end
+    ngx.say(-0, " ", 0 * -1, { -0 }, " ", math.ceil(-0.5), " ", -1, 2^53, 0.5)`,
+  body: `${"00 00 ".repeat(200)}0 00 0 -19.007199254741e+150.5\n`,
+});
+
 for (const [what, value] of [
   ["a table with names", "{ a = 1 }"],
   ["a function", "print"],

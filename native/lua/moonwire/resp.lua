@@ -41,7 +41,9 @@ local function flatten(parts, n, value, position, name)
   local kind = type(value)
   if kind == "string" then
     parts[n + 1] = value
-  elseif kind == "number" or kind == "boolean" or kind == "nil" then
+  elseif kind == "number" then
+    parts[n + 1] = tostring(value + 0) -- so that -0 is "0"
+  elseif kind == "boolean" or kind == "nil" then
     parts[n + 1] = tostring(value)
   elseif kind == "table" then
     local metatable = getmetatable(value)
