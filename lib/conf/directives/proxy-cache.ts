@@ -208,14 +208,13 @@ function readPath(c: Compiler, d: Directive): void {
   c.plan.cache_paths.push(made);
 }
 
-/** Finds the caches that constant names mean; a problem for each that is nowhere declared. */
+/** Finds the caches that constant names mean. */
 export function checkCaches(c: Compiler): void {
   for (const conf of c.plan.upstream_confs) {
     const name = conf["cache"];
     if (!conf["has_cache"] || typeof name !== "string") continue;
     const index = c.plan.cache_paths.findIndex((path) => path.name === name);
-    if (index < 0) c.problems.add(conf["pos"] as SourcePos, `"proxy_cache" zone "${name}" is unknown`);
-    else conf["cache_path"] = index;
+    if (index >= 0) conf["cache_path"] = index;
   }
 }
 
@@ -229,6 +228,11 @@ function readCache(c: Compiler, d: Directive, level: Level): void {
   if (text !== "off") level.upstream["store"] = 0;
   level.upstream["has_cache"] = text !== "off";
   level.upstream["cache"] = text === "off" ? "" : text;
+  if (typeof text !== "string" || text === "off") return;
+  c.lastChecks.push(() => {
+    if (!c.plan.cache_paths.some((path) => path.name === text))
+      c.problems.add(word, `"proxy_cache" zone "${text}" is unknown`);
+  });
 }
 
 function readKey(c: Compiler, d: Directive, level: Level): void {
