@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What proxy_pass, memc_pass and the cache share: the settings of an upstream (Level.upstream), which become one UpstreamConf
 // where a directive passes requests on, and the groups of servers that these name.
+import { isIP } from "node:net";
 import type { Compiler, Level } from "./compile.js";
 import { posOf, type ComplexValue } from "./plan.js";
 import type { Directive, Place, Word } from "./tree.js";
@@ -152,4 +153,14 @@ export function readFailures(c: Compiler, d: Directive): number | undefined {
     bits |= failures[word.text]!;
   }
   return d.args.some((w) => w.text === "off") ? 0 : bits;
+}
+
+/** The address of proxy_bind and its relatives, "" for `off`; undefined, with the mistake noted, where it is none. */
+export function readBindAddress(c: Compiler, word: Word): ComplexValue | undefined {
+  if (word.text === "off") return "";
+  const text = c.text(word.text, word);
+  if (typeof text !== "string" || isIP(text) > 0) return text;
+  const [, inBrackets, plain] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(text) ?? [];
+  if (isIP(inBrackets ?? "") === 6 || isIP(plain ?? "") === 4) return text;
+  return void c.problems.add(word, `invalid address "${text}"`);
 }

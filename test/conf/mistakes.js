@@ -240,6 +240,8 @@ export const mistakes = [
   [location("proxy_buffers 1 4k;"), '2:1 there must be at least 2 "proxy_buffers"'],
   [location("gzip_comp_level 10;"), "2:1 value must be between 1 and 9"],
   [location("gzip_comp_level 0;"), "2:1 value must be between 1 and 9"],
+  [location("proxy_bind localhost;"), '2:12 invalid address "localhost"'],
+  [location("memcached_bind 127.0.0.1:80:80;"), '2:16 invalid address "127.0.0.1:80:80"'],
   [location("proxy_cache none;"), '2:13 "proxy_cache" zone "none" is unknown'],
   [location("dav_methods GET;"), '2:13 invalid value "GET"'],
   [location("dav_access user:x;"), '2:12 invalid value "user:x"'],

@@ -5,7 +5,7 @@ import type { Compiler, Level } from "../compile.js";
 import { addMemcachedPass } from "../memcached-pass.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
-import { readFailures } from "../upstream-pass.js";
+import { readBindAddress, readFailures } from "../upstream-pass.js";
 
 const module = "memcached";
 const store = "upstream";
@@ -119,6 +119,6 @@ function readNext(c: Compiler, d: Directive, level: Level): void {
 function readBind(c: Compiler, d: Directive, level: Level): void {
   const [address, how] = d.args;
   if (how) return c.problems.add(how, `"${how.text}" in "memcached_bind" is not supported`);
-  const text = address!.text === "off" ? "" : c.text(address!.text, address!);
+  const text = readBindAddress(c, address!);
   if (text !== undefined) level.upstream["memcached_bind"] = text;
 }

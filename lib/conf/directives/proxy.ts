@@ -6,7 +6,7 @@ import { aliasWhole } from "../locations.js";
 import { everywhere, many, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { parseSize } from "../words.js";
-import { addPass, groupOf, pushSetting, readFailures } from "../upstream-pass.js";
+import { addPass, groupOf, pushSetting, readBindAddress, readFailures } from "../upstream-pass.js";
 import { accessOf } from "./dav.js";
 import { readCookie, readFlags, readRedirect } from "./proxy-headers.js";
 
@@ -372,7 +372,7 @@ function readNext(c: Compiler, d: Directive, level: Level): void {
 function readBind(c: Compiler, d: Directive, level: Level): void {
   const [address, how] = d.args;
   if (how && how.text !== "transparent") return c.problems.add(how, `invalid parameter "${how.text}"`);
-  const text = address!.text === "off" ? "" : c.text(address!.text, address!);
+  const text = readBindAddress(c, address!);
   if (text === undefined) return;
   level.upstream["bind"] = text;
   level.upstream["bind_transparent"] = how !== undefined;
