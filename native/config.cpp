@@ -231,7 +231,6 @@ bool Decoder::read(const Value &v, UpstreamConf &out) {
   MEMBER(buffer_size);
   MEMBER(buffers_n);
   MEMBER(buffers_size);
-  MEMBER(busy_buffers_size);
   MEMBER(ignore_client_abort);
   MEMBER(intercept_errors);
   MEMBER(next_upstream);

@@ -89,7 +89,6 @@ struct UpstreamConf {
   uint64_t buffer_size = 4096;
   uint32_t buffers_n = 8;
   uint64_t buffers_size = 4096;
-  uint64_t busy_buffers_size = 0;  ///< 0 = twice buffer_size
   bool ignore_client_abort = false;
   bool intercept_errors = false;
   uint32_t next_upstream = 0;  ///< bits of UpstreamFailure

@@ -2,6 +2,7 @@
 // The rules of the house that no packaged linter knows. Each check returns the lines to complain about:
 //   includes  rooms include only rooms below them        sizes   no file above 800 lines
 //   cdef      one place declares the ABI to Lua          spdx    each file opens with its licence and purpose
+//   members   what the plan says is read by somebody
 import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 
@@ -26,6 +27,8 @@ const files = {
   "succession.h": "worker",
   "succession.cpp": "worker",
   "worker_helper.cpp": "worker",
+  "worker_limits.h": "worker",
+  "worker_limits.cpp": "worker",
   "server.h": "worker",
   "server.cpp": "worker",
   "worker.h": "worker",
@@ -85,6 +88,22 @@ export function cdef(paths) {
         out.push(`${path}: ffi.cdef declares ${/\bmw_\w+/.exec(m[2])[0]}, which is mw_abi.h's`);
   }
   return out;
+}
+
+/// A member of the plan that is decoded and never looked at is a directive that is taken and has no effect.
+export function members(paths) {
+  const native = paths.filter((p) => /^native\/.*\.(h|cpp)$/.test(p));
+  const decoded = [];
+  const read = new Set();
+  for (const path of native)
+    for (const { n, text } of lines(path)) {
+      const name = /^\s*MEMBER\((\w+)\);/.exec(text)?.[1];
+      if (name) decoded.push({ path, n, name });
+      else if (!/^native\/config\w*\.h$/.test(path)) for (const [word] of text.matchAll(/\w+/g)) read.add(word);
+    }
+  return decoded
+    .filter(({ name }) => !read.has(name))
+    .map(({ path, n, name }) => `${path}:${n}: nothing reads ${name}: its directive has no effect`);
 }
 
 export function spdx(paths) {

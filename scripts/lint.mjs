@@ -139,6 +139,7 @@ const linters = {
   includes: () => house.includes(paths),
   sizes: () => house.sizes(paths),
   cdef: () => house.cdef(paths),
+  members: () => house.members(paths),
   spdx: () => house.spdx(paths),
   prettier: () => npm("node_modules/prettier/bin/prettier.cjs", [fix ? "--write" : "--check", "--log-level=warn", "."]),
   eslint: () => npm("node_modules/eslint/bin/eslint.js", [...(fix ? ["--fix"] : []), "--max-warnings=0", "."]),

@@ -8,9 +8,6 @@ namespace mw {
 /// RFC 4648, section 7: base32hex, in lower case.
 constexpr Str kBase32Hex = "0123456789abcdefghijklmnopqrstuv";
 
-/// Bytes that base32_encode may write for `size` bytes.
-constexpr size_t base32_encoded_size(size_t size) { return (size + 4) / 5 * 8; }
-
 /// Encodes; with '=' up to a multiple of eight letters where `padded`. Returns how many were written.
 size_t base32_encode(Str s, char *dst, Str alphabet, bool padded);
 

@@ -22,8 +22,6 @@ thread_local void (*log_tap)(LogLevelId level, Str text) = nullptr;
 static const char *const kLevelNames[] = {"stderr", "emerg",  "alert", "crit", "error",
                                           "warn",   "notice", "info",  "debug"};
 
-const char *log_level_name(LogLevelId level) { return kLevelNames[level]; }
-
 static Str log_time() {
   static thread_local time_t cached = 0;
   static thread_local char text[32];

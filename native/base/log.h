@@ -59,9 +59,6 @@ constexpr size_t kLogLineMax = 4096;
 /// errno when nothing was tried or the last write failed.
 bool log_put(const LogSink &sink, Str lines);
 
-/// nginx's word for a level: "error", "warn", ...
-const char *log_level_name(LogLevelId level);
-
 /// Sees every line that is on in this thread after it was written (ngx.errlog, control plane); may be null.
 extern thread_local void (*log_tap)(LogLevelId level, Str text);
 

@@ -81,7 +81,5 @@ int cache_take_file(Cache *c);
 
 /// Removes the file that a zone's entry stood for; a missing one is no error. Any thread.
 void cache_unlink(const CachePath &conf, const unsigned char (&id)[kCacheKeySize], const Log &log);
-/// The wall clock as entries keep it.
-inline uint32_t cache_seconds(int64_t wall_ms) { return static_cast<uint32_t>(wall_ms / 1000); }
 
 }  // namespace mw

@@ -95,16 +95,6 @@ HttpCore::~HttpCore() {
   }
 }
 
-void request_set_status(Request *r, int32_t status) {
-  if (r->abi.header_sent) {
-    log_write(r->log(), kLogError, 0, &r->log_ctx, "attempt to set ngx.status after sending out response headers");
-    return;
-  }
-  r->abi.status = status;
-  r->err_status = 0;
-  r->resp.status_line = {};
-}
-
 Str request_header(const Request *r, Str name) {
   for (const HttpHeader &h : r->head.headers)
     if (str_iequal(h.name, name)) return h.value.data() ? h.value : Str("");

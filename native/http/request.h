@@ -288,8 +288,6 @@ void request_on_free(Request *r, void (*run)(void *), void *arg);
 void *request_kept(const Request *r, void (*run)(void *));
 /// Ends one: its subrequests, Lua state, body file, arena; back to the pool.
 void request_free(Request *r);
-/// Sets the status unless the header is out.
-void request_set_status(Request *r, int32_t status);
 /// Value of a request header by name, without case; null data when absent.
 Str request_header(const Request *r, Str name);
 

@@ -230,7 +230,6 @@ bool vm_is_over(Vm *vm) {
   return true;
 }
 
-lua_State *vm_state(Vm *vm) { return vm->L; }
 bool vm_is_lost(const Vm *vm) { return vm->is_lost; }
 const VmHost &vm_host(const Vm *vm) { return vm->host; }
 

@@ -38,7 +38,6 @@ void vm_retire(Vm *vm);
 bool vm_is_lost(const Vm *vm);
 /// True when a retired or lost VM has nothing to run any more.
 bool vm_is_over(Vm *vm);
-lua_State *vm_state(Vm *vm);
 const VmHost &vm_host(const Vm *vm);
 uint64_t vm_memory(Vm *vm);
 uint32_t vm_timers_pending(Vm *vm);

@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import test from "ava";
-import { cdef, includes, sizes, spdx } from "../../scripts/check-house.mjs";
+import { cdef, includes, members, sizes, spdx } from "../../scripts/check-house.mjs";
 
 /** Writes a small tree, runs a lint in it, returns its complaints. */
 function complaints(lint, tree) {
@@ -58,6 +58,19 @@ test("one cdef of ours", (t) => {
   t.deepEqual(complaints(cdef, tree), [
     "native/lua/ngx/re.lua: ffi.cdef belongs in native/abi/mw_abi.h",
     "native/lua/resty/bad.lua: ffi.cdef declares mw_crypto_md5, which is mw_abi.h's",
+  ]);
+});
+
+test("what the plan says is read by somebody", (t) => {
+  const tree = {
+    "native/config.h": "bool etag = true, rewrite_log = false, gzip = false;\n",
+    "native/config.cpp": "  MEMBER(etag);\n  MEMBER(rewrite_log);\n  MEMBER(gzip);\n",
+    "native/config_location.cpp": "if (c.gzip) c.filters |= 1;\n",
+    "native/http/static.cpp": "if (conf->etag) put();\n",
+    "test/native/config_test.cpp": '"rewrite_log"\n',
+  };
+  t.deepEqual(complaints(members, tree), [
+    "native/config.cpp:2: nothing reads rewrite_log: its directive has no effect",
   ]);
 });
 

@@ -112,15 +112,7 @@ export const proxy = {
     type: typed<string | readonly [number: number, size: number | string]>(),
     about: "how much of a reply waits for a slow client, as number and size",
   },
-  proxy_busy_buffers_size: {
-    module,
-    in: everywhere,
-    kind: "size",
-    store,
-    member: "busy_buffers_size",
-    default: "8k",
-    about: "accepted, no effect: `proxy_buffers` bounds what waits",
-  },
+  proxy_busy_buffers_size: { ...ignored("size"), about: "accepted, no effect: `proxy_buffers` bounds what waits" },
   proxy_limit_rate: {
     ...own,
     default: "0",
