@@ -2,7 +2,7 @@
 // Directives outside http: processes, the events block, the main error log, the environment.
 import { availableParallelism } from "node:os";
 import type { Compiler } from "../compile.js";
-import { everywhereAndStream, many, typed, type Spec } from "../spec.js";
+import { everywhereAndStream, typed, type Spec } from "../spec.js";
 import type { Directive } from "../tree.js";
 import { logLevels, posOf } from "../plan.js";
 import { readSyslog } from "./log.js";
@@ -134,8 +134,16 @@ export const main = {
   timer_resolution: { ...ignored("time"), about: "accepted, no effect" },
   pcre_jit: { ...ignored("flag"), about: "accepted, no effect: PCRE2's JIT is always used" },
   lock_file: { ...ignored("string"), about: "accepted, no effect" },
-  thread_pool: { ...ignored("words"), args: [1, many], repeat: true, about: "accepted, no effect" },
-  use: { ...ignored("string"), in: ["events"], about: "accepted, no effect: it is always epoll" },
+  thread_pool: { ...ignored("words"), args: [2, 3], repeat: true, about: "accepted, no effect" },
+  use: {
+    module: "event",
+    in: ["events"],
+    kind: "own",
+    store: "none",
+    read: readUse,
+    type: typed<"epoll" | "poll" | "select">(),
+    about: "accepted, no effect: it is always epoll",
+  },
   multi_accept: { ...ignored("flag"), in: ["events"], about: "accepted, no effect" },
   accept_mutex: {
     ...ignored("flag"),
@@ -148,6 +156,12 @@ export const main = {
 
 function ignored<K extends "flag" | "number" | "time" | "string" | "words">(kind: K) {
   return { module: "core", in: ["main"], kind, store: "none" } as const;
+}
+
+/** What nginx may be built with on Linux. */
+function readUse(c: Compiler, d: Directive): void {
+  const word = d.args[0]!;
+  if (!["epoll", "poll", "select"].includes(word.text)) c.problems.add(word, `invalid event type "${word.text}"`);
 }
 
 function readErrorLog(c: Compiler, d: Directive, level: Parameters<NonNullable<Spec["read"]>>[2]): void {

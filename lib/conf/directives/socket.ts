@@ -72,8 +72,8 @@ function readResolver(c: Compiler, d: Directive, level: Level): void {
     const [, key, value = ""] = /^(valid|ipv4|ipv6|local|status_zone)=(.*)$/.exec(word.text) ?? [];
     if (key === undefined) {
       const address = serverAddress(word.text);
-      if (address === undefined) c.problems.add(word, `host not found in resolver "${word.text}"`);
-      else out.servers.push(address);
+      if (address !== undefined) out.servers.push(address);
+      else c.problems.add(word, `${hasPort(word.text) ? "invalid port" : "host not found"} in resolver "${word.text}"`);
     } else if (key === "valid") {
       const valid = parseTime(value);
       if (valid === undefined) c.problems.add(word, `invalid parameter: ${word.text}`);
@@ -106,6 +106,9 @@ function localServers(c: Compiler, word: Word): string[] {
     return [];
   }
 }
+
+/** An address that only its port can make a bad one. */
+const hasPort = (text: string) => serverAddress(text.replace(/:\d*$/, "")) !== undefined;
 
 // "ADDRESS:PORT" or "[ADDRESS]:PORT" of a name server; a name would need one itself.
 function serverAddress(text: string): string | undefined {
