@@ -144,6 +144,7 @@ function runFile(file, slot) {
 }
 
 if (isRoot && !hasTool("unshare")) fail("missing: unshare (Debian: util-linux)");
+for (const file of positionals) if (!existsSync(join(suite, file))) fail(`${file}: no such file in ${suite}`);
 const files =
   positionals.length > 0
     ? positionals
