@@ -98,7 +98,10 @@ static uint32_t tries_of(const Upstream *u) {
 /// The client's end of stream came before there was anything to ask. True: the request is over.
 static bool is_without_client(Upstream *u) {
   Request *r = u->r;
-  return r->conn->peer_closed && !r->parent && !upstream_outlives_client(u) && upstream_client_gone(r);
+  if (!r->conn->peer_closed || r->parent || upstream_outlives_client(u)) return false;
+  if (!r->conn->is_closed) return upstream_client_gone(r);
+  upstream_finish(u, 499);
+  return true;
 }
 
 /// It is known whom to ask.

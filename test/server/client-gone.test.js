@@ -4,7 +4,8 @@
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { startMoonwire } from "../helpers/index.js";
+import { startMoonwire, waitFor } from "../helpers/index.js";
+import { httpServer } from "../helpers/upstream.js";
 
 test("a handler whose client is gone ends without harm to later connections", async (t) => {
   const s = await startMoonwire(t, {
@@ -29,4 +30,35 @@ test("a handler whose client is gone ends without harm to later connections", as
   t.deepEqual(closed, []);
   for (const socket of later) socket.destroy();
   t.is((await s.get("/ok")).body, "ok\n");
+});
+
+/** Sends bytes, and resets the connection a little later. */
+function leave(port, bytes) {
+  return new Promise((done) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.write(bytes);
+      setTimeout(() => socket.resetAndDestroy(), 10);
+    });
+    socket.on("error", () => {});
+    socket.on("close", done);
+  });
+}
+
+test("an upstream is not asked for a client that has reset its connection, and the request ends", async (t) => {
+  let asked = 0;
+  const port = await httpServer(t, (_, res) => {
+    asked++;
+    res.end("answer");
+  });
+  const s = await startMoonwire(t, {
+    http: 'log_format f "$uri $status"; access_log logs/access.log f;',
+    server: `location / { access_by_lua_block { ngx.sleep(0.1) } proxy_pass http://127.0.0.1:${port}; }
+      location = /kept { access_by_lua_block { ngx.sleep(0.1) } proxy_ignore_client_abort on; proxy_pass http://127.0.0.1:${port}; }`,
+  });
+  await leave(s.port, "GET /gone HTTP/1.1\r\nHost: a\r\n\r\n");
+  await waitFor(() => s.log("logs/access.log") === "/gone 499\n", "the log's line");
+  t.is(asked, 0);
+  await leave(s.port, "GET /kept HTTP/1.1\r\nHost: a\r\n\r\n");
+  await waitFor(() => s.log("logs/access.log").includes("/kept"), "the log's line");
+  t.is(asked, 1);
 });
