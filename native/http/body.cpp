@@ -283,7 +283,7 @@ static void finish(Request *r, Rc rc) {
 }
 
 void body_send_continue(Request *r) {
-  if (!r->expects_continue || r->body.sent_continue) return;
+  if (!r->expects_continue || r->body.sent_continue || r->conn->is_closed) return;
   if (r->main->out.is_serialized) return;  // it would be read as part of the response
   r->body.sent_continue = true;
   r->conn->out.append(r->core->net.blocks, "HTTP/1.1 100 Continue\r\n\r\n");

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 // A client that resets its connection while its handler waits: the handler's end must not touch the connection that has
 // meanwhile taken the dead one's place.
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import test from "ava";
-import { startMoonwire, waitFor } from "../helpers/index.js";
+import { startMoonwire, startProcess, waitFor } from "../helpers/index.js";
 import { httpServer } from "../helpers/upstream.js";
 
 test("a handler whose client is gone ends without harm to later connections", async (t) => {
@@ -61,4 +62,24 @@ test("an upstream is not asked for a client that has reset its connection, and t
   await leave(s.port, "GET /kept HTTP/1.1\r\nHost: a\r\n\r\n");
   await waitFor(() => s.log("logs/access.log").includes("/kept"), "the log's line");
   t.is(asked, 1);
+});
+
+test("100 Continue for a client that is gone takes no memory", async (t) => {
+  const s = await startProcess(t, {
+    server: "location / { content_by_lua_block { ngx.sleep(0.05) ngx.req.read_body() } }",
+  });
+  const pages = () => Number(readFileSync(`/proc/${s.child.pid}/statm`, "utf8").split(" ")[1]);
+  const clients = async (n) => {
+    for (let i = 0; i < n; i += 50)
+      await Promise.all(
+        Array.from({ length: 50 }, () =>
+          leave(s.port, "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n"),
+        ),
+      );
+    await sleep(100);
+  };
+  await clients(300);
+  const before = pages();
+  await clients(5000);
+  t.true((pages() - before) * 4096 < 10 << 20, `${(pages() - before) * 4} KB`);
 });
