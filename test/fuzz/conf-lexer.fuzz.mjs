@@ -6,19 +6,14 @@ import { Lexer } from "../../dist/conf/lexer.js";
 import { parseText } from "../../dist/conf/parser.js";
 import { Problems } from "../../dist/conf/tree.js";
 import { decodeValue, encodeValue } from "../../dist/conf/value.js";
+import { Random } from "./random.mjs";
 
 const seconds = Number(process.argv[2] ?? 10);
 const seed = Number(process.argv[3] ?? process.env.MOONWIRE_FUZZ_SEED ?? 20240607);
 
-// mulberry32
-let state = seed >>> 0;
-function below(n) {
-  state = (state + 0x6d2b79f5) >>> 0;
-  let z = Math.imul(state ^ (state >>> 15), state | 1);
-  z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-  return ((z ^ (z >>> 14)) >>> 0) % n;
-}
-const pick = (list) => list[below(list.length)];
+const random = new Random(seed);
+const below = (n) => random.below(n);
+const pick = (list) => random.pick(list);
 
 const seeds = [
   `worker_processes 2; error_log stderr info; events { worker_connections 9; }
