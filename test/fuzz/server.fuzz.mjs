@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// node test/fuzz/server.fuzz.mjs [--seconds N] [--seed N] [--from N] [--count N] [--clients N] [--workers N] [--only NAMES] [--keep]: the whole
+// node test/fuzz/server.fuzz.mjs [--seconds N] [--seed N] [OPTIONS] (--help lists them): the whole
 // server, on the build with the address sanitizer, against clients and origins that misbehave. What they do depends on the
 // seed; when it happens, on the machine. The server may not fault, report, hang, leak, or take one request's answer for another's.
 import { join } from "node:path";
@@ -9,9 +9,10 @@ import { get } from "../helpers/http.js";
 import { freePort } from "../helpers/port.js";
 import { play } from "./server/client.mjs";
 import { confText, listeners } from "./server/conf.mjs";
-import { files } from "./server/locations.mjs";
+import { addLocations, files } from "./server/locations.mjs";
+import { mixes } from "./server/mixes.mjs";
 import { startOrigins } from "./server/origin.mjs";
-import { logTail, missing, reports, startServer } from "./server/process.mjs";
+import { alertOf, hasReport, logTail, missing, startServer } from "./server/process.mjs";
 import { scenario } from "./server/scenario.mjs";
 
 const { values: options } = readOptions({
@@ -23,6 +24,7 @@ const { values: options } = readOptions({
     count: { type: "string", help: "how many clients, again and again" },
     clients: { type: "string", default: "12", help: "how many at a time" },
     workers: { type: "string", default: "1", help: "worker_processes" },
+    reload: { type: "string", default: "6", help: "seconds between reloads; 0 is none" },
     only: { type: "string", help: "names of locations that they ask, of all" },
     keep: { type: "boolean", help: "leave the server's folder" },
   },
@@ -37,6 +39,7 @@ if (why) {
   console.error(`server: ${why}`);
   process.exit(1);
 }
+addLocations(mixes(seed));
 const origin = await startOrigins();
 const ports = {};
 for (const name of listeners) ports[name] = await freePort();
@@ -135,14 +138,19 @@ if (!isUp || ended !== undefined) fail("the server does not start");
 else {
   await get(`http://127.0.0.1:${ports.plain}/static/small.txt`);
   const before = server.descriptors();
+  const often = Number(options.reload) * 1000;
+  const clock = often > 0 ? setInterval(() => server.kill("SIGHUP"), often) : undefined;
   played = await fuzz(Number(options.seconds) * 1000);
+  clearInterval(clock);
   if (ended === undefined && !failure) await checkRest(before).catch((e) => fail(e.stack));
 }
 if (ended !== undefined) {
   await sleep(100);
   fail(`the server ended with ${ended}`);
 } else await stop();
-if (reports(server.output())) fail("a sanitizer reports");
+if (hasReport(server.output())) fail("a sanitizer reports");
+const alert = alertOf(prefix);
+if (alert) fail(`the error log has: ${alert}`);
 origin.http.stop();
 origin.memcached.stop();
 

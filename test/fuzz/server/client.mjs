@@ -89,8 +89,9 @@ async function checkWhole(client, requests) {
     if (isClosing && !a && client.text === "") return;
     if (isClosing) throw new Error(`more came after an answer with Connection: close: ${about}`);
     if (!a) {
-      // who cuts may do it with a reset, which takes answers away that are not read yet
-      if (mayCut(q) || (client.error && requests.some(mayCut))) return;
+      // one before it may have ended the connection; who does it with a reset takes answers away that are not read yet
+      const isEnded = requests.slice(0, requests.indexOf(q) + 1).some(mayCut);
+      if (isEnded || (client.error && requests.some(mayCut))) return;
       throw new Error(
         `no whole answer to ${about}: ${client.error ?? "end"} after ${JSON.stringify(client.text.slice(0, 300))}`,
       );
@@ -139,6 +140,7 @@ export async function play(s, port) {
     await client.send();
     if (s.reading === "late") client.read();
     if (s.isWhole) return await checkWhole(client, s.requests);
+    await sleep(s.delay);
     if (s.end === "fin") socket.end();
     else if (s.end === "rst") return socket.resetAndDestroy();
     else if (s.end === "close") return socket.destroy();

@@ -46,7 +46,7 @@ http {
   server { listen 127.0.0.1:${ports.plain} backlog=1024; client_header_timeout 20s; client_body_timeout 20s; send_timeout 20s; keepalive_timeout 20s;
       location = /status { stub_status; }
       ${common} }
-  server { listen 127.0.0.1:${ports.quick} backlog=1024; client_header_timeout 300ms; client_body_timeout 300ms; send_timeout 300ms;
+  server { listen 127.0.0.1:${ports.quick} backlog=1024 sndbuf=8k; client_header_timeout 300ms; client_body_timeout 300ms; send_timeout 300ms;
       keepalive_timeout 200ms; keepalive_requests 7; lingering_time 1s; lingering_timeout 200ms; lingering_close always;
       reset_timedout_connection on; postpone_output 0; lua_check_client_abort on; lua_socket_read_timeout 300ms;
       ${common} }

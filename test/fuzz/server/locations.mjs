@@ -294,3 +294,8 @@ export const locations = {
     body: true,
   },
 };
+
+/** Adds locations to them. */
+export function addLocations(more) {
+  Object.assign(locations, more);
+}

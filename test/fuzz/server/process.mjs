@@ -27,7 +27,7 @@ function environment() {
   };
 }
 
-/** Starts it in that folder: { pid, exit, output(), sockets(), kill(signal) }; `exit` resolves with what it ended with. */
+/** Starts it in that folder: { exit, descriptors(), output(), kill(signal) }; `exit` resolves with what it ended with. */
 export function startServer(prefix) {
   const child = spawn(process.execPath, [join(root, "dist/cli/main.js"), "serve"], {
     cwd: prefix,
@@ -39,7 +39,7 @@ export function startServer(prefix) {
   child.stderr.on("data", (part) => (output += part));
   const exit = new Promise((done) => child.on("close", (code, signal) => done(signal ?? code)));
   const folder = `/proc/${child.pid}/fd`;
-  /** What its descriptors are, sockets and others. */
+  /** What its descriptors are. */
   const descriptors = () =>
     readdirSync(folder).flatMap((fd) => {
       try {
@@ -48,12 +48,17 @@ export function startServer(prefix) {
         return []; // closed by now
       }
     });
-  return { pid: child.pid, exit, descriptors, output: () => output, kill: (signal) => child.kill(signal) };
+  return { exit, descriptors, output: () => output, kill: (signal) => child.kill(signal) };
 }
 
-/** The lines of a report of the sanitizers, or of Lua code of ours that failed otherwise than it was told to. */
-export function reports(output) {
-  return /ERROR: (Address|Leak)Sanitizer|runtime error:/.test(output);
+/** Whether the sanitizers have told of anything. */
+export const hasReport = (output) => /ERROR: (Address|Leak)Sanitizer|\.(cpp|h):\d+:\d+: runtime error:/.test(output);
+
+/** The first line of the error log that tells of a fault of ours. */
+export function alertOf(prefix) {
+  const path = join(prefix, "logs/error.log");
+  const text = existsSync(path) ? readFileSync(path, "latin1") : "";
+  return /^.*\[(alert|emerg)\].*$/m.exec(text)?.[0];
 }
 
 /** The end of the error log. */

@@ -5,9 +5,8 @@ import { Random } from "../random.mjs";
 import { listeners } from "./conf.mjs";
 import { locations } from "./locations.mjs";
 
-const names = Object.keys(locations);
 /** Those that answer whatever comes, unless their origin does not. */
-const steady = names.filter((name) => !locations[name].cut || typeof locations[name].cut === "function");
+const isSteady = (name) => !locations[name].cut || typeof locations[name].cut === "function";
 
 /** Whether the response to that request may be broken off or missing. */
 export function mayCut(q) {
@@ -149,7 +148,8 @@ const proxyHeads = [
 
 /**
  * { number, listener, requests, steps, end, reading, isWhole }. `reading`: how the client takes answers, "all" as they come, "slow",
- * "late" once all is sent, "never". `isWhole`: all requests are sent unspoiled on a connection that is not cut, and have to be
+ * "late" once all is sent, "never". `delay`: ms between the
+ * last byte and the end. `isWhole`: all requests are sent unspoiled on a connection that is not cut, and have to be
  * answered. `only`: names of the locations that are asked.
  */
 export function scenario(seed, number, only) {
@@ -158,7 +158,8 @@ export function scenario(seed, number, only) {
   if (listener === "stream") return streamScenario(r, number);
   const requests = [];
   let sendsOn = false; // after a request that ends the connection: a reset may take its answer away
-  const choice = only ?? (r.once(3) ? names : steady);
+  const names = only ?? Object.keys(locations);
+  const choice = only || r.once(2) ? names : names.filter(isSteady);
   for (let n = 1 + r.below(r.pick([1, 3, 8])), i = 0; i < n; i++) {
     requests.push(request(r, `${number}.${i}`, r.pick(choice)));
     if (!requests[i].isLast) continue;
@@ -184,6 +185,7 @@ export function scenario(seed, number, only) {
     steps: pieces(r, bytes),
     end: !isWhole && end === "wait" ? "fin" : end,
     reading,
+    delay: r.pick([0, 0, 1, 2, 4, 8, 20, 50]),
     isWhole,
     isSpoiled,
   };
@@ -195,5 +197,14 @@ function streamScenario(r, number) {
   for (let n = r.below(12); n > 0; n--) bytes += `${r.pick(lines)}\n`;
   const reading = r.pick(["all", "slow", "late", "never"]);
   const end = r.pick(["fin", "rst", "close", "silent"]);
-  return { number, listener: "stream", requests: [], steps: pieces(r, bytes), end, reading, isWhole: false };
+  return {
+    number,
+    listener: "stream",
+    requests: [],
+    steps: pieces(r, bytes),
+    end,
+    reading,
+    delay: r.below(20),
+    isWhole: false,
+  };
 }
