@@ -18,7 +18,7 @@ import { scenario } from "./server/scenario.mjs";
 const { values: options } = readOptions({
   usage: "node test/fuzz/server.fuzz.mjs [OPTIONS]",
   options: {
-    seconds: { type: "string", default: "20", help: "how long clients come" },
+    seconds: { type: "string", default: "18", help: "how long clients come" },
     seed: { type: "string", default: process.env.MOONWIRE_FUZZ_SEED ?? "20240607", help: "what they do" },
     from: { type: "string", default: "0", help: "number of the first client" },
     count: { type: "string", help: "how many clients, again and again" },
