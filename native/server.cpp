@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <set>
 
 #include "base/value.h"
 #include "http/metrics.h"
@@ -98,9 +99,26 @@ static void make_folder(const std::string &path, const SourcePos &pos, Problems 
     problems.add("mkdir() \"" + path + "\" failed (" + std::to_string(errno) + ": " + strerror(errno) + ")", pos);
 }
 
-static void make_temp_dirs(const LocationConf &conf, Problems &problems) {
-  const std::string &path = conf.client_body_temp_path;
-  if (path.empty()) return;
+static void collect_temp_dirs(const std::vector<Location> &locations, std::set<std::string> &out) {
+  for (const Location &l : locations) {
+    out.insert(l.conf.client_body_temp_path);
+    collect_temp_dirs(l.children, out);
+  }
+}
+
+/// The folders that client_body_temp_path names, at any level.
+static std::set<std::string> temp_dirs(const Plan &plan) {
+  std::set<std::string> out;
+  for (const ServerConf &s : plan.servers) {
+    out.insert(s.conf.client_body_temp_path);
+    collect_temp_dirs(s.locations, out);
+  }
+  for (const LocationConf &conf : plan.if_confs) out.insert(conf.client_body_temp_path);
+  out.erase("");
+  return out;
+}
+
+static void make_temp_dir(const std::string &path, Problems &problems) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     make_folder(path.substr(0, slash), {}, problems);
     if (slash == std::string::npos || !problems.empty()) return;
@@ -114,7 +132,7 @@ static void build(Generation &to, const Plan &plan, bool may_create, Problems &p
   to.peers = peers_build(plan, problems);
   to.files = log_files_open(plan, may_create && problems.empty(), problems);
   if (!may_create || !problems.empty()) return;
-  for (const ServerConf &s : plan.servers) make_temp_dirs(s.conf, problems);
+  for (const std::string &path : temp_dirs(plan)) make_temp_dir(path, problems);
   for (const CachePath &c : plan.cache_paths) make_folder(c.path, c.pos, problems);
 }
 

@@ -75,6 +75,23 @@ test("the body's file is gone with its request", async (t) => {
   t.deepEqual(readdirSync(`${s.prefix}/body`), ["keep"]);
 });
 
+test("client_body_temp_path: the folders of locations are made, too", async (t) => {
+  const handler = "content_by_lua_block { ngx.req.read_body() ngx.print(ngx.req.get_body_file()) }";
+  const s = await startServer(t, {
+    server: `client_body_buffer_size 1k;
+      location /outer { client_body_temp_path __PREFIX__/of/outer; ${handler}
+        location /outer/inner { client_body_temp_path __PREFIX__/of/inner; ${handler} } }`,
+  });
+  for (const [path, folder] of [
+    ["/outer", "outer"],
+    ["/outer/inner", "inner"],
+  ]) {
+    const { status, body } = await openWire(t, s).send(post(path, big)).response();
+    t.is(status, 200, path);
+    t.true(body.startsWith(`${s.prefix}/of/${folder}/`), body);
+  }
+});
+
 for (const [kind, bytes] of [
   ["sized", post("/1", "GET /never HTTP/1.1\r\nHost: a\r\n\r\n")],
   ["chunked", chunks("/1", "5\r\nGET /\r\n0\r\n\r\n")],
