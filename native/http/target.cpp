@@ -2,6 +2,8 @@
 // See target.h. Nearly all targets are in normal form already: one scan, 16 bytes at a time where SSE2 is there, finds out.
 #include "http/target.h"
 
+#include <array>
+
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
@@ -14,10 +16,20 @@ static int hex_digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
+enum PathByte : uint8_t { kOther, kSlash, kStop };
+
+static constexpr std::array<uint8_t, 256> kPathBytes = [] {
+  std::array<uint8_t, 256> bytes{};
+  bytes['/'] = kSlash;
+  bytes['%'] = bytes['?'] = bytes['#'] = kStop;
+  return bytes;
+}();
+
 /// True for a byte that ends the path or needs work: an escape, a '/' before another or before a dot.
 static inline bool is_special(const char *p, const char *e) {
-  if (*p == '/') return p + 1 < e && (p[1] == '/' || p[1] == '.');
-  return *p == '%' || *p == '?' || *p == '#';
+  uint8_t kind = kPathBytes[static_cast<unsigned char>(*p)];
+  if (kind != kSlash) return kind == kStop;
+  return p + 1 < e && (p[1] == '/' || p[1] == '.');
 }
 
 /// The first special byte, or `e`.
